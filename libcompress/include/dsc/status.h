@@ -31,7 +31,7 @@ struct dsc_err {
     enum dsc_status status;
     char file[256];
     char where[256];
-    char message[768];
+    char message[3072]; /* room for 20 bad rows */
     char hint[384];
 };
 

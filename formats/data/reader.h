@@ -1,0 +1,86 @@
+/*
+ * The record of a row format, and what its file must provide. Internal to formats/data.
+ *
+ * A reader cuts bytes into rows and rows into the wanted cells. Encoding, labels, splits and
+ * reporting are not its business: they are the same for every format (dataset.c).
+ */
+#ifndef FORMATS_READER_H
+#define FORMATS_READER_H
+
+#include "formats_data.h"
+
+enum dsc_column { DSC_COL_TEXT, DSC_COL_TEXT_B, DSC_COL_LABEL, DSC_N_COLS };
+
+/** One cell: bytes in the file, or in the arena where they had to be decoded. */
+struct dsc_cell {
+    struct dsc_text s;
+    bool is_there;
+};
+
+/**
+ * One row. `fault` says what is wrong with it ("" = nothing): the reader could go on behind it.
+ * Bytes [begin, end) of the file are the row without its line end.
+ */
+struct dsc_row {
+    struct dsc_cell cell[DSC_N_COLS];
+    size_t line; /* first line of the row, from 1 */
+    size_t begin, end;
+    enum dsc_status fault_status;
+    char fault[160];
+};
+
+/**
+ * State of one reading.
+ *
+ * names    what each column is called in the file; is_mapped: the user said so
+ * place    header formats: field index of each column, -1 when there is none
+ * n_fields header formats: fields in the header
+ */
+struct dsc_rows {
+    const unsigned char *data;
+    size_t n_bytes;
+    size_t pos;
+    size_t line; /* of pos */
+    const char *names[DSC_N_COLS];
+    bool is_mapped[DSC_N_COLS];
+    bool is_wanted[DSC_N_COLS];   /* may be used */
+    bool is_required[DSC_N_COLS]; /* its absence is an error */
+    int64_t place[DSC_N_COLS];
+    size_t n_fields;
+    size_t n_blank;
+    struct dsc_arena *arena;
+};
+
+/**
+ * begin  reads the header and fills `place` (JSONL: nothing to do)
+ * next   reads one row; is_end at the end of the data. Fails only where no row can follow.
+ */
+struct dsc_reader {
+    const char *name;
+    const char *extensions; /* separated by a space */
+    enum dsc_status (*begin)(struct dsc_rows *r, struct dsc_err *err);
+    enum dsc_status (*next)(struct dsc_rows *r, struct dsc_row *row, bool *is_end,
+                            struct dsc_err *err);
+};
+
+#define DSC_READER(name) extern const struct dsc_reader dsc_reader_##name;
+#include "readers.def"
+#undef DSC_READER
+
+/** Next line [begin, end) without \n or \r\n; pos and line move behind it. False at the end. */
+bool dsc_rows_line(struct dsc_rows *r, size_t *begin, size_t *end);
+
+/** Note what is wrong with a row; the first fault is kept. */
+void dsc_row_fault(struct dsc_row *row, enum dsc_status s, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/**
+ * Find the wanted columns among the fields of a header row.
+ *
+ * Errors  SCHEMA  a required or mapped column is not there; the message lists those that are
+ *         DUP     a wanted name stands twice
+ */
+enum dsc_status dsc_rows_header(struct dsc_rows *r, const struct dsc_text *field, size_t n_fields,
+                                struct dsc_err *err);
+
+#endif

@@ -1,0 +1,138 @@
+/*
+ * Rows of text with labels, from .tsv, .csv and .jsonl files or stdin.
+ *
+ * TSV and CSV start with a header row; TSV has no quoting, CSV quotes as RFC 4180. JSONL has one
+ * object a line. Columns are `text`, `text_b` (optional) and `label`, or what `columns` maps them
+ * to. A byte order mark is skipped; blank lines are skipped and counted. NUL is a character like
+ * any other in a text, and refused in names and labels.
+ */
+#ifndef FORMATS_DATA_H
+#define FORMATS_DATA_H
+
+#include "dsc/arena.h"
+#include "dsc/io.h"
+#include "dsc/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    DSC_DATA_FIELD_MAX_BYTES = 16 << 20, /* one field or line: a stray quote must not eat a file */
+    DSC_DATA_BAD_ROWS_SHOWN = 20
+};
+
+/** Bytes that are NOT ended by 0: they may lie in the mapped file. Valid UTF-8. */
+struct dsc_text {
+    const char *data;
+    size_t n_bytes;
+};
+
+enum dsc_encoding_errors { DSC_ENCODING_STRICT, DSC_ENCODING_REPLACE };
+
+/** What the label column means; AUTO infers CLASS or VALUE from it. */
+enum dsc_target { DSC_TARGET_AUTO, DSC_TARGET_CLASS, DSC_TARGET_VALUE, DSC_TARGET_NONE };
+
+enum dsc_part { DSC_PART_ALL, DSC_PART_TRAIN, DSC_PART_DEV, DSC_PART_TEST };
+
+/** Percentages of the parts; they sum to 100. Zero-initialised: no split. */
+struct dsc_split {
+    int train, dev, test;
+};
+
+/**
+ * How to read. Zero-initialised: format by the file's extension, columns by their own names,
+ * strict UTF-8, labels inferred where there are any, no split.
+ *
+ * format      "tsv", "csv", "jsonl", or NULL: by extension; stdin is then sniffed ('{' first:
+ * JSONL; a tab in the first line: TSV; else CSV) columns     "text=review,label=fraud" or NULL
+ * labels      the label map of an artefact: label idx = place in it; NULL: inferred. A map of the
+ *             placeholders LABEL_0, LABEL_1 .. also accepts the numbers 0, 1 ..
+ * needs_label a missing label column is an error; otherwise it makes target NONE
+ */
+struct dsc_data_spec {
+    const char *format;
+    const char *columns;
+    enum dsc_encoding_errors encoding_errors;
+    enum dsc_target target;
+    const char *const *labels;
+    size_t n_labels;
+    bool needs_label;
+    struct dsc_split split;
+    enum dsc_part part;
+};
+
+/** What was read and what was left out, for the report. */
+struct dsc_data_report {
+    const char *format;
+    size_t n_rows;        /* rows in the file, header and blank lines not counted */
+    size_t n_blank;       /* blank lines skipped */
+    size_t n_duplicates;  /* under a split: rows dropped because text (and text_b) came before */
+    size_t n_conflicts;   /* of these, with another label than the first */
+    size_t n_other_parts; /* distinct rows that belong to the other parts */
+    size_t n_replaced;    /* U+FFFD put in by encoding_errors = REPLACE */
+    size_t n_empty_texts; /* kept rows with an empty text */
+    char sha256[65];      /* of the file's bytes */
+};
+
+/**
+ * The rows. Inferred classes are sorted: numerically when all labels are numbers, else by bytes;
+ * the map covers the whole file, whatever part is kept.
+ *
+ * Shapes  text, text_b, label or value, row: [n]; text_b NULL without such a column
+ * Units   row: index of the row in the file from 0, the same under any split: the example id
+ *         label: index into label_names (CLASS); value: finite (VALUE)
+ * Memory  arrays and names live in the arena; texts in it or in the file, until dsc_dataset_close
+ */
+struct dsc_dataset {
+    size_t n;
+    const struct dsc_text *text;
+    const struct dsc_text *text_b;
+    enum dsc_target target; /* CLASS, VALUE or NONE */
+    const int32_t *label;
+    const double *value;
+    const int64_t *row;
+    size_t n_labels;
+    const char *const *label_names;
+    struct dsc_data_report report;
+    struct dsc_file file;
+    struct dsc_bytes decoded; /* the file with replaced bytes, when there were any */
+};
+
+/**
+ * Read a DATA argument; `path` "-" is stdin. Bad rows are counted through the whole file, the
+ * first 20 are described in the one error, whose class is that of the first.
+ *
+ * Memory  close the set after success; a failed read leaves nothing open
+ * Errors  NOINPUT      missing or unreadable
+ *         UNSUPPORTED  an extension that names no format
+ *         USAGE        `columns`, `split` or `part` that cannot be
+ *         SCHEMA       no such column (those there are listed); a row of the wrong form
+ *         DUP          a column that stands twice
+ *         ENCODING     bytes that are not UTF-8, with row, line and byte
+ *         RANGE        a label outside the map; NONFINITE: a value that is not finite
+ *         LIMIT        a field of over DSC_DATA_FIELD_MAX_BYTES
+ *         TRUNC        a quote that is never closed
+ *         EMPTY        no rows, or none in this part
+ */
+enum dsc_status dsc_data_read(struct dsc_dataset *d, const char *path,
+                              const struct dsc_data_spec *spec, struct dsc_arena *arena,
+                              struct dsc_err *err);
+
+/** Texts are gone after this; arrays stay as long as the arena. May be repeated. */
+void dsc_dataset_close(struct dsc_dataset *d);
+
+/** "70/10/20" and "train", "dev", "test"; anything else is USAGE. */
+enum dsc_status dsc_split_parse(const char *text, struct dsc_split *split, struct dsc_err *err);
+enum dsc_status dsc_part_parse(const char *text, enum dsc_part *part, struct dsc_err *err);
+
+/**
+ * The part of a text: the first 8 hex digits of its sha256, mod 100; below `train`: train, below
+ * `train + dev`: dev, else test. Depends on nothing but the text's bytes.
+ */
+enum dsc_part dsc_split_part(const struct dsc_split *split, const void *text, size_t n_bytes);
+
+/** Names of the formats, sorted, ended by NULL: for help. */
+const char *const *dsc_data_formats(void);
+
+#endif
