@@ -1,0 +1,100 @@
+/*
+ * Options: one table for all verbs, parsed once, read by id.
+ *
+ * Reading marks an option as used; what was given and never read is an error (dsc_cmd_check_used).
+ */
+#ifndef DSC_CLI_OPT_H
+#define DSC_CLI_OPT_H
+
+#include "dsc/arena.h"
+#include "dsc/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct dsc_cmd;
+struct dsc_command;
+
+/**
+ * FLAG no value; INT, FLOAT, TEXT, SIZE (bytes or a count: 15MB, 2GiB, 15M), ENUM one value;
+ * INTS, LIST comma-separated values; MAYBE a text that may only be given as --name=value.
+ */
+enum dsc_opt_kind {
+    DSC_KIND_FLAG,
+    DSC_KIND_INT,
+    DSC_KIND_INTS,
+    DSC_KIND_FLOAT,
+    DSC_KIND_TEXT,
+    DSC_KIND_SIZE,
+    DSC_KIND_ENUM,
+    DSC_KIND_LIST,
+    DSC_KIND_MAYBE,
+};
+
+enum dsc_opt_id {
+#define DSC_OPTION(id, name, letter, kind, rep, value, dflt, limits, verbs, help) DSC_OPT_##id,
+#include "options.def"
+#undef DSC_OPTION
+    DSC_OPT_COUNT
+};
+
+struct dsc_opt_row {
+    const char *name;
+    char letter; /* 0: none */
+    enum dsc_opt_kind kind;
+    bool is_repeatable; /* else the last one counts */
+    const char *value;  /* its name in help */
+    const char *dflt;   /* "" none */
+    const char *limits; /* "1..100" for numbers, "a|b" for ENUM, "" none */
+    const char *verbs;  /* "train eval"; "*" all */
+    const char *help;
+};
+
+extern const struct dsc_opt_row dsc_opt_rows[DSC_OPT_COUNT];
+
+/** What was given for one option. */
+struct dsc_opt_value {
+    const char **items; /* texts in order; LIST and INTS split at commas */
+    int n_items;
+    int n_given;
+    bool is_used;
+};
+
+struct dsc_opts {
+    struct dsc_opt_value v[DSC_OPT_COUNT];
+};
+
+/**
+ * Parse a command line: find the verb, bind options to its rows, check values and needs. Options
+ * may stand before and after the verb and among its arguments; `--` ends them.
+ *
+ * cmd->row stays NULL when there is no verb and --help or --version was given.
+ * Errors  USAGE
+ */
+enum dsc_status dsc_opt_parse(struct dsc_cmd *cmd, int argc, char **argv, struct dsc_err *err);
+
+bool dsc_opt_takes(const struct dsc_opt_row *row, const char *verb);
+
+/** Was it given by the user? */
+bool dsc_opt_is_set(struct dsc_cmd *cmd, enum dsc_opt_id id);
+/** Value, else default; values have been checked, so that these cannot fail. */
+bool dsc_opt_flag(struct dsc_cmd *cmd, enum dsc_opt_id id);
+int64_t dsc_opt_int(struct dsc_cmd *cmd, enum dsc_opt_id id);
+double dsc_opt_float(struct dsc_cmd *cmd, enum dsc_opt_id id);
+uint64_t dsc_opt_size(struct dsc_cmd *cmd, enum dsc_opt_id id);
+const char *dsc_opt_text(struct dsc_cmd *cmd, enum dsc_opt_id id); /* NULL: no value, no default */
+/** ENUM: the number of the chosen word in `limits`, from 0; -1: not given and no default. */
+int dsc_opt_enum(struct dsc_cmd *cmd, enum dsc_opt_id id);
+/** Items of LIST, INTS and repeatable options, in order; default counts as one list. */
+const char *const *dsc_opt_items(struct dsc_cmd *cmd, enum dsc_opt_id id, int *n_items);
+/** One number of an INTS option. */
+int64_t dsc_opt_item_int(const char *item);
+
+/** Split "key=value" at the first '='; false when there is none, or the key does not fit. */
+bool dsc_opt_pair(const char *text, char *key, size_t key_bytes, const char **value);
+
+/** The nearest of `n` words within the length's tolerance, else NULL (optimal string alignment). */
+const char *dsc_nearest(const char *word, const char *const *words, int n);
+
+#endif
