@@ -1,0 +1,1 @@
+dscompress doctor -j 7 --json

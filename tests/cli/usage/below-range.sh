@@ -1,0 +1,1 @@
+dscompress doctor -j 0

@@ -1,0 +1,1 @@
+dscompress "$(printf "a\033[31mb")"

@@ -1,0 +1,1 @@
+dscompress doctor -qj3 | grep "threads: 3"

@@ -1,0 +1,1 @@
+dscompress -j 1 --quiet doctor

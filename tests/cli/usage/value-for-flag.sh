@@ -1,0 +1,1 @@
+dscompress doctor --quiet=3
