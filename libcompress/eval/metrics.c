@@ -39,6 +39,13 @@ static enum dsc_status no_such_metric(const char *name, size_t n_bytes, struct d
     return dsc_fail(err, DSC_E_USAGE, "no metric '%.*s'; there are: %s", (int)n_bytes, name, list);
 }
 
+enum dsc_status dsc_metric_named(const char *name, const struct dsc_metric **metric,
+                                 struct dsc_err *err)
+{
+    *metric = dsc_metric_find(name);
+    return *metric ? DSC_OK : no_such_metric(name, strlen(name), err);
+}
+
 enum dsc_status dsc_metric_parse(const char *list, const struct dsc_metric *const **out,
                                  size_t *n_metrics, struct dsc_arena *arena, struct dsc_err *err)
 {

@@ -86,6 +86,10 @@ const struct dsc_metric *const *dsc_metrics(void);
 /** NULL when there is none of this name. */
 const struct dsc_metric *dsc_metric_find(const char *name);
 
+/** As dsc_metric_find. Errors: USAGE, an unknown name; all names are listed. */
+enum dsc_status dsc_metric_named(const char *name, const struct dsc_metric **metric,
+                                 struct dsc_err *err);
+
 /**
  * "f1,accuracy" into an arena array. Errors: USAGE, an unknown name (all names are listed), a name
  * twice, or an empty list.
