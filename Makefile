@@ -1,0 +1,41 @@
+# dscompress: the two commands that do everything are `make demo` and `make test`.
+# Both set the machine up (Debian 12, Ubuntu 24.04), can be run again, and ask nothing.
+
+PREFIX ?= /usr/local
+BUILD ?= build
+JOBS ?= $(shell nproc)
+CACHE = $(if $(DSC_CACHE),$(DSC_CACHE),$(HOME)/.cache/dscompress)
+ASSETS ?= $(CACHE)/assets
+
+.PHONY: help build demo test install clean
+
+help:
+	@echo "make demo     set up, build, and run the main job on real data"
+	@echo "make test     set up, build with gcc and clang and sanitizers, run every test"
+	@echo "make build    set up and build: $(BUILD)/cli/dscompress"
+	@echo "make install  build and install to PREFIX=$(PREFIX)"
+	@echo "make clean    remove what was built (the cache in $(CACHE) stays)"
+	@echo "Variables: JOBS=$(JOBS) BUILD PREFIX DSC_CACHE ASSETS"
+
+build:
+	@tools/setup-packages build
+	@[ -e $(BUILD)/build.ninja ] || { echo "build: meson setup $(BUILD)"; meson setup $(BUILD) --prefix $(PREFIX) > /dev/null; }
+	@echo "build: ninja -C $(BUILD)"
+	@ninja -j $(JOBS) -C $(BUILD) --quiet
+
+demo: build
+	@tools/fetch-assets "$(ASSETS)" || echo "demo: not all assets are there"
+	@$(MAKE) --no-print-directory -C examples/sms-fraud \
+	    DSCOMPRESS="$(abspath $(BUILD))/cli/dscompress" ASSETS="$(ASSETS)"
+
+test:
+	@tools/setup-packages test
+	@tools/fetch-assets "$(ASSETS)" || echo "test: tests without their assets will be skipped"
+	@ASSETS="$(ASSETS)" JOBS="$(JOBS)" tools/run-tests
+
+install: build
+	@meson install -C $(BUILD) --no-rebuild
+
+clean:
+	rm -rf $(BUILD) build-clang build-sanitize
+	@[ ! -e examples/sms-fraud/Makefile ] || $(MAKE) --no-print-directory -C examples/sms-fraud clean
