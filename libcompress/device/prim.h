@@ -1,0 +1,100 @@
+/*
+ * Primitives: the whole-tensor operations that devices implement and operators call.
+ *
+ * Tensors are dense; where an operation walks another way (transpose, slice, broadcast) strides are
+ * arguments, in elements. Outputs never overlap inputs unless a primitive says "in place".
+ * "Adds" means the result is added to what the output holds (gradients); else it is overwritten.
+ * Each row of primitives.def is declared as `dsc_<name>(dev, <params>, err)`.
+ */
+#ifndef DSC_PRIM_H
+#define DSC_PRIM_H
+
+#include "dsc/device.h"
+#include "dsc/rng.h"
+#include "dsc/tensor.h"
+
+/** Functions of map and binary: maps.def, binaries.def; reductions: reductions.def. */
+enum dsc_map_fn {
+#define DSC_MAP(name, ...) DSC_MAP_##name,
+#include "device/maps.def"
+#undef DSC_MAP
+    DSC_MAP_COUNT
+};
+
+enum dsc_binary_fn {
+#define DSC_BINARY(name, ...) DSC_BINARY_##name,
+#include "device/binaries.def"
+#undef DSC_BINARY
+    DSC_BINARY_COUNT
+};
+
+enum dsc_reduce_fn {
+#define DSC_REDUCE(name, ...) DSC_REDUCE_##name,
+#include "device/reductions.def"
+#undef DSC_REDUCE
+    DSC_REDUCE_COUNT
+};
+
+/** Parameters of a map (alpha, beta of ONNX; meaning per function in maps.def). */
+struct dsc_map_param {
+    double alpha, beta;
+};
+
+/** How scattered values meet what is there (ONNX attribute `reduction`). */
+enum dsc_scatter {
+    DSC_SCATTER_NONE,
+    DSC_SCATTER_ADD,
+    DSC_SCATTER_MUL,
+    DSC_SCATTER_MAX,
+    DSC_SCATTER_MIN
+};
+
+/** A walk over `rank` axes: element offset and strides of one tensor. */
+struct dsc_walk {
+    int64_t offset;
+    int64_t stride[DSC_MAX_RANK];
+};
+
+/**
+ * C = alpha * op(A) op(B) + beta * C, for each of n_batch matrices. op(A) [M,K], op(B) [K,N],
+ * C [M,N]. Matrices are dense; batch b of a tensor starts at element batch_x[b] (host arrays of
+ * n_batch; NULL: b times the matrix). F32 and F64 (F16/BF16 inputs: sums in F32).
+ */
+struct dsc_gemm_spec {
+    bool is_trans_a, is_trans_b;
+    int64_t m, n, k;
+    double alpha, beta;
+    int64_t n_batch;
+    const int64_t *batch_a, *batch_b, *batch_c;
+};
+
+/** [outer, n, inner] view of an axis: softmax, cumsum, arg-reductions, top-k work along n. */
+struct dsc_axis_view {
+    int64_t outer, n, inner;
+};
+
+static inline struct dsc_axis_view dsc_axis_view(const struct dsc_tensor *t, int axis)
+{
+    struct dsc_axis_view v = {1, axis < t->rank ? t->dim[axis] : 1, 1};
+
+    for (int i = 0; i < t->rank; i++) {
+        if (i < axis)
+            v.outer *= t->dim[i];
+        else if (i > axis)
+            v.inner *= t->dim[i];
+    }
+    return v;
+}
+
+struct dsc_prims {
+#define DSC_PRIM(name, params, args) enum dsc_status(*name) params;
+#include "device/primitives.def"
+#undef DSC_PRIM
+};
+
+/* The callers' side: enter the device, run, leave. A NULL entry is UNSUPPORTED on that device. */
+#define DSC_PRIM(name, params, args) enum dsc_status dsc_##name params;
+#include "device/primitives.def"
+#undef DSC_PRIM
+
+#endif
