@@ -29,7 +29,7 @@ enum dsc_binary_fn {
 };
 
 enum dsc_reduce_fn {
-#define DSC_REDUCE(name, ...) DSC_REDUCE_##name,
+#define DSC_REDUCE(name) DSC_REDUCE_##name,
 #include "device/reductions.def"
 #undef DSC_REDUCE
     DSC_REDUCE_COUNT

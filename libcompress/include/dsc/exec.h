@@ -34,7 +34,6 @@ struct dsc_run {
     uint64_t seed, step;
     const int64_t *example_ids; /* host, [n_examples]; may be NULL */
     int64_t n_examples;
-    struct dsc_tape *tape; /* NULL: nothing is kept for backward */
     /** Called after each node with its outputs (device memory); NULL: not wanted. */
     enum dsc_status (*after_node)(void *ctx, const struct dsc_node *n,
                                   const struct dsc_tensor *const *in, struct dsc_tensor *const *out,
@@ -66,6 +65,14 @@ enum dsc_status dsc_session_run(struct dsc_session *s, const struct dsc_run *run
 enum dsc_status dsc_tape_open(struct dsc_tape **tape, struct dsc_session *s, int n_wanted,
                               const int *wanted, int n_segments, struct dsc_err *err);
 void dsc_tape_close(struct dsc_tape *tape);
+
+/**
+ * A forward pass like dsc_session_run that records what backward needs. `run` and its arrays must
+ * stay valid until the backward pass; an earlier recording is dropped.
+ */
+enum dsc_status dsc_tape_run(struct dsc_tape *tape, const struct dsc_run *run,
+                             const struct dsc_tensor *feeds, struct dsc_tensor *outputs,
+                             struct dsc_err *err);
 
 /**
  * Gradients of sum(seed * output) for the run that was recorded last. `output`: graph output

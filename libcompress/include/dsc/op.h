@@ -42,7 +42,7 @@ struct dsc_exec {
     uint64_t step;              /* of the optimizer: draws differ from step to step */
     const int64_t *example_ids; /* [n_examples] host; NULL: 0, 1, 2 .. */
     int64_t n_examples;         /* first axis of batched values; 0: unknown */
-    struct dsc_tensor *temps;   /* taken by dsc_exec_temp, released after the node */
+    struct dsc_tensor **temps;  /* taken by dsc_exec_temp, released after the node */
     int n_temps, cap_temps;
 };
 

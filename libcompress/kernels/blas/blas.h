@@ -1,0 +1,18 @@
+/* Matrix products by the BLAS, on the calling thread alone. Row-major, leading dimensions given. */
+#ifndef DSC_BLAS_H
+#define DSC_BLAS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/** C = alpha op(A) op(B) + beta C; op(A) [m,k], op(B) [k,n], C [m,n]. beta = 0 never reads C. */
+void dsc_sgemm(bool is_trans_a, bool is_trans_b, int64_t m, int64_t n, int64_t k, float alpha,
+               const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
+               int64_t ldc);
+void dsc_dgemm(bool is_trans_a, bool is_trans_b, int64_t m, int64_t n, int64_t k, double alpha,
+               const double *a, int64_t lda, const double *b, int64_t ldb, double beta, double *c,
+               int64_t ldc);
+/** Keep the BLAS from starting threads of its own: ours do the tiling. */
+void dsc_blas_init(void);
+
+#endif
