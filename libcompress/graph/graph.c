@@ -46,7 +46,7 @@ struct dsc_graph *dsc_graph_new(struct dsc_err *err)
         dsc_graph_free(g);
         return NULL;
     }
-    g->doc = g->producer_name = g->producer_version = g->name + strlen(g->name);
+    g->doc = g->producer_name = g->producer_version = g->domain = g->name + strlen(g->name);
     g->ir_version = 8;
     return g;
 }
@@ -411,9 +411,11 @@ static enum dsc_status copy_into(struct dsc_graph *dst, const struct dsc_graph *
     dst->doc = dsc_arena_strdup(&dst->arena, src->doc, err);
     dst->producer_name = dsc_arena_strdup(&dst->arena, src->producer_name, err);
     dst->producer_version = dsc_arena_strdup(&dst->arena, src->producer_version, err);
-    if (!dst->name || !dst->doc || !dst->producer_name || !dst->producer_version)
+    dst->domain = dsc_arena_strdup(&dst->arena, src->domain, err);
+    if (!dst->name || !dst->doc || !dst->producer_name || !dst->producer_version || !dst->domain)
         return DSC_E_MEMORY;
     dst->ir_version = src->ir_version;
+    dst->model_version = src->model_version;
     for (int i = 0; i < src->n_opsets; i++)
         DSC_TRY(dsc_graph_set_opset(dst, src->opsets[i].domain, src->opsets[i].version, err));
     for (int i = 0; i < src->n_props; i++)

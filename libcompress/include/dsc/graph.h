@@ -107,8 +107,9 @@ struct dsc_graph {
     struct dsc_arena arena;
     char *name;
     char *doc;
-    int64_t ir_version;
+    int64_t ir_version, model_version;
     char *producer_name, *producer_version;
+    char *domain; /* of the model, "org.example" */
     int n_opsets, n_values, n_nodes, n_inputs, n_outputs, n_symbols, n_props;
     struct dsc_opset *opsets;
     struct dsc_value *values;

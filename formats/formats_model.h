@@ -1,0 +1,153 @@
+/*
+ * Models on disk: bytes to graphs and tensors, and back.
+ *
+ * A MODEL argument is a file or a folder; the first row of model/formats.def whose probe knows it
+ * reads it. No byte of a file is trusted: every size and offset is checked against the file, and
+ * no allocation is sized by a number that was not.
+ *
+ * Adding a format: formats/model/fmt_<name>.c with one `const struct dsc_format dsc_format_<name>`
+ * and one row in formats/model/formats.def.
+ */
+#ifndef FORMATS_MODEL_H
+#define FORMATS_MODEL_H
+
+#include "dsc/bundle.h"
+#include "dsc/graph.h"
+#include "dsc/log.h"
+#include "dsc/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct dsc_format;
+
+/** What was read. Exactly one of graph and tensors is filled. Zero-initialise. */
+struct dsc_model {
+    const struct dsc_format *format;
+    struct dsc_graph *graph;   /* verified; NULL for a file of tensors alone */
+    struct dsc_bundle tensors; /* sorted by name */
+    uint64_t size_bytes;       /* the model's file(s), external data included */
+};
+
+struct dsc_read_opts {
+    const struct dsc_log *log; /* warnings; may be NULL */
+    /* Tensors over 64 KiB may point into the mapped file at any byte, also where the element type
+     * wants alignment: for readers that only compare or copy bytes. */
+    bool may_misalign;
+};
+
+/** Called with the file as read back, before it gets its name: a failure leaves nothing behind. */
+typedef enum dsc_status dsc_write_check_fn(void *ctx, const struct dsc_graph *reread,
+                                           struct dsc_err *err);
+
+struct dsc_write_opts {
+    bool may_replace;              /* -f */
+    int64_t min_opset;             /* of ai.onnx; 0: the source's, or what the nodes need */
+    uint64_t external_above_bytes; /* tensor bytes from which data go beside; 0: 1.5 GiB */
+    const struct dsc_log *log;     /* the opset is raised aloud; may be NULL */
+    dsc_write_check_fn *check;     /* may be NULL */
+    void *check_ctx;
+};
+
+/** What writing did. Zero-initialise; may be NULL. */
+struct dsc_write_report {
+    int64_t opset_before, opset_after; /* of ai.onnx; before is 0 for a graph of our own */
+    int64_t ir_version;
+    uint64_t size_bytes;    /* model and external data */
+    char external_name[96]; /* data file beside the model, "" when none */
+};
+
+/** What a probe sees: the path, and the first bytes of a regular file. */
+struct dsc_probe {
+    const char *path;
+    bool is_folder;
+    const unsigned char *head;
+    size_t n_head_bytes;
+};
+
+/** A row of formats.def. NULL functions: that direction is not supported. */
+struct dsc_format {
+    const char *name; /* "onnx" */
+    const char *text; /* one line for help */
+    bool (*probe)(const struct dsc_probe *p);
+    /** Fills graph or tensors, and size_bytes. On failure the caller clears m. */
+    enum dsc_status (*read)(struct dsc_model *m, const char *path, const struct dsc_read_opts *o,
+                            struct dsc_err *err);
+    bool (*is_target)(const char *path); /* an output path of this format */
+    enum dsc_status (*write)(const struct dsc_graph *g, const char *path,
+                             const struct dsc_write_opts *o, struct dsc_write_report *report,
+                             struct dsc_err *err);
+};
+
+const struct dsc_format *const *dsc_format_all(void); /* NULL ends them */
+
+/**
+ * Open a model. opts may be NULL. `m` holds nothing after a failure.
+ *
+ * Memory  initializers point into the mapped file where their alignment allows
+ * Errors  NOINPUT; MAGIC (no format knows it); UNSUPPORTED names every operator and type that is
+ *         not there, all at once; TRUNC, LIMIT, OVERFLOW, RANGE, DUP, TYPE, SHAPE, SCHEMA,
+ * ENCODING, PATH, VERSION, INCONSISTENT for broken files
+ */
+enum dsc_status dsc_model_open(struct dsc_model *m, const char *path,
+                               const struct dsc_read_opts *opts, struct dsc_err *err);
+/** As dsc_model_open, and UNSUPPORTED when the file holds tensors without a graph. */
+enum dsc_status dsc_model_open_graph(struct dsc_model *m, const char *path,
+                                     const struct dsc_read_opts *opts, struct dsc_err *err);
+void dsc_model_close(struct dsc_model *m);
+
+/**
+ * Write a graph in the format that the path asks for: ".onnx" a file, "DIR/" a folder.
+ *
+ * The graph is unchanged. Lowered operators are expanded on a copy. The file is read back by the
+ * ordinary reader and compared with the graph before it gets its name.
+ *
+ * Errors  USAGE     no format has such a path
+ *         EXISTS, IO, NOSPACE
+ *         INTERNAL  an operator has no spelling in the format, or the file read back differs
+ */
+enum dsc_status dsc_model_write(const struct dsc_graph *g, const char *path,
+                                const struct dsc_write_opts *opts, struct dsc_write_report *report,
+                                struct dsc_err *err);
+
+/**
+ * ONNX, directly. `size_bytes` may be NULL.
+ * Source  onnx.proto of onnx 1.23 (IR version 14)
+ */
+enum dsc_status dsc_onnx_read(struct dsc_graph **g, const char *path,
+                              const struct dsc_read_opts *opts, uint64_t *size_bytes,
+                              struct dsc_err *err);
+enum dsc_status dsc_onnx_write(const struct dsc_graph *g, const char *path,
+                               const struct dsc_write_opts *opts, struct dsc_write_report *report,
+                               struct dsc_err *err);
+
+/** Two graphs are the same: names, order, attributes, types of inputs, bytes of tensors.
+ *  Errors  INCONSISTENT, naming the first difference */
+enum dsc_status dsc_graph_same(const struct dsc_graph *a, const struct dsc_graph *b,
+                               struct dsc_err *err);
+
+/**
+ * One ONNX TensorProto in a file (input_0.pb of ONNX test data). `name` NULL: not wanted; else a
+ * string of the arena, "" when the file has none.
+ * Errors  UNSUPPORTED  strings and other types that tensors do not have
+ */
+enum dsc_status dsc_tensor_pb_read(struct dsc_tensor *t, char **name, struct dsc_arena *arena,
+                                   const char *path, struct dsc_err *err);
+enum dsc_status dsc_tensor_pb_write(const struct dsc_tensor *t, const char *name, const char *path,
+                                    bool may_replace, struct dsc_err *err);
+
+/**
+ * Safetensors. Read takes a file or "model.safetensors.index.json" with its shards; the bundle is
+ * initialised by read, sorted, and points into the mapped files. Write sorts by name.
+ *
+ * Errors  ALIAS, RANGE (tensors overlap, leave holes, or leave the file), SCHEMA, DUP, PATH, LIMIT
+ *         UNSUPPORTED  float8 and other element types
+ * Source  https://github.com/huggingface/safetensors, "Format"
+ */
+enum dsc_status dsc_safetensors_read(struct dsc_bundle *b, const char *path, uint64_t *size_bytes,
+                                     struct dsc_err *err);
+enum dsc_status dsc_safetensors_write(const struct dsc_bundle *b, const char *path,
+                                      bool may_replace, struct dsc_err *err);
+
+#endif

@@ -1,0 +1,118 @@
+/* MODEL arguments: the table of formats, probing, opening, writing. */
+#include "dsc/io.h"
+#include "formats_model.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define DSC_FORMAT(name) extern const struct dsc_format dsc_format_##name;
+#include "model/formats.def"
+#undef DSC_FORMAT
+
+static const struct dsc_format *const rows[] = {
+#define DSC_FORMAT(name) &dsc_format_##name,
+#include "model/formats.def"
+#undef DSC_FORMAT
+    NULL};
+
+const struct dsc_format *const *dsc_format_all(void)
+{
+    return rows;
+}
+
+/* "onnx, safetensors" */
+static void list_formats(char *text, size_t n_bytes, bool must_write)
+{
+    size_t n = 0;
+
+    text[0] = '\0';
+    for (int i = 0; rows[i] && n < n_bytes; i++)
+        if (must_write ? rows[i]->write != NULL : rows[i]->read != NULL)
+            n += (size_t)snprintf(text + n, n_bytes - n, "%s%s", n ? ", " : "", rows[i]->name);
+}
+
+static enum dsc_status probe_path(const char *path, const struct dsc_format **row,
+                                  struct dsc_err *err)
+{
+    struct dsc_probe p = {.path = path};
+    struct dsc_file f = {0};
+    struct stat st;
+    char known[128];
+
+    *row = NULL;
+    if (strcmp(path, "-") == 0 || stat(path, &st) != 0 ||
+        !(S_ISDIR(st.st_mode) || S_ISREG(st.st_mode))) {
+        /* A stream can be read once: its name has to tell. */
+    } else if (S_ISDIR(st.st_mode)) {
+        p.is_folder = true;
+    } else {
+        DSC_TRY(dsc_file_open(&f, path, 0, err));
+        p.head = f.data;
+        p.n_head_bytes = f.n_bytes;
+    }
+    for (int i = 0; rows[i] && !*row; i++)
+        if (rows[i]->read && rows[i]->probe(&p))
+            *row = rows[i];
+    dsc_file_close(&f);
+    if (*row)
+        return DSC_OK;
+    if (strcmp(path, "-") != 0 && stat(path, &st) != 0)
+        dsc_fail(err, DSC_E_NOINPUT, "there is no such file or folder");
+    list_formats(known, sizeof known, false);
+    dsc_fail(err, DSC_E_MAGIC, "not a model in a format that is read (%s)", known);
+    return dsc_err_file(err, path);
+}
+
+enum dsc_status dsc_model_open(struct dsc_model *m, const char *path,
+                               const struct dsc_read_opts *opts, struct dsc_err *err)
+{
+    struct dsc_err own = {0};
+    enum dsc_status st;
+
+    err = err ? err : &own;
+    *m = (struct dsc_model){0};
+    DSC_TRY(probe_path(path, &m->format, err));
+    st = m->format->read(m, path, opts, err);
+    if (st != DSC_OK) {
+        dsc_err_file(err, path);
+        dsc_model_close(m);
+    }
+    return st;
+}
+
+enum dsc_status dsc_model_open_graph(struct dsc_model *m, const char *path,
+                                     const struct dsc_read_opts *opts, struct dsc_err *err)
+{
+    DSC_TRY(dsc_model_open(m, path, opts, err));
+    if (m->graph)
+        return DSC_OK;
+    dsc_fail(err, DSC_E_UNSUPPORTED, "a file of tensors has no graph to run or change");
+    dsc_err_hint(err, "give the folder that holds it together with its config.json");
+    dsc_err_file(err, path);
+    dsc_model_close(m);
+    return DSC_E_UNSUPPORTED;
+}
+
+void dsc_model_close(struct dsc_model *m)
+{
+    dsc_graph_free(m->graph);
+    dsc_bundle_clear(&m->tensors);
+    *m = (struct dsc_model){0};
+}
+
+enum dsc_status dsc_model_write(const struct dsc_graph *g, const char *path,
+                                const struct dsc_write_opts *opts, struct dsc_write_report *report,
+                                struct dsc_err *err)
+{
+    static const struct dsc_write_opts plain = {0};
+    char known[128];
+
+    for (int i = 0; rows[i]; i++)
+        if (rows[i]->write && rows[i]->is_target(path))
+            return rows[i]->write(g, path, opts ? opts : &plain, report, err);
+    list_formats(known, sizeof known, true);
+    dsc_fail(err, DSC_E_USAGE, "no format writes to such a name (%s)", known);
+    dsc_err_hint(err, "FILE.onnx writes one file, DIR/ a Hugging Face folder");
+    return dsc_err_file(err, path);
+}
