@@ -2,6 +2,7 @@
 #include "formats_data.h"
 
 #include <check.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -324,6 +325,141 @@ START_TEST(a_split_is_three_percentages)
 }
 END_TEST
 
+static json_t *golden(const char *key)
+{
+    const char *dir = getenv("GOLDEN");
+    char path[4096];
+    json_error_t e;
+    json_t *j, *part;
+
+    snprintf(path, sizeof path, "%s/data/data.json", dir ? dir : "tests/golden");
+    j = json_load_file(path, JSON_ALLOW_NUL, &e);
+    ck_assert_msg(j != NULL, "%s: %s", path, e.text);
+    part = json_incref(json_object_get(j, key));
+    json_decref(j);
+    ck_assert_uint_gt(json_array_size(part), 0);
+    return part;
+}
+
+START_TEST(the_part_of_a_text_is_what_python_says)
+{
+    static const char *const names[] = {"all", "train", "dev", "test"};
+    json_t *g = golden("split"), *c;
+    struct dsc_split split;
+    size_t i, n_of[4] = {0};
+
+    ck_assert_int_eq(dsc_split_parse("70/10/20", &split, NULL), DSC_OK);
+    json_array_foreach(g, i, c)
+    {
+        const json_t *t = json_object_get(c, "text");
+        const enum dsc_part p = dsc_split_part(&split, json_string_value(t), json_string_length(t));
+
+        ck_assert_str_eq(names[p], json_string_value(json_object_get(c, "part")));
+        n_of[p]++;
+    }
+    ck_assert(n_of[1] && n_of[2] && n_of[3]);
+    json_decref(g);
+}
+END_TEST
+
+static size_t from_hex(const char *hex, char *bytes)
+{
+    const size_t n = strlen(hex) / 2;
+
+    for (size_t i = 0; i < n; i++) {
+        const char two[3] = {hex[2 * i], hex[2 * i + 1], '\0'};
+
+        bytes[i] = (char)strtoul(two, NULL, 16);
+    }
+    return n;
+}
+
+START_TEST(broken_bytes_are_replaced_as_python_does)
+{
+    json_t *g = golden("decode"), *c;
+    size_t i;
+
+    json_array_foreach(g, i, c)
+    {
+        char file[256] = "text\tx\n", want[256];
+        const size_t n = 7 + from_hex(json_string_value(json_array_get(c, 0)), file + 7);
+        const size_t n_want = from_hex(json_string_value(json_array_get(c, 1)), want);
+        const bool is_valid = n - 7 == n_want && memcmp(file + 7, want, n_want) == 0;
+        struct fixture f;
+
+        memcpy(file + n, "\t\n", 2);
+        read_bytes(&f, "tsv", file, n + 2,
+                   (struct dsc_data_spec){.encoding_errors = DSC_ENCODING_REPLACE});
+        ck_assert_msg(f.status == DSC_OK, "%s", f.err.message);
+        ck_assert_uint_eq(f.set.text[0].n_bytes, n_want);
+        ck_assert_mem_eq(f.set.text[0].data, want, n_want);
+        drop(&f);
+        read_bytes(&f, "tsv", file, n + 2, plain);
+        ck_assert_int_eq(f.status, is_valid ? DSC_OK : DSC_E_ENCODING);
+        drop(&f);
+    }
+    json_decref(g);
+}
+END_TEST
+
+START_TEST(csv_files_written_by_python_read_back)
+{
+    json_t *g = golden("csv"), *c, *t;
+    size_t i, k;
+
+    json_array_foreach(g, i, c)
+    {
+        const json_t *file = json_object_get(c, "file");
+        struct fixture f;
+
+        read_bytes(&f, "csv", json_string_value(file), json_string_length(file), plain);
+        ck_assert_msg(f.status == DSC_OK, "%s", f.err.message);
+        ck_assert_uint_eq(f.set.n, json_array_size(json_object_get(c, "text")));
+        json_array_foreach(json_object_get(c, "text"), k, t)
+        {
+            ck_assert_uint_eq(f.set.text[k].n_bytes, json_string_length(t));
+            ck_assert_mem_eq(f.set.text[k].data, json_string_value(t), json_string_length(t));
+        }
+        json_array_foreach(json_object_get(c, "label"), k, t)
+            ck_assert_str_eq(f.set.label_names[f.set.label[k]], json_string_value(t));
+        drop(&f);
+    }
+    json_decref(g);
+}
+END_TEST
+
+START_TEST(a_failed_allocation_is_an_error_and_leaks_nothing)
+{
+    static const char text[] =
+        "{\"text\":\"a\",\"label\":\"x\"}\n{\"text\":\"b\",\"label\":\"y\"}\n";
+    char path[] = "/tmp/dsc-data-XXXXXX.jsonl";
+    const int fd = mkstemps(path, 6);
+    int n_failed = 0;
+
+    ck_assert_int_eq((int)write(fd, text, sizeof text - 1), (int)sizeof text - 1);
+    close(fd);
+    for (long k = 1; k < 100; k++) {
+        const struct dsc_data_spec spec = {.split = {100, 0, 0}, .part = DSC_PART_TRAIN};
+        struct dsc_dataset d;
+        struct dsc_arena arena;
+        struct dsc_err err = {0};
+        enum dsc_status s;
+
+        dsc_arena_init(&arena);
+        dsc_heap_fail_at(k);
+        s = dsc_data_read(&d, path, &spec, &arena, &err);
+        dsc_heap_fail_at(0);
+        ck_assert(s == DSC_OK || s == DSC_E_MEMORY);
+        n_failed += s != DSC_OK;
+        dsc_dataset_close(&d);
+        dsc_arena_clear(&arena);
+    }
+    ck_assert_int_gt(n_failed, 5);
+    ck_assert_int_lt(n_failed, 90);
+    unlink(path);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("data");
@@ -344,6 +480,10 @@ int main(void)
     tcase_add_test(t, broken_rows_have_their_classes);
     tcase_add_test(t, a_split_keeps_the_first_of_duplicates_and_its_parts_add_up);
     tcase_add_test(t, a_split_is_three_percentages);
+    tcase_add_test(t, the_part_of_a_text_is_what_python_says);
+    tcase_add_test(t, broken_bytes_are_replaced_as_python_does);
+    tcase_add_test(t, csv_files_written_by_python_read_back);
+    tcase_add_test(t, a_failed_allocation_is_an_error_and_leaks_nothing);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
