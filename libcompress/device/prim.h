@@ -68,6 +68,15 @@ struct dsc_gemm_spec {
     const int64_t *batch_a, *batch_b, *batch_c;
 };
 
+/** Arguments of the optimizer primitives. c1, c2: bias corrections 1 - beta^t. */
+struct dsc_adamw {
+    double lr, beta1, beta2, eps, decay, c1, c2, grad_scale;
+};
+
+struct dsc_sgd {
+    double lr, momentum, decay, grad_scale;
+};
+
 /** [outer, n, inner] view of an axis: softmax, cumsum, arg-reductions, top-k work along n. */
 struct dsc_axis_view {
     int64_t outer, n, inner;

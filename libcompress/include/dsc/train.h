@@ -1,0 +1,172 @@
+/*
+ * Training: which weights, which loss, one optimizer step at a time.
+ *
+ * The loss is part of the graph (dsc_loss_build appends it), so trainer, evaluator and exporter
+ * have no special modes. The trainer owns copies of the weights and the optimizer's moments in
+ * device memory; the graph's initializers change only by dsc_trainer_write_weights. The position
+ * (step) and the seed determine everything that is random, so a restored trainer goes on exactly.
+ */
+#ifndef DSC_TRAIN_H
+#define DSC_TRAIN_H
+
+#include "dsc/exec.h"
+#include "dsc/graph.h"
+#include "dsc/log.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* ---- what is trained ------------------------------------------------------------------------ */
+
+struct dsc_param {
+    int value; /* value number of the initializer: its name is its identity */
+    int64_t n_elems;
+    bool has_decay; /* rank >= 2 */
+};
+
+/**
+ * The trainable initializers of a graph: float, more than one element, and reaching an input that
+ * the operator's record calls a parameter (param_in), directly or through Transpose, Reshape,
+ * Identity, Cast, DequantizeLinear and views. In graph order. `is_frozen` (may be NULL) leaves out
+ * by name.
+ *
+ * Memory  *params is in `arena`
+ * Errors  USAGE  there is none
+ */
+enum dsc_status dsc_params_find(const struct dsc_graph *g,
+                                bool (*is_frozen)(void *ctx, const char *name), void *ctx,
+                                struct dsc_arena *arena, struct dsc_param **params, int *n_params,
+                                struct dsc_err *err);
+
+/* ---- losses --------------------------------------------------------------------------------- */
+
+/**
+ * A loss appends nodes that compute a scalar, the mean over the batch.
+ *
+ * cross-entropy   logits [B, C] f32, target [B] i64
+ * bce             logits [B] or [B, C] f32, target of the same shape f32 (independent classes)
+ * mse             output of any shape f32, target of the same shape
+ * kl              student logits [B, C], teacher logits [B, C]: T^2 KL(teacher || student), with
+ *                 temperature T (Hinton et al. 2015, arXiv:1503.02531)
+ */
+struct dsc_loss {
+    const char *name;
+    enum dsc_dtype target_dtype;
+    bool is_target_ranked_like_output; /* else one axis less */
+    enum dsc_status (*build)(struct dsc_graph *g, int output, int target, double temperature,
+                             int *loss, struct dsc_err *err);
+};
+
+const struct dsc_loss *dsc_loss_find(const char *name);
+
+/**
+ * Add a target input (named `target_name`) and the loss of graph output 0; the loss becomes the
+ * last graph output, its number is returned.
+ */
+enum dsc_status dsc_loss_attach(struct dsc_graph *g, const struct dsc_loss *loss,
+                                const char *target_name, int *loss_output, struct dsc_err *err);
+
+/* ---- optimizers and schedules --------------------------------------------------------------- */
+
+struct dsc_optim_step {
+    double lr, decay, grad_scale;
+    double beta1, beta2, eps, momentum;
+    uint64_t t; /* 1 for the first step */
+};
+
+struct dsc_optim {
+    const char *name;
+    int n_moments;
+    const char *moment_names[2];
+    enum dsc_status (*step)(struct dsc_device *dev, const struct dsc_optim_step *p,
+                            const struct dsc_tensor *w, const struct dsc_tensor *moments,
+                            const struct dsc_tensor *g, struct dsc_err *err);
+};
+
+const struct dsc_optim *dsc_optim_find(const char *name);
+
+/** Learning-rate factor in [0, 1] of step `t` (0-based) of n_steps, n_warmup of them rising. */
+struct dsc_sched {
+    const char *name;
+    double (*factor)(uint64_t t, uint64_t n_warmup, uint64_t n_steps);
+};
+
+const struct dsc_sched *dsc_sched_find(const char *name);
+
+/* ---- the trainer ---------------------------------------------------------------------------- */
+
+struct dsc_train_config {
+    const struct dsc_optim *optim; /* NULL: adamw */
+    const struct dsc_sched *sched; /* NULL: linear */
+    double lr, weight_decay, clip; /* clip: global norm, 0 = off */
+    double beta1, beta2, eps, momentum;
+    uint64_t n_steps, n_warmup, seed;
+    int64_t batch, micro; /* examples per optimizer step, and per forward pass (0: batch) */
+    int n_segments;       /* gradient checkpointing; 1: off */
+};
+
+/** The defaults: adamw 5e-5 decay 0.01 clip 1, betas 0.9 0.999, linear, batch 32. */
+struct dsc_train_config dsc_train_defaults(void);
+
+/** Where examples come from: fill one tensor per graph input for the given examples. */
+struct dsc_train_data {
+    int64_t n_examples;
+    /** feeds: [n_inputs] zeroed; host tensors, cleared by the trainer. idx: [n]. */
+    enum dsc_status (*fill)(void *ctx, const int64_t *idx, int64_t n, struct dsc_tensor *feeds,
+                            struct dsc_err *err);
+    void *ctx;
+};
+
+/** What a step did. */
+struct dsc_train_report {
+    uint64_t step; /* 1 after the first */
+    double loss, lr, grad_norm;
+    int64_t n_examples;
+};
+
+struct dsc_trainer;
+
+/**
+ * loss_output: from dsc_loss_attach. The graph is verified, sorted, and stays unchanged.
+ * Errors  UNSUPPORTED  no gradient through some operator; USAGE bad configuration; MEMORY
+ */
+enum dsc_status dsc_trainer_open(struct dsc_trainer **t, const struct dsc_graph *g, int loss_output,
+                                 const struct dsc_train_config *config, int n_params,
+                                 const struct dsc_param *params, struct dsc_device *dev,
+                                 struct dsc_err *err);
+void dsc_trainer_close(struct dsc_trainer *t);
+
+/**
+ * One optimizer step on the next examples. Epoch e visits all examples in an order drawn from
+ * (seed, e); the last batch of an epoch may be smaller.
+ *
+ * Errors  DIVERGED  loss or gradient not finite: the step, the examples and the first bad tensor
+ */
+enum dsc_status dsc_trainer_step(struct dsc_trainer *t, const struct dsc_train_data *data,
+                                 struct dsc_train_report *report, struct dsc_err *err);
+uint64_t dsc_trainer_n_done(const struct dsc_trainer *t);
+/** Steps of one epoch over n examples. */
+uint64_t dsc_train_steps_per_epoch(int64_t n_examples, int64_t batch);
+
+/** The session with the current weights, to evaluate between steps (same graph). */
+struct dsc_session *dsc_trainer_session(struct dsc_trainer *t);
+/** Copy the weights into the initializers of a graph that has them by name. */
+enum dsc_status dsc_trainer_write_weights(struct dsc_trainer *t, struct dsc_graph *g,
+                                          struct dsc_err *err);
+
+/** Named tensors: the state that a checkpoint needs, and the caller writes. */
+struct dsc_named_tensor {
+    char name[256];
+    struct dsc_tensor tensor; /* host */
+};
+
+/** Number of state tensors; then each: weights by name, moments as "m/NAME", "v/NAME". */
+int dsc_trainer_n_state(const struct dsc_trainer *t);
+enum dsc_status dsc_trainer_get_state(struct dsc_trainer *t, int i, struct dsc_named_tensor *out,
+                                      struct dsc_err *err);
+/** Set one by name (INCONSISTENT: unknown name or another shape), and the position. */
+enum dsc_status dsc_trainer_set_state(struct dsc_trainer *t, const char *name,
+                                      const struct dsc_tensor *tensor, struct dsc_err *err);
+void dsc_trainer_set_n_done(struct dsc_trainer *t, uint64_t n_done);
+
+#endif

@@ -1,0 +1,60 @@
+/* Node building that the losses share. All return value numbers through the last int pointer. */
+#ifndef DSC_LOSS_BUILD_H
+#define DSC_LOSS_BUILD_H
+
+#include "dsc/train.h"
+
+static inline enum dsc_status dsc_loss_call(struct dsc_graph *g, const char *op, int n_in,
+                                            const int *in, int *out, struct dsc_err *err)
+{
+    return dsc_graph_call(g, "", op, NULL, n_in, in, out, NULL, err);
+}
+
+static inline enum dsc_status dsc_loss_const(struct dsc_graph *g, enum dsc_dtype dtype, int rank,
+                                             double v, int *out, struct dsc_err *err)
+{
+    struct dsc_tensor t;
+    enum dsc_status st;
+
+    DSC_TRY(dsc_tensor_new(&t, dtype, rank, (int64_t[]){1}, err));
+    dsc_tensor_set_f64(&t, 0, v);
+    st = dsc_graph_init(g, NULL, &t, out, err);
+    dsc_tensor_clear(&t);
+    return st;
+}
+
+/** A scalar. */
+static inline enum dsc_status dsc_loss_const_f32(struct dsc_graph *g, double v, int *out,
+                                                 struct dsc_err *err)
+{
+    return dsc_loss_const(g, DSC_F32, 0, v, out, err);
+}
+
+/** A list of one integer: axes. */
+static inline enum dsc_status dsc_loss_const_i64(struct dsc_graph *g, int64_t v, int *out,
+                                                 struct dsc_err *err)
+{
+    return dsc_loss_const(g, DSC_I64, 1, (double)v, out, err);
+}
+
+/** Mean of all elements, a scalar. */
+static inline enum dsc_status dsc_loss_mean(struct dsc_graph *g, int x, int *out,
+                                            struct dsc_err *err)
+{
+    struct dsc_node *n;
+
+    DSC_TRY(dsc_graph_call(g, "", "ReduceMean", NULL, 1, &x, out, &n, err));
+    return dsc_node_set_int(g, n, "keepdims", 0, err);
+}
+
+/** Elements of x along the last axis, by index. */
+static inline enum dsc_status dsc_loss_pick(struct dsc_graph *g, int x, int idx, int *out,
+                                            struct dsc_err *err)
+{
+    struct dsc_node *n;
+
+    DSC_TRY(dsc_graph_call(g, "", "GatherElements", NULL, 2, (int[]){x, idx}, out, &n, err));
+    return dsc_node_set_int(g, n, "axis", -1, err);
+}
+
+#endif

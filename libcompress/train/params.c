@@ -1,0 +1,71 @@
+/* Which initializers are trainable. */
+#include "dsc/train.h"
+
+#include <string.h>
+
+/* Operators through which a weight passes unchanged on its way to a parameter input. */
+static const char *const pass_through[] = {"Transpose", "Reshape",          "Identity",
+                                           "Cast",      "DequantizeLinear", "Squeeze",
+                                           "Unsqueeze", "Flatten",          "FakeQuantize"};
+
+static bool passes_through(const struct dsc_node *n, int input)
+{
+    for (size_t i = 0; i < sizeof pass_through / sizeof pass_through[0]; i++)
+        if (strcmp(n->op->onnx, pass_through[i]) == 0)
+            return input == 0;
+    return false;
+}
+
+/* From the last node back: a value feeds a parameter input if some consumer takes it as one, or
+ * passes it through to where it is. Only values made of initializers alone count on the way. */
+static void mark(const struct dsc_graph *g, bool *is_param)
+{
+    for (int i = g->n_nodes - 1; i >= 0; i--) {
+        const struct dsc_node *n = g->nodes[i];
+
+        for (int k = 0; k < n->n_in; k++) {
+            const bool is_param_in =
+                n->op->is_variadic_in ? n->op->param_in & 1 : k < 16 && n->op->param_in >> k & 1;
+
+            if (n->in[k] == DSC_NO_VALUE)
+                continue;
+            if (is_param_in || (passes_through(n, k) && n->out[0] >= 0 && is_param[n->out[0]]))
+                is_param[n->in[k]] = true;
+        }
+    }
+}
+
+static bool is_trainable(const struct dsc_value *v)
+{
+    return dsc_tensor_is_present(&v->init) && !v->is_input && dsc_dtype_is_float(v->init.dtype) &&
+           dsc_tensor_n_elems(&v->init) > 1;
+}
+
+enum dsc_status dsc_params_find(const struct dsc_graph *g,
+                                bool (*is_frozen)(void *ctx, const char *name), void *ctx,
+                                struct dsc_arena *arena, struct dsc_param **params, int *n_params,
+                                struct dsc_err *err)
+{
+    bool *is_param;
+    struct dsc_param *p;
+    int n = 0;
+
+    DSC_NEW(is_param, arena, g->n_values + 1, err);
+    DSC_NEW(p, arena, g->n_values + 1, err);
+    mark(g, is_param);
+    for (int i = 0; i < g->n_values; i++) {
+        const struct dsc_value *v = &g->values[i];
+
+        if (!is_param[i] || !is_trainable(v) || (is_frozen && is_frozen(ctx, v->name)))
+            continue;
+        p[n++] = (struct dsc_param){
+            .value = i, .n_elems = dsc_tensor_n_elems(&v->init), .has_decay = v->init.rank >= 2};
+    }
+    *params = p;
+    *n_params = n;
+    if (n > 0)
+        return DSC_OK;
+    dsc_fail(err, DSC_E_USAGE, "the model has no trainable weight");
+    dsc_err_hint(err, "weights are float initializers that reach a parameter input; see --freeze");
+    return DSC_E_USAGE;
+}
