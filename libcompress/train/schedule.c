@@ -1,4 +1,4 @@
-/* Learning-rate schedules, from the expressions of scheds.def. */
+/* Learning-rate schedules, from the expressions of schedules.def. */
 #include "dsc/train.h"
 
 #include <math.h>
@@ -13,12 +13,12 @@
         (void)p;                                                                      \
         return t < n_warmup ? (double)t / (double)n_warmup : (expr);                  \
     }
-#include "train/scheds.def"
+#include "train/schedules.def"
 #undef DSC_SCHED
 
 static const struct dsc_sched rows[] = {
 #define DSC_SCHED(name, expr) {#name, factor_##name},
-#include "train/scheds.def"
+#include "train/schedules.def"
 #undef DSC_SCHED
 };
 
