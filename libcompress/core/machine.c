@@ -21,16 +21,25 @@ static void add_feature(struct dsc_machine *m, bool has_it, const char *name)
         snprintf(m->features + at, sizeof m->features - at, "%s%s", at ? " " : "", name);
 }
 
-static void probe_cpu(struct dsc_machine *m)
+enum dsc_cpu_level dsc_cpu_level_best(void)
 {
 #if defined(__x86_64__)
-    bool has_avx2, has_avx512;
-
     __builtin_cpu_init();
-    has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") &&
-                 __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                 __builtin_cpu_supports("avx512dq");
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+        return DSC_CPU_REF;
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+        !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))
+        return DSC_CPU_AVX2;
+    return __builtin_cpu_supports("avx512vnni") ? DSC_CPU_VNNI : DSC_CPU_AVX512;
+#else
+    return DSC_CPU_REF;
+#endif
+}
+
+static void probe_cpu(struct dsc_machine *m)
+{
+    m->level = dsc_cpu_level_best();
+#if defined(__x86_64__)
     add_feature(m, __builtin_cpu_supports("sse4.2"), "sse4.2");
     add_feature(m, __builtin_cpu_supports("avx"), "avx");
     add_feature(m, __builtin_cpu_supports("avx2"), "avx2");
@@ -40,12 +49,6 @@ static void probe_cpu(struct dsc_machine *m)
     add_feature(m, __builtin_cpu_supports("avx512vl"), "avx512vl");
     add_feature(m, __builtin_cpu_supports("avx512dq"), "avx512dq");
     add_feature(m, __builtin_cpu_supports("avx512vnni"), "avx512vnni");
-    if (has_avx512)
-        m->level = __builtin_cpu_supports("avx512vnni") ? DSC_CPU_VNNI : DSC_CPU_AVX512;
-    else
-        m->level = has_avx2 ? DSC_CPU_AVX2 : DSC_CPU_REF;
-#else
-    m->level = DSC_CPU_REF;
 #endif
 }
 

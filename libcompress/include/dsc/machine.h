@@ -29,6 +29,8 @@ struct dsc_machine {
 };
 
 void dsc_machine_probe(struct dsc_machine *m);
+/** The highest level that the processor and its operating system support. */
+enum dsc_cpu_level dsc_cpu_level_best(void);
 const char *dsc_cpu_level_name(enum dsc_cpu_level level);
 
 /** The BLAS: its build text, its kernel ("Haswell"), and whether it counts threads itself. */

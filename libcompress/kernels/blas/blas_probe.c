@@ -1,8 +1,11 @@
 /* Which BLAS is linked, and does it multiply. */
 #include "dsc/machine.h"
 #include "dsc/rng.h"
+#include "kernels/blas/blas.h"
 
+#ifdef HAVE_OPENBLAS
 #include <cblas.h>
+#endif
 #include <math.h>
 #include <stdio.h>
 
@@ -14,9 +17,15 @@ struct shape {
 
 void dsc_blas_probe(struct dsc_blas_info *info)
 {
+#ifdef HAVE_OPENBLAS
     snprintf(info->config, sizeof info->config, "%s", openblas_get_config());
     snprintf(info->core, sizeof info->core, "%s", openblas_get_corename());
     info->n_threads = openblas_get_num_threads();
+#else
+    snprintf(info->config, sizeof info->config, "none: products run in plain C");
+    snprintf(info->core, sizeof info->core, "reference");
+    info->n_threads = 1;
+#endif
 }
 
 /* One product with op(A) and op(B); C holds NaN before, which beta = 0 must not read. */
@@ -27,8 +36,7 @@ static bool is_right(const struct shape *s, bool ta, bool tb, const float *a, co
 
     for (int i = 0; i < s->m * s->n; i++)
         c[i] = NAN;
-    cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, s->m,
-                s->n, s->k, 1.0F, a, lda, b, ldb, 0.0F, c, s->n);
+    dsc_sgemm(ta, tb, s->m, s->n, s->k, 1.0F, a, lda, b, ldb, 0.0F, c, s->n);
     for (int i = 0; i < s->m; i++) {
         for (int j = 0; j < s->n; j++) {
             double sum = 0, size = 0;

@@ -1,0 +1,123 @@
+/*
+ * Kernels: the inner loops, on pointers and sizes only. They know nothing of tensors, allocate
+ * nothing, cannot fail, and run on the calling thread.
+ *
+ * A table of function pointers is chosen once by CPU level (`--cpu`); a device keeps it. Every
+ * level gives the same bits, so a level is a matter of speed. Outputs may be the same array as an
+ * input of the same shape, but must not overlap one otherwise. n >= 0 counts elements; pointers
+ * need the alignment of their type only.
+ */
+#ifndef DSC_KERNELS_H
+#define DSC_KERNELS_H
+
+#include "dsc/machine.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/** y = f(x) of each element, or of the row as a whole (softmax). */
+typedef void dsc_map_f32_fn(float *y, const float *x, int64_t n);
+/** dx += dy * f'(x) */
+typedef void dsc_map_bwd_f32_fn(float *dx, const float *dy, const float *x, int64_t n);
+/** y = a op b; mul_add: y += a * b */
+typedef void dsc_pair_f32_fn(float *y, const float *a, const float *b, int64_t n);
+/** axpy: y += alpha * x; scale: y = alpha * x */
+typedef void dsc_axpy_f32_fn(float *y, float alpha, const float *x, int64_t n);
+/** y [n_rows, n] = x + bias [n] */
+typedef void dsc_bias_add_f32_fn(float *y, const float *x, const float *bias, int64_t n_rows,
+                                 int64_t n);
+
+/** Of n elements; max and min of none are -inf and inf, and NaN if an element is. */
+typedef float dsc_fold_f32_fn(const float *x, int64_t n);
+typedef float dsc_dot_f32_fn(const float *a, const float *b, int64_t n);
+/** y [n] += sum over rows r, in order, of x[r * row_step + ..] */
+typedef void dsc_col_sum_f32_fn(float *y, const float *x, int64_t n_rows, int64_t n,
+                                int64_t row_step);
+
+/** One row: y = (x - mean) / sqrt(variance + epsilon) * gain + bias; bias may be NULL. n > 0 */
+typedef void dsc_layer_norm_f32_fn(float *y, float *mean, float *rstd, const float *x,
+                                   const float *gain, const float *bias, float epsilon, int64_t n);
+/** One row; adds to dx, dgain, dbias, each of which may be NULL. */
+typedef void dsc_layer_norm_bwd_f32_fn(float *dx, float *dgain, float *dbias, const float *dy,
+                                       const float *x, const float *gain, float mean, float rstd,
+                                       int64_t n);
+
+/** AdamW with decoupled decay; correctionK = 1 - betaK^t at step t = 1, 2, .. (Loshchilov 2019) */
+struct dsc_adamw_step {
+    float learning_rate, beta1, beta2, epsilon, decay, correction1, correction2;
+};
+typedef void dsc_adamw_f32_fn(float *w, float *m, float *v, const float *g,
+                              const struct dsc_adamw_step *s, int64_t n);
+
+/** velocity = momentum * velocity + (g + decay * w); w -= learning_rate * velocity */
+struct dsc_sgd_step {
+    float learning_rate, momentum, decay;
+    bool is_nesterov;
+};
+typedef void dsc_sgd_f32_fn(float *w, float *velocity, const float *g, const struct dsc_sgd_step *s,
+                            int64_t n);
+
+/** ONNX QuantizeLinear: y = saturate(round_half_even(x / scale) + zero). NaN gives the lowest. */
+typedef void dsc_quantize_u8_f32_fn(uint8_t *y, const float *x, float scale, int32_t zero,
+                                    int64_t n);
+typedef void dsc_quantize_s8_f32_fn(int8_t *y, const float *x, float scale, int32_t zero,
+                                    int64_t n);
+/** y = (x - zero) * scale */
+typedef void dsc_dequantize_u8_f32_fn(float *y, const uint8_t *x, float scale, int32_t zero,
+                                      int64_t n);
+typedef void dsc_dequantize_s8_f32_fn(float *y, const int8_t *x, float scale, int32_t zero,
+                                      int64_t n);
+
+/** Least and largest element; inf, -inf for none; both NaN if an element is. */
+typedef void dsc_range_f32_fn(float *low, float *high, const float *x, int64_t n);
+
+/**
+ * count[b - first_bin] += 1 for b = floor(x * inv_width); returns how many fell outside the bins
+ * (NaN too). inv_width is a power of two; |first_bin| and n_bins are at most 2^23.
+ */
+typedef int64_t dsc_histogram_f32_fn(uint64_t *count, int32_t first_bin, int32_t n_bins,
+                                     float inv_width, const float *x, int64_t n);
+
+/**
+ * Simulated quantization: code = clamp(round(x / scale) + zero, low, high), all whole numbers;
+ * y = (code - zero) * scale. `cols` takes a scale per element. NaN stays NaN.
+ * Backward (Esser 2020, arXiv:1902.08153, LSQ): dx += dy inside the limits; the gradient of the
+ * scale is returned, or added to dscale [n].
+ */
+struct dsc_fake_quant {
+    float zero, low, high;
+};
+typedef void dsc_fake_quant_f32_fn(float *y, const float *x, float scale,
+                                   const struct dsc_fake_quant *q, int64_t n);
+typedef void dsc_fake_quant_cols_f32_fn(float *y, const float *x, const float *scale,
+                                        const struct dsc_fake_quant *q, int64_t n);
+typedef float dsc_fake_quant_bwd_f32_fn(float *dx, const float *dy, const float *x, float scale,
+                                        const struct dsc_fake_quant *q, int64_t n);
+typedef void dsc_fake_quant_cols_bwd_f32_fn(float *dx, float *dscale, const float *dy,
+                                            const float *x, const float *scale,
+                                            const struct dsc_fake_quant *q, int64_t n);
+
+/** The chosen kernels, one per slot of kernels.def. */
+struct dsc_kernels {
+    enum dsc_cpu_level level;
+#define DSC_SLOT(slot, type) type *slot;
+#define DSC_KERNEL(slot, variant, need)
+#include "kernels/kernels.def"
+#undef DSC_SLOT
+#undef DSC_KERNEL
+};
+
+/* Every implementation by name, for the tables and for tests: dsc_<slot>_<variant>. */
+#define DSC_SLOT(slot, type) typedef type dsc_##slot##_slot_fn;
+#define DSC_KERNEL(slot, variant, need) dsc_##slot##_slot_fn dsc_##slot##_##variant;
+#include "kernels/kernels.def"
+#undef DSC_SLOT
+#undef DSC_KERNEL
+
+/**
+ * The table of a level, lowered to what this machine supports. Also holds BLAS to one thread:
+ * threads are ours (dsc/pool.h).
+ */
+const struct dsc_kernels *dsc_kernels_for(enum dsc_cpu_level level);
+
+#endif

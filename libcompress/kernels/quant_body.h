@@ -1,0 +1,166 @@
+/*
+ * Quantization of rows. Rounding is half to even, scales divide (QuantizeLinear's text). Included
+ * once by each quant_<level>.c, which names its lanes header.
+ */
+#include "kernels/kernels.h"
+#include "kernels/vecmath.h"
+
+/*
+ * round(x / scale) + zero, held in [low, high]; all in f32, where such integers are exact. Limits
+ * are taken before the zero point is added, so that a huge quotient loses nothing; NaN gives low.
+ */
+static inline vf quantized(vf x, float scale, float zero, float low, float high)
+{
+    vf q = v_rint(x / scale);
+
+    return v_min(v_max(q, v_set(low - zero)), v_set(high - zero)) + zero;
+}
+
+#define QUANTIZE(slot, type, low, high)                                                \
+    void FN(slot)(type * y, const float *x, float scale, int32_t zero, int64_t n)      \
+    {                                                                                  \
+        type last[LANES];                                                              \
+                                                                                       \
+        for (int64_t i = 0; i < n; i += LANES) {                                       \
+            int64_t left = n - i;                                                      \
+            vf q = quantized(v_get(x + i, left, 0.0f), scale, (float)zero, low, high); \
+                                                                                       \
+            v_store_low8(left >= LANES ? y + i : last, v_to_int(q));                   \
+            if (left < LANES)                                                          \
+                memcpy(y + i, last, (size_t)left);                                     \
+        }                                                                              \
+    }
+
+#define DEQUANTIZE(slot, type, load)                                                        \
+    void FN(slot)(float *y, const type *x, float scale, int32_t zero, int64_t n)            \
+    {                                                                                       \
+        type last[LANES] = {0};                                                             \
+                                                                                            \
+        for (int64_t i = 0; i < n; i += LANES) {                                            \
+            int64_t left = n - i;                                                           \
+                                                                                            \
+            if (left < LANES)                                                               \
+                memcpy(last, x + i, (size_t)left);                                          \
+            v_put(y + i, v_of_int(load(left < LANES ? last : x + i) - zero) * scale, left); \
+        }                                                                                   \
+    }
+
+QUANTIZE(quantize_u8_f32, uint8_t, 0.0f, 255.0f)
+QUANTIZE(quantize_s8_f32, int8_t, -128.0f, 127.0f)
+DEQUANTIZE(dequantize_u8_f32, uint8_t, v_load_u8)
+DEQUANTIZE(dequantize_s8_f32, int8_t, v_load_s8)
+
+void FN(range_f32)(float *low, float *high, const float *x, int64_t n)
+{
+    struct wide top = wide_set(-INFINITY), bottom = wide_set(-INFINITY); /* of -x */
+
+    for (int64_t block = 0; block < n; block += WIDE) {
+        for (int p = 0; p < PARTS; p++) {
+            int64_t i = block + p * LANES;
+
+            if (i < n) {
+                vf up = v_get(x + i, n - i, -INFINITY), down = -v_get(x + i, n - i, INFINITY);
+
+                top.part[p] = v_max_or_nan(top.part[p], up);
+                bottom.part[p] = v_max_or_nan(bottom.part[p], down);
+            }
+        }
+    }
+    *low = -wide_max(bottom);
+    *high = wide_max(top);
+}
+
+int64_t FN(histogram_f32)(uint64_t *count, int32_t first_bin, int32_t n_bins, float inv_width,
+                          const float *x, int64_t n)
+{
+    int64_t n_outside = 0;
+    int32_t bin[LANES];
+
+    for (int64_t i = 0; i < n; i += LANES) {
+        int64_t left = n - i;
+        vf b = v_floor(v_get(x + i, left, 0.0f) * inv_width) - (float)first_bin;
+
+        /* NaN becomes -1, outside as all below bin 0 */
+        b = v_min(v_max(b, v_set(-1.0f)), v_set((float)n_bins));
+        v_store_i32(bin, v_to_int(b));
+        for (int64_t k = 0; k < LANES && k < left; k++) {
+            if (bin[k] >= 0 && bin[k] < n_bins)
+                count[bin[k]]++;
+            else
+                n_outside++;
+        }
+    }
+    return n_outside;
+}
+
+/* round(x / scale) + zero before the limits; NaN stays NaN, for training must notice it */
+#define FAKE(x, scale, q) \
+    v_min(v_set((q)->high), v_max(v_set((q)->low), v_rint((x) / (scale)) + (q)->zero))
+
+void FN(fake_quant_f32)(float *y, const float *x, float scale, const struct dsc_fake_quant *q,
+                        int64_t n)
+{
+    for (int64_t i = 0; i < n; i += LANES)
+        v_put(y + i, (FAKE(v_get(x + i, n - i, 0.0f), scale, q) - q->zero) * scale, n - i);
+}
+
+void FN(fake_quant_cols_f32)(float *y, const float *x, const float *scale,
+                             const struct dsc_fake_quant *q, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += LANES) {
+        vf s = v_get(scale + i, n - i, 1.0f);
+
+        v_put(y + i, (FAKE(v_get(x + i, n - i, 0.0f), s, q) - q->zero) * s, n - i);
+    }
+}
+
+/* dy/dx is 1 inside the limits, else 0; dy/dscale is round(x/s) - x/s inside, else limit - zero. */
+struct lsq {
+    vf dx, dscale;
+};
+
+static inline struct lsq lsq(vf dy, vf x, vf scale, const struct dsc_fake_quant *q)
+{
+    vf v = x / scale, r = v_rint(v), code = r + q->zero, none = v_set(0.0f);
+    vm is_low = v_lt(code, v_set(q->low)), is_high = v_lt(v_set(q->high), code);
+    vf slope =
+        v_sel(is_low, v_set(q->low - q->zero), v_sel(is_high, v_set(q->high - q->zero), r - v));
+
+    return (struct lsq){v_sel(is_low, none, v_sel(is_high, none, dy)), dy * slope};
+}
+
+float FN(fake_quant_bwd_f32)(float *dx, const float *dy, const float *x, float scale,
+                             const struct dsc_fake_quant *q, int64_t n)
+{
+    struct wide acc = wide_set(0.0f);
+
+    for (int64_t block = 0; block < n; block += WIDE) {
+        for (int p = 0; p < PARTS; p++) {
+            int64_t i = block + p * LANES, left = n - i;
+
+            if (left > 0) {
+                struct lsq d =
+                    lsq(v_get(dy + i, left, 0.0f), v_get(x + i, left, 0.0f), v_set(scale), q);
+
+                if (left < LANES)
+                    d.dscale = v_keep(d.dscale, left);
+                acc.part[p] = acc.part[p] + d.dscale;
+                v_put(dx + i, v_get(dx + i, left, 0.0f) + d.dx, left);
+            }
+        }
+    }
+    return wide_sum(acc);
+}
+
+void FN(fake_quant_cols_bwd_f32)(float *dx, float *dscale, const float *dy, const float *x,
+                                 const float *scale, const struct dsc_fake_quant *q, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += LANES) {
+        int64_t left = n - i;
+        struct lsq d = lsq(v_get(dy + i, left, 0.0f), v_get(x + i, left, 0.0f),
+                           v_get(scale + i, left, 1.0f), q);
+
+        v_put(dscale + i, v_get(dscale + i, left, 0.0f) + d.dscale, left);
+        v_put(dx + i, v_get(dx + i, left, 0.0f) + d.dx, left);
+    }
+}

@@ -1,0 +1,5 @@
+/*
+ * Element-wise functions, AVX-512.
+ */
+#define LANES_H "kernels/x86/lanes_avx512.h"
+#include "kernels/map_body.h"

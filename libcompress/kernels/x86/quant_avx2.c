@@ -1,0 +1,5 @@
+/*
+ * Quantization of rows, AVX2.
+ */
+#define LANES_H "kernels/x86/lanes_avx2.h"
+#include "kernels/quant_body.h"

@@ -1,0 +1,5 @@
+/*
+ * Quantization of rows, AVX-512.
+ */
+#define LANES_H "kernels/x86/lanes_avx512.h"
+#include "kernels/quant_body.h"

@@ -1,0 +1,5 @@
+/*
+ * Row kernels, AVX-512.
+ */
+#define LANES_H "kernels/x86/lanes_avx512.h"
+#include "kernels/rows_body.h"

@@ -1,0 +1,162 @@
+/*
+ * How each type of kernel is called, and the rows of kernels.def as data.
+ */
+#include "calls.h"
+
+#include <stddef.h>
+
+static const struct dsc_fake_quant fake = {.zero = 3, .low = 0, .high = 255};
+static const struct dsc_adamw_step adamw = {1e-3f, 0.9f, 0.999f, 1e-8f, 0.01f, 0.271f, 0.003f};
+static const struct dsc_sgd_step sgd = {0.1f, 0.9f, 1e-4f, true};
+
+#define CALL(type) static void call_##type(any_kernel *kernel, struct job *j)
+#define AS(type) ((type *)kernel)
+
+CALL(dsc_map_f32_fn)
+{
+    AS(dsc_map_f32_fn)(j->out[0], j->in[0], j->n);
+}
+CALL(dsc_map_bwd_f32_fn)
+{
+    AS(dsc_map_bwd_f32_fn)(j->out[0], j->in[0], j->in[1], j->n);
+}
+CALL(dsc_pair_f32_fn)
+{
+    AS(dsc_pair_f32_fn)(j->out[0], j->in[0], j->in[1], j->n);
+}
+CALL(dsc_axpy_f32_fn)
+{
+    AS(dsc_axpy_f32_fn)(j->out[0], 1.7f, j->in[0], j->n);
+}
+CALL(dsc_bias_add_f32_fn)
+{
+    AS(dsc_bias_add_f32_fn)(j->out[0], j->in[0], j->in[1], 3, j->n / 3);
+}
+CALL(dsc_fold_f32_fn)
+{
+    j->result[0] = AS(dsc_fold_f32_fn)(j->in[0], j->n);
+}
+CALL(dsc_dot_f32_fn)
+{
+    j->result[0] = AS(dsc_dot_f32_fn)(j->in[0], j->in[1], j->n);
+}
+CALL(dsc_col_sum_f32_fn)
+{
+    AS(dsc_col_sum_f32_fn)(j->out[0], j->in[0], 3, j->n / 3, j->n / 3);
+}
+CALL(dsc_layer_norm_f32_fn)
+{
+    AS(dsc_layer_norm_f32_fn)
+    (j->out[0], &j->result[0], &j->result[1], j->in[0], j->in[1], j->n % 2 ? j->in[2] : NULL,
+     1e-12f, j->n);
+}
+CALL(dsc_layer_norm_bwd_f32_fn)
+{
+    AS(dsc_layer_norm_bwd_f32_fn)
+    (j->n % 5 ? j->out[0] : NULL, j->n % 3 ? j->out[1] : NULL, j->n % 2 ? j->out[2] : NULL,
+     j->in[0], j->in[1], j->in[2], 0.1f, 1.3f, j->n);
+}
+CALL(dsc_adamw_f32_fn)
+{
+    AS(dsc_adamw_f32_fn)(j->out[0], j->out[1], j->out[2], j->in[0], &adamw, j->n);
+}
+CALL(dsc_sgd_f32_fn)
+{
+    struct dsc_sgd_step s = sgd;
+
+    s.is_nesterov = j->n % 2;
+    AS(dsc_sgd_f32_fn)(j->out[0], j->out[1], j->in[0], &s, j->n);
+}
+CALL(dsc_quantize_u8_f32_fn)
+{
+    j->is_integer = true;
+    AS(dsc_quantize_u8_f32_fn)((uint8_t *)(void *)j->out[0], j->in[0], 0.03f, 117, j->n);
+}
+CALL(dsc_quantize_s8_f32_fn)
+{
+    j->is_integer = true;
+    AS(dsc_quantize_s8_f32_fn)((int8_t *)(void *)j->out[0], j->in[0], 0.03f, -5, j->n);
+}
+/* The last n bytes of the input, so that reading on would leave the buffer. */
+CALL(dsc_dequantize_u8_f32_fn)
+{
+    const uint8_t *x = (const uint8_t *)(const void *)(j->in[0] + j->n) - j->n;
+
+    AS(dsc_dequantize_u8_f32_fn)(j->out[0], x, 0.03f, 117, j->n);
+}
+CALL(dsc_dequantize_s8_f32_fn)
+{
+    const int8_t *x = (const int8_t *)(const void *)(j->in[0] + j->n) - j->n;
+
+    AS(dsc_dequantize_s8_f32_fn)(j->out[0], x, 0.03f, -5, j->n);
+}
+CALL(dsc_range_f32_fn)
+{
+    AS(dsc_range_f32_fn)(&j->result[0], &j->result[1], j->in[0], j->n);
+}
+CALL(dsc_histogram_f32_fn)
+{
+    static uint64_t count[64]; /* carries over: only differences of the two runs are looked at */
+    uint64_t before[64];
+
+    for (int b = 0; b < 64; b++)
+        before[b] = count[b];
+    j->result[0] = (float)AS(dsc_histogram_f32_fn)(count, -20, 64, 8.0f, j->in[0], j->n);
+    for (int b = 0; b < 64 && b < j->n; b++)
+        j->out[0][b] = (float)(count[b] - before[b]);
+    for (int b = 0; b < 64; b++)
+        j->result[1] += (float)(b + 1) * (float)(count[b] - before[b]);
+}
+CALL(dsc_fake_quant_f32_fn)
+{
+    AS(dsc_fake_quant_f32_fn)(j->out[0], j->in[0], 0.03f, &fake, j->n);
+}
+CALL(dsc_fake_quant_cols_f32_fn)
+{
+    AS(dsc_fake_quant_cols_f32_fn)(j->out[0], j->in[0], j->in[3], &fake, j->n);
+}
+CALL(dsc_fake_quant_bwd_f32_fn)
+{
+    j->result[0] = AS(dsc_fake_quant_bwd_f32_fn)(j->out[0], j->in[0], j->in[1], 0.03f, &fake, j->n);
+}
+CALL(dsc_fake_quant_cols_bwd_f32_fn)
+{
+    AS(dsc_fake_quant_cols_bwd_f32_fn)
+    (j->out[0], j->out[1], j->in[0], j->in[1], j->in[3], &fake, j->n);
+}
+
+/* A slot's call, found by a wrapper because its row of the table does not repeat the type. */
+#define DSC_SLOT(slot, type)                                      \
+    static void call_of_##slot(any_kernel *kernel, struct job *j) \
+    {                                                             \
+        call_##type(kernel, j);                                   \
+    }
+#define DSC_KERNEL(slot, variant, need)
+#include "kernels/kernels.def"
+#undef DSC_SLOT
+#undef DSC_KERNEL
+
+#define ROW(slot, variant, need)           \
+    {#slot,                                \
+     #variant,                             \
+     need,                                 \
+     (any_kernel *)dsc_##slot##_ref,       \
+     (any_kernel *)dsc_##slot##_##variant, \
+     call_of_##slot},
+#define FROM_DSC_CPU_REF ROW
+#if defined(__x86_64__)
+#define FROM_DSC_CPU_AVX2 ROW
+#define FROM_DSC_CPU_AVX512 ROW
+#define FROM_DSC_CPU_VNNI ROW
+#else /* such functions do not exist */
+#define FROM_DSC_CPU_AVX2(slot, variant, need)
+#define FROM_DSC_CPU_AVX512(slot, variant, need)
+#define FROM_DSC_CPU_VNNI(slot, variant, need)
+#endif
+#define DSC_SLOT(slot, type)
+#define DSC_KERNEL(slot, variant, need) FROM_##need(slot, variant, need)
+
+const struct kernel_row kernel_rows[] = {
+#include "kernels/kernels.def"
+};
+const int n_kernel_rows = (int)(sizeof kernel_rows / sizeof kernel_rows[0]);
