@@ -95,6 +95,11 @@ static inline struct dsc_axis_view dsc_axis_view(const struct dsc_tensor *t, int
     return v;
 }
 
+/** Integer range and zero point of a simulated quantization. */
+struct dsc_fake_quant_limits {
+    double zero, low, high;
+};
+
 struct dsc_prims {
 #define DSC_PRIM(name, params, args) enum dsc_status(*name) params;
 #include "device/primitives.def"

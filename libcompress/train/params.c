@@ -18,7 +18,7 @@ static bool passes_through(const struct dsc_node *n, int input)
 
 /* From the last node back: a value feeds a parameter input if some consumer takes it as one, or
  * passes it through to where it is. Only values made of initializers alone count on the way. */
-static void mark(const struct dsc_graph *g, bool *is_param)
+static void mark(const struct dsc_graph *g, bool *is_param, bool *is_scalar_param)
 {
     for (int i = g->n_nodes - 1; i >= 0; i--) {
         const struct dsc_node *n = g->nodes[i];
@@ -29,16 +29,18 @@ static void mark(const struct dsc_graph *g, bool *is_param)
 
             if (n->in[k] == DSC_NO_VALUE)
                 continue;
+            if (k < 16 && n->op->param_scalar_in >> k & 1)
+                is_scalar_param[n->in[k]] = true;
             if (is_param_in || (passes_through(n, k) && n->out[0] >= 0 && is_param[n->out[0]]))
                 is_param[n->in[k]] = true;
         }
     }
 }
 
-static bool is_trainable(const struct dsc_value *v)
+static bool is_trainable(const struct dsc_value *v, int64_t n_least)
 {
     return dsc_tensor_is_present(&v->init) && !v->is_input && dsc_dtype_is_float(v->init.dtype) &&
-           dsc_tensor_n_elems(&v->init) > 1;
+           dsc_tensor_n_elems(&v->init) >= n_least;
 }
 
 enum dsc_status dsc_params_find(const struct dsc_graph *g,
@@ -46,17 +48,19 @@ enum dsc_status dsc_params_find(const struct dsc_graph *g,
                                 struct dsc_arena *arena, struct dsc_param **params, int *n_params,
                                 struct dsc_err *err)
 {
-    bool *is_param;
+    bool *is_param, *is_scalar_param;
     struct dsc_param *p;
     int n = 0;
 
     DSC_NEW(is_param, arena, g->n_values + 1, err);
+    DSC_NEW(is_scalar_param, arena, g->n_values + 1, err);
     DSC_NEW(p, arena, g->n_values + 1, err);
-    mark(g, is_param);
+    mark(g, is_param, is_scalar_param);
     for (int i = 0; i < g->n_values; i++) {
         const struct dsc_value *v = &g->values[i];
 
-        if (!is_param[i] || !is_trainable(v) || (is_frozen && is_frozen(ctx, v->name)))
+        if (!(is_param[i] || is_scalar_param[i]) || !is_trainable(v, is_scalar_param[i] ? 1 : 2) ||
+            (is_frozen && is_frozen(ctx, v->name)))
             continue;
         p[n++] = (struct dsc_param){
             .value = i, .n_elems = dsc_tensor_n_elems(&v->init), .has_decay = v->init.rank >= 2};
