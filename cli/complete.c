@@ -23,11 +23,11 @@ static void value_cases(FILE *f)
 {
     for (int c = 0; dsc_commands[c]; c++)
         for (int i = 0; i < DSC_OPT_COUNT; i++)
-            if (dsc_opt_rows[i].kind == DSC_KIND_ENUM && dsc_opt_rows[i].verbs[0] != '*' &&
+            if (dsc_opt_rows[i].kind == DSC_OPTKIND_ENUM && dsc_opt_rows[i].verbs[0] != '*' &&
                 dsc_opt_takes(&dsc_opt_rows[i], dsc_commands[c]->name))
                 enum_case(f, dsc_commands[c]->name, &dsc_opt_rows[i]);
     for (int i = 0; i < DSC_OPT_COUNT; i++)
-        if (dsc_opt_rows[i].kind == DSC_KIND_ENUM && dsc_opt_rows[i].verbs[0] == '*')
+        if (dsc_opt_rows[i].kind == DSC_OPTKIND_ENUM && dsc_opt_rows[i].verbs[0] == '*')
             enum_case(f, "*", &dsc_opt_rows[i]);
 }
 

@@ -22,9 +22,9 @@ int dsc_opt_usage(char *out, size_t out_bytes, const struct dsc_opt_row *row)
 
     if (row->letter)
         snprintf(letter, sizeof letter, "-%c, ", row->letter);
-    if (row->kind == DSC_KIND_MAYBE)
+    if (row->kind == DSC_OPTKIND_MAYBE)
         snprintf(value, sizeof value, "[=%s]", row->value);
-    else if (row->kind != DSC_KIND_FLAG)
+    else if (row->kind != DSC_OPTKIND_FLAG)
         snprintf(value, sizeof value, " %s", row->value);
     return snprintf(out, out_bytes, "%s--%s%s", letter, row->name, value);
 }
@@ -36,7 +36,7 @@ static void one_option(const struct dsc_term *t, const struct dsc_opt_row *row)
     const int n = dsc_opt_usage(usage, sizeof usage, row);
     size_t at = (size_t)snprintf(text, sizeof text, "%s", row->help);
 
-    if (row->kind == DSC_KIND_ENUM && at < sizeof text)
+    if (row->kind == DSC_OPTKIND_ENUM && at < sizeof text)
         at += (size_t)snprintf(text + at, sizeof text - at, " (%s)", row->limits);
     if (row->dflt[0] && at < sizeof text)
         at += (size_t)snprintf(text + at, sizeof text - at, " [%s]", row->dflt);

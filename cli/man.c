@@ -48,7 +48,7 @@ static void option(FILE *f, const struct dsc_opt_row *row)
     put(f, text);
     fputc('\n', f);
     put(f, row->help);
-    if (row->kind == DSC_KIND_ENUM) {
+    if (row->kind == DSC_OPTKIND_ENUM) {
         fputs(" (", f);
         put(f, row->limits);
         fputc(')', f);

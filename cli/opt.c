@@ -11,7 +11,7 @@
 
 const struct dsc_opt_row dsc_opt_rows[DSC_OPT_COUNT] = {
 #define DSC_OPTION(id, name, letter, kind, rep, value, dflt, limits, verbs, help) \
-    [DSC_OPT_##id] = {name, letter, DSC_KIND_##kind, rep, value, dflt, limits, verbs, help},
+    [DSC_OPT_##id] = {name, letter, DSC_OPTKIND_##kind, rep, value, dflt, limits, verbs, help},
 #include "options.def"
 #undef DSC_OPTION
 };
@@ -51,7 +51,7 @@ bool dsc_opt_takes(const struct dsc_opt_row *row, const char *verb)
 
 static bool is_flag(const struct dsc_opt_row *row)
 {
-    return row->kind == DSC_KIND_FLAG;
+    return row->kind == DSC_OPTKIND_FLAG;
 }
 
 static const struct dsc_opt_row *row_named(const struct given *g, const char *verb)
@@ -120,7 +120,7 @@ static enum dsc_status take_value(struct scan *s, struct given *g, const struct 
         return DSC_OK;
     }
     g->value = attached;
-    if (attached || row->kind == DSC_KIND_MAYBE)
+    if (attached || row->kind == DSC_OPTKIND_MAYBE)
         return DSC_OK;
     if (s->i + 1 >= s->argc || !strncmp(s->argv[s->i + 1], "--", 2)) {
         dsc_fail(s->err, DSC_E_USAGE, "option %s needs a value: %s", name, row->value);
@@ -272,7 +272,7 @@ static enum dsc_status add_list(struct dsc_cmd *cmd, struct dsc_opt_value *v, co
 
 static bool is_list(const struct dsc_opt_row *row)
 {
-    return row->kind == DSC_KIND_LIST || row->kind == DSC_KIND_INTS;
+    return row->kind == DSC_OPTKIND_LIST || row->kind == DSC_OPTKIND_INTS;
 }
 
 static bool parse_int(const char *text, int64_t *value)
@@ -382,23 +382,23 @@ static enum dsc_status check_item(struct dsc_cmd *cmd, const struct dsc_opt_row 
     uint64_t u;
 
     switch (row->kind) {
-    case DSC_KIND_ENUM:
+    case DSC_OPTKIND_ENUM:
         return enum_index(row, text) < 0 ? bad_enum(cmd, row, text, err) : DSC_OK;
-    case DSC_KIND_INT:
-    case DSC_KIND_INTS:
+    case DSC_OPTKIND_INT:
+    case DSC_OPTKIND_INTS:
         what = "a whole number";
         is_good = parse_int(text, &i) && in_int_limits(row, i);
         break;
-    case DSC_KIND_FLOAT:
+    case DSC_OPTKIND_FLOAT:
         is_good = parse_float(text, &x) && in_float_limits(row, x);
         break;
-    case DSC_KIND_SIZE:
+    case DSC_OPTKIND_SIZE:
         what = "a size such as 15MB, 2GiB or 15M";
         is_good = parse_size(text, &u);
         break;
     default:
         what = "a value";
-        is_good = text[0] != 0 || row->kind == DSC_KIND_MAYBE;
+        is_good = text[0] != 0 || row->kind == DSC_OPTKIND_MAYBE;
         break;
     }
     if (is_good)
@@ -420,7 +420,7 @@ static enum dsc_status bind_one(struct scan *s, const struct given *g)
     v->n_given++;
     if (!row->is_repeatable)
         v->n_items = 0;
-    if (is_flag(row) || (row->kind == DSC_KIND_MAYBE && !g->value))
+    if (is_flag(row) || (row->kind == DSC_OPTKIND_MAYBE && !g->value))
         return DSC_OK;
     if (is_list(row))
         DSC_TRY(add_list(s->cmd, v, g->value, s->err));

@@ -21,15 +21,15 @@ struct dsc_command;
  * INTS, LIST comma-separated values; MAYBE a text that may only be given as --name=value.
  */
 enum dsc_opt_kind {
-    DSC_KIND_FLAG,
-    DSC_KIND_INT,
-    DSC_KIND_INTS,
-    DSC_KIND_FLOAT,
-    DSC_KIND_TEXT,
-    DSC_KIND_SIZE,
-    DSC_KIND_ENUM,
-    DSC_KIND_LIST,
-    DSC_KIND_MAYBE,
+    DSC_OPTKIND_FLAG,
+    DSC_OPTKIND_INT,
+    DSC_OPTKIND_INTS,
+    DSC_OPTKIND_FLOAT,
+    DSC_OPTKIND_TEXT,
+    DSC_OPTKIND_SIZE,
+    DSC_OPTKIND_ENUM,
+    DSC_OPTKIND_LIST,
+    DSC_OPTKIND_MAYBE,
 };
 
 enum dsc_opt_id {

@@ -1,0 +1,1 @@
+printf "now \377\n" | dscompress tokenize "$MODELS/hf/bert/base" --encoding-errors replace

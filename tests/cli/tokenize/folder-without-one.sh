@@ -1,0 +1,1 @@
+mkdir m; dscompress tokenize m < /dev/null

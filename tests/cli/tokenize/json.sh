@@ -1,0 +1,1 @@
+printf "call now\nto claim" | dscompress tokenize "$MODELS/hf/bert/base" --json

@@ -1,0 +1,1 @@
+dscompress tokenize "$MODELS/hf/bert/base" --data no.tsv

@@ -1,0 +1,1 @@
+dscompress tokenize nothing.json < /dev/null
