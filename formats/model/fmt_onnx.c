@@ -1,5 +1,6 @@
 /* ONNX: the model message around the graph, and the format's row. */
 #include "dsc/op.h"
+#include "model/mapped.h"
 #include "model/onnx_in.h"
 
 #include <stdio.h>
@@ -196,7 +197,7 @@ enum dsc_status dsc_onnx_read(struct dsc_graph **g, const char *path,
         in.may_misalign = opts->may_misalign;
     }
     DSC_TRY(dsc_file_open(&file, path, 0, in.err));
-    DSC_TRY(onnx_buffer_of_file(&file, &in.file, in.err));
+    DSC_TRY(mapped_buffer(&file, &in.file, in.err));
     dsc_arena_init(&in.tmp);
     *g = dsc_graph_new(in.err);
     st = *g ? DSC_OK : DSC_E_MEMORY;
@@ -236,6 +237,11 @@ static bool probe(const struct dsc_probe *p)
             p->head[1] <= ONNX_MAX_IR);
 }
 
+static bool is_target(const char *path)
+{
+    return ends_with(path, ".onnx");
+}
+
 static enum dsc_status read(struct dsc_model *m, const char *path, const struct dsc_read_opts *o,
                             struct dsc_err *err)
 {
@@ -247,4 +253,6 @@ const struct dsc_format dsc_format_onnx = {
     .text = "ONNX model, IR 3 to 14, opset 1 to 28",
     .probe = probe,
     .read = read,
+    .is_target = is_target,
+    .write = dsc_onnx_write,
 };

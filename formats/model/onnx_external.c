@@ -2,7 +2,7 @@
  * External data: `location` is a path below the model's folder, walked one component at a time
  * without following links, so that a model cannot name a file outside of it.
  */
-#include "dsc/checked.h"
+#include "model/mapped.h"
 #include "model/onnx_in.h"
 
 #include <errno.h>
@@ -18,38 +18,6 @@ struct onnx_mapping {
     struct dsc_buffer *buf;
     struct onnx_mapping *next;
 };
-
-struct mapped_file {
-    struct dsc_buffer buf;
-    struct dsc_file file;
-};
-
-static void release_file(struct dsc_buffer *b)
-{
-    struct mapped_file *m = b->owner;
-
-    dsc_file_close(&m->file);
-    dsc_heap_free(m);
-}
-
-enum dsc_status onnx_buffer_of_file(struct dsc_file *f, struct dsc_buffer **b, struct dsc_err *err)
-{
-    struct mapped_file *m = dsc_heap_alloc(1, sizeof *m, err);
-
-    if (!m) {
-        dsc_file_close(f);
-        return DSC_E_MEMORY;
-    }
-    m->file = *f;
-    *f = (struct dsc_file){0};
-    atomic_init(&m->buf.n_refs, 1);
-    m->buf.data = (void *)(uintptr_t)m->file.data;
-    m->buf.n_bytes = m->file.n_bytes;
-    m->buf.release = release_file;
-    m->buf.owner = m;
-    *b = &m->buf;
-    return DSC_OK;
-}
 
 static enum dsc_status path_fail(struct onnx_in *in, const char *location, const char *why)
 {
@@ -138,7 +106,7 @@ static enum dsc_status map_fd(struct onnx_in *in, int fd, const char *location,
                         strerror(errno));
     f.data = p;
     f.n_bytes = (size_t)st.st_size;
-    return onnx_buffer_of_file(&f, buf, in->err);
+    return mapped_buffer(&f, buf, in->err);
 }
 
 static enum dsc_status find_mapping(struct onnx_in *in, const char *location,

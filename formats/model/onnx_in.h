@@ -237,11 +237,6 @@ enum dsc_status onnx_read_tensor(struct onnx_in *in, struct dsc_rd msg, const ch
                                  char **name, struct dsc_tensor *t);
 /** ONNX's name of an element type number, for messages. */
 const char *onnx_type_text(int64_t code);
-/** A tensor over bytes of `owner`: a reference where alignment allows, else a copy. */
-enum dsc_status onnx_tensor_over(struct onnx_in *in, enum dsc_dtype dtype, int rank,
-                                 const int64_t *dim, const unsigned char *data,
-                                 struct dsc_buffer *owner, struct dsc_tensor *t);
-
 /**
  * Bytes of an external file. keys: repeated StringStringEntryProto of the tensor's message.
  * Errors  PATH  a location that is not a plain file inside the model's folder
@@ -250,8 +245,5 @@ enum dsc_status onnx_external_bytes(struct onnx_in *in, struct dsc_rd msg, uint6
                                     const unsigned char **data, struct dsc_buffer **owner);
 
 void onnx_external_close(struct onnx_in *in);
-
-/** A buffer that owns a mapped file and releases it with the last tensor; takes over *f. */
-enum dsc_status onnx_buffer_of_file(struct dsc_file *f, struct dsc_buffer **b, struct dsc_err *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* TensorProto: raw bytes, typed fields, or data beside the model. */
-#include "dsc/checked.h"
+#include "model/mapped.h"
 #include "model/onnx_in.h"
 
 #include <inttypes.h>
@@ -57,24 +57,6 @@ static enum dsc_status read_fields(struct onnx_in *in, struct dsc_rd msg, struct
                         p->name, rank, DSC_MAX_RANK);
     p->rank = (int)rank;
     p->dtype = dsc_dtype_from_onnx(p->dtype_code);
-    return DSC_OK;
-}
-
-enum dsc_status onnx_tensor_over(struct onnx_in *in, enum dsc_dtype dtype, int rank,
-                                 const int64_t *dim, const unsigned char *data,
-                                 struct dsc_buffer *owner, struct dsc_tensor *t)
-{
-    const size_t elem_bytes = ((size_t)dsc_dtype_bits(dtype) + 7) / 8;
-    size_t n_bytes;
-
-    DSC_TRY(dsc_tensor_wrap(t, dtype, rank, dim, data, owner, in->err));
-    n_bytes = dsc_tensor_n_bytes(t);
-    if ((uintptr_t)data % elem_bytes == 0 ||
-        (in->may_misalign && n_bytes > ONNX_MISALIGN_MIN_BYTES))
-        return DSC_OK;
-    dsc_tensor_clear(t);
-    DSC_TRY(dsc_tensor_new(t, dtype, rank, dim, in->err));
-    memcpy(t->data, data, n_bytes);
     return DSC_OK;
 }
 
@@ -193,7 +175,8 @@ static enum dsc_status read_data(struct onnx_in *in, struct dsc_rd msg, const st
     }
     if (n_bytes == 0)
         return dsc_tensor_new(t, p->dtype, p->rank, p->dim, in->err);
-    DSC_TRY(onnx_tensor_over(in, p->dtype, p->rank, p->dim, data, owner, t));
+    DSC_TRY(mapped_tensor(t, p->dtype, p->rank, p->dim, data, owner,
+                          in->may_misalign && n_bytes > ONNX_MISALIGN_MIN_BYTES, in->err));
     return check_bools(in, p, t);
 }
 

@@ -1,0 +1,31 @@
+/* Writing ONNX: the message emitters, shared by model files and single tensors. */
+#ifndef ONNX_WRITE_H
+#define ONNX_WRITE_H
+
+#include "dsc/graph.h"
+#include "model/onnx_wire.h"
+
+/** A tensor as a TensorProto. `location` NULL: the bytes stand in the message. */
+struct onnx_tensor_out {
+    const struct dsc_tensor *tensor;
+    const char *name; /* "" : none */
+    const char *location;
+    uint64_t offset;
+};
+
+/** A model. ext_offsets[value]: place of its bytes in the data file, or UINT64_MAX: inline. */
+struct onnx_model_out {
+    const struct dsc_graph *g;
+    const uint64_t *ext_offsets; /* NULL: everything inline */
+    const char *ext_name;
+};
+
+wire_emit_fn onnx_emit_tensor; /* ctx: struct onnx_tensor_out */
+wire_emit_fn onnx_emit_model;  /* ctx: struct onnx_model_out */
+
+/** Initializers that are written: those that something uses. */
+bool onnx_is_written_init(const struct dsc_graph *g, int value);
+/** True when a node has a graph attribute (which may use any value by name). */
+bool onnx_has_subgraphs(const struct dsc_graph *g);
+
+#endif
