@@ -10,6 +10,7 @@
 #ifndef DSC_KERNELS_H
 #define DSC_KERNELS_H
 
+#include "dsc/checked.h"
 #include "dsc/machine.h"
 
 #include <stdbool.h>
@@ -96,6 +97,56 @@ typedef float dsc_fake_quant_bwd_f32_fn(float *dx, const float *dy, const float 
 typedef void dsc_fake_quant_cols_bwd_f32_fn(float *dx, float *dscale, const float *dy,
                                             const float *x, const float *scale,
                                             const struct dsc_fake_quant *q, int64_t n);
+
+/**
+ * Integer product of activations A [m,k] (u8 or s8) and packed weights B [k,n] (s8):
+ *
+ *   t[i,j] = sum over p of (A[i,p] - a_zero[i]) * (B[p,j] - b_zero[j])      exact, in s32
+ *   acc    = t                                                 where acc is given
+ *   y      = (float)t * (a_scale[i] * b_scale[j]) + bias[j]    where y is given
+ *
+ * b, col_sum      from dsc_qgemm_pack; columns from j on start at panel j / 16, a whole number
+ * a_step, y_step  elements between rows of A; of acc and y
+ * *_step of zeros and scales: 1 for one per row (column), 0 for one in all
+ * b_zero, bias    may be NULL: 0
+ * k               at most DSC_QGEMM_K_MAX, so that no sum leaves s32
+ */
+struct dsc_qgemm {
+    int64_t m, n, k;
+    const void *a;
+    int64_t a_step;
+    bool a_is_signed;
+    const int8_t *b;
+    const int32_t *col_sum;
+    const int32_t *a_zero, *b_zero;
+    int64_t a_zero_step, b_zero_step;
+    const float *a_scale, *b_scale;
+    int64_t a_scale_step, b_scale_step;
+    const float *bias;
+    int32_t *acc;
+    float *y;
+    int64_t y_step;
+};
+typedef void dsc_qgemm_fn(const struct dsc_qgemm *q);
+
+enum {
+    DSC_QGEMM_PANEL = 16, /* columns that are packed together */
+    DSC_QGEMM_K_MAX = 32768
+};
+
+/** Bytes of packed B, if they fit (see dsc/checked.h). */
+static inline bool dsc_qgemm_packed_bytes(int64_t k, int64_t n, size_t *n_bytes)
+{
+    return k >= 0 && n >= 0 && k <= INT64_MAX - 3 && n <= INT64_MAX - 15 &&
+           dsc_mul_size((size_t)((k + 3) / 4) * 64, (size_t)((n + 15) / 16), n_bytes);
+}
+
+/**
+ * Pack B, whose element [p,j] is at b[p * k_step + j * n_step], and sum its columns. Unsigned
+ * elements are stored 128 lower: lower their zero point too. One layout serves every CPU level.
+ */
+void dsc_qgemm_pack(int8_t *packed, int32_t *col_sum, const void *b, bool is_unsigned, int64_t k,
+                    int64_t n, int64_t k_step, int64_t n_step);
 
 /** The chosen kernels, one per slot of kernels.def. */
 struct dsc_kernels {

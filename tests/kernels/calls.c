@@ -125,6 +125,40 @@ CALL(dsc_fake_quant_cols_bwd_f32_fn)
     (j->out[0], j->out[1], j->in[0], j->in[1], j->in[3], &fake, j->n);
 }
 
+/*
+ * Sizes from n, the largest that the buffers hold; A ends where its buffer ends. out[0] has the
+ * sums, out[1] the scaled results.
+ */
+CALL(dsc_qgemm_fn)
+{
+    static int8_t packed[1 << 15];
+    static int32_t col_sum[256];
+    const int32_t zero[] = {-7, 11};
+    struct dsc_qgemm q = {.k = 1 + j->n % 61, .m = 1 + j->n % 19, .n = 1 + j->n % 113};
+
+    if (j->n < 128)
+        return;
+    q.n = q.n < j->n / q.m ? q.n : j->n / q.m;
+    q.n = q.n < 4 * j->n / q.k ? q.n : 4 * j->n / q.k;
+    q.a = (const char *)(j->in[0] + j->n) - q.m * q.k;
+    q.a_step = q.k;
+    q.a_is_signed = j->n % 2;
+    q.b = packed;
+    q.col_sum = col_sum;
+    q.a_zero = &zero[0];
+    q.b_zero = j->n % 3 ? &zero[1] : NULL;
+    q.a_scale = j->in[2];
+    q.b_scale = j->in[3];
+    q.a_scale_step = q.b_scale_step = 1;
+    q.bias = j->n % 5 ? j->in[2] : NULL;
+    q.acc = (int32_t *)(void *)j->out[0];
+    q.y = j->out[1];
+    q.y_step = q.n;
+    j->is_integer = true;
+    dsc_qgemm_pack(packed, col_sum, j->in[1], false, q.k, q.n, q.n, 1);
+    AS(dsc_qgemm_fn)(&q);
+}
+
 /* A slot's call, found by a wrapper because its row of the table does not repeat the type. */
 #define DSC_SLOT(slot, type)                                      \
     static void call_of_##slot(any_kernel *kernel, struct job *j) \
