@@ -103,6 +103,8 @@ struct dsc_op {
     bool is_random;           /* draws numbers: never folded, never merged with an equal node */
     enum dsc_quant_rule quant;
     enum dsc_prune_rule prune;
+    int fn;            /* for shared forward functions: DSC_MAP_x, DSC_BINARY_x or DSC_REDUCE_x */
+    float alpha, beta; /* for them: what the attributes of that name are when absent */
 
     /** Bring a node of an older opset to our form; `opset` is the model's. May add nodes. */
     enum dsc_status (*upgrade)(struct dsc_graph *g, struct dsc_node *n, int64_t opset,

@@ -1,0 +1,13 @@
+/* And: logical and of booleans, with broadcasting. ONNX And-7. */
+#include "ops/elementwise.h"
+
+const struct dsc_op dsc_op_and = {
+    .onnx = "And",
+    .n_in = 2,
+    .n_out = 1,
+    .since = 7,
+    .is_rowwise = true,
+    .fn = DSC_BINARY_and,
+    .infer = dsc_infer_compare,
+    .forward = dsc_binary_forward,
+};

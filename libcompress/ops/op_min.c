@@ -1,0 +1,17 @@
+/* Min: the smallest of the inputs, with broadcasting; ties share the gradient. ONNX Min-13. */
+#include "ops/elementwise.h"
+
+const struct dsc_op dsc_op_min = {
+    .onnx = "Min",
+    .n_in = 1,
+    .n_out = 1,
+    .is_variadic_in = true,
+    .since = 8,
+    .saves = DSC_ALL_IN,
+    .is_rowwise = true,
+    .prune = DSC_PRUNE_SAME_AXES,
+    .fn = DSC_BINARY_min,
+    .infer = dsc_infer_broadcast,
+    .forward = dsc_variadic_forward,
+    .backward = dsc_variadic_backward,
+};

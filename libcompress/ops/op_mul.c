@@ -1,0 +1,17 @@
+/* Mul: y = a b, element by element, with broadcasting. ONNX Mul-14. */
+#include "ops/elementwise.h"
+
+const struct dsc_op dsc_op_mul = {
+    .onnx = "Mul",
+    .n_in = 2,
+    .n_out = 1,
+    .since = 7,
+    .saves = DSC_IN(0) | DSC_IN(1),
+    .param_in = DSC_IN(0) | DSC_IN(1),
+    .is_rowwise = true,
+    .prune = DSC_PRUNE_SAME_AXES,
+    .fn = DSC_BINARY_mul,
+    .infer = dsc_infer_broadcast,
+    .forward = dsc_binary_forward,
+    .backward = dsc_binary_backward,
+};

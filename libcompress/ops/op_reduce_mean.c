@@ -1,0 +1,19 @@
+/* ReduceMean: the mean over axes. ONNX ReduceMean-18. */
+#include "ops/reduction.h"
+
+const struct dsc_op dsc_op_reduce_mean = {
+    .onnx = "ReduceMean",
+    .n_in = 1,
+    .n_in_optional = 1,
+    .n_out = 1,
+    .since = 18,
+    .host_in = DSC_IN(1),
+    .saves = DSC_IN(1),
+    .prune = DSC_PRUNE_REDUCE,
+    .fn = DSC_REDUCE_mean,
+    .upgrade = dsc_reduction_upgrade,
+    .infer = dsc_reduction_infer,
+    .forward = dsc_reduction_forward,
+    .backward = dsc_reduction_backward,
+    .flops = dsc_reduction_flops,
+};

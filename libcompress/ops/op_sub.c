@@ -1,0 +1,16 @@
+/* Sub: y = a - b with broadcasting. ONNX Sub-14. */
+#include "ops/elementwise.h"
+
+const struct dsc_op dsc_op_sub = {
+    .onnx = "Sub",
+    .n_in = 2,
+    .n_out = 1,
+    .since = 7,
+    .param_in = DSC_IN(0) | DSC_IN(1),
+    .is_rowwise = true,
+    .prune = DSC_PRUNE_SAME_AXES,
+    .fn = DSC_BINARY_sub,
+    .infer = dsc_infer_broadcast,
+    .forward = dsc_binary_forward,
+    .backward = dsc_binary_backward,
+};
