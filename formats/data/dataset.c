@@ -41,7 +41,7 @@ static bool is_listed(const char *list, const char *word)
 
 static const char *sniff(const struct dsc_file *f)
 {
-    size_t i = 0;
+    size_t i = f->n_bytes >= 3 && memcmp(f->data, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
 
     while (i < f->n_bytes && strchr(" \t\r\n", f->data[i]) && f->data[i])
         i++;
@@ -285,6 +285,16 @@ static enum dsc_status keep_rows(struct dsc_dataset *d, const struct dsc_raw *ra
     return DSC_OK;
 }
 
+static void hint_labels(const struct dsc_dataset *d, struct dsc_err *err)
+{
+    char list[256] = "";
+    size_t n = 0, i = 0;
+
+    for (; i < d->n_labels && n + strlen(d->label_names[i]) + 3 < sizeof list; i++)
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", d->label_names[i]);
+    dsc_err_hint(err, "the label map is: %s%s", list, i < d->n_labels ? ", .." : "");
+}
+
 static enum dsc_status finish(struct dsc_dataset *d, const struct dsc_raw *raw,
                               const struct dsc_data_spec *spec, struct dsc_bad *bad,
                               struct dsc_arena *arena, struct dsc_err *err)
@@ -301,9 +311,8 @@ static enum dsc_status finish(struct dsc_dataset *d, const struct dsc_raw *raw,
         const bool is_unknown = bad->status == DSC_E_RANGE;
 
         st = dsc_bad_finish(bad, err);
-        if (is_unknown && d->n_labels <= 20)
-            dsc_err_hint(err, "the model knows %zu labels, the first is '%s'", d->n_labels,
-                         d->label_names[0]);
+        if (is_unknown)
+            hint_labels(d, err);
         return st;
     }
     keep = dsc_heap_alloc(raw->n, 1, err);

@@ -36,6 +36,17 @@ static enum dsc_status zip_fail(zip_error_t *e, struct dsc_err *err)
     return dsc_fail(err, zip_class(zip_error_code_zip(e)), "zip: %s", zip_error_strerror(e));
 }
 
+/* The directory is at the end: without it a file that begins like a zip was cut. */
+static enum dsc_status open_fail(const struct dsc_file *file, zip_error_t *e, struct dsc_err *err)
+{
+    if (file->n_bytes == 0)
+        return dsc_fail(err, DSC_E_EMPTY, "the file is empty");
+    if (zip_error_code_zip(e) == ZIP_ER_NOZIP && file->n_bytes >= 4 &&
+        memcmp(file->data, "PK\x03\x04", 4) == 0)
+        return dsc_fail(err, DSC_E_TRUNC, "a zip file without its directory");
+    return zip_fail(e, err);
+}
+
 static enum dsc_status get_zipped(void *ctx, void *dst, size_t n_bytes, struct dsc_err *err)
 {
     zip_file_t *f = ctx;
@@ -161,7 +172,7 @@ enum dsc_status dsc_npz_read(struct dsc_bundle *b, const char *path, size_t max_
     if (source)
         zip = zip_open_from_source(source, ZIP_RDONLY, &e);
     if (!zip) {
-        st = file.n_bytes ? zip_fail(&e, err) : dsc_fail(err, DSC_E_EMPTY, "the file is empty");
+        st = open_fail(&file, &e, err);
         if (source)
             zip_source_free(source);
     } else {

@@ -100,6 +100,26 @@ enum dsc_status dsc_order_make(struct dsc_order *o, const double *v, size_t n, s
     return DSC_OK;
 }
 
+enum dsc_status dsc_predict_row(const float *logits, int32_t n_classes, int32_t *y_pred,
+                                double *prob, struct dsc_err *err)
+{
+    int32_t best = 0;
+    double sum = 0;
+
+    for (int32_t k = 0; k < n_classes; k++) {
+        if (!isfinite(logits[k]))
+            return dsc_fail(err, DSC_E_NONFINITE, "logit %d is %g", k, (double)logits[k]);
+        if (logits[k] > logits[best])
+            best = k;
+    }
+    *y_pred = best;
+    for (int32_t k = 0; prob && k < n_classes; k++)
+        sum += prob[k] = exp((double)logits[k] - (double)logits[best]);
+    for (int32_t k = 0; prob && k < n_classes; k++)
+        prob[k] /= sum;
+    return DSC_OK;
+}
+
 static enum dsc_status check_labels(const struct dsc_predictions *p, struct dsc_err *err)
 {
     for (size_t i = 0; i < p->n; i++) {

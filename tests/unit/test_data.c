@@ -233,6 +233,7 @@ START_TEST(a_label_outside_the_given_map_is_range)
               (struct dsc_data_spec){.labels = map, .n_labels = 2});
     ck_assert_int_eq(f.status, DSC_E_RANGE);
     ck_assert_str_eq(f.err.message, "label 'eggs' is not in the label map");
+    ck_assert_str_eq(f.err.hint, "the label map is: spam, ham");
     ck_assert_str_eq(f.err.where, "row 2, line 3, byte 17");
     drop(&f);
     read_text(&f, "csv", "text,label\na,1\nb,2\n",
@@ -428,6 +429,36 @@ START_TEST(csv_files_written_by_python_read_back)
 }
 END_TEST
 
+START_TEST(stdin_is_read_in_whatever_format_it_has)
+{
+    static const char *const inputs[][2] = {
+        {"csv", "text,label\na,1\n"},
+        {"tsv", "text\tlabel\na, b\t1\n"},
+        {"jsonl", "\xEF\xBB\xBF{\"text\":\"a\",\"label\":1}\n"},
+    };
+
+    for (int i = 0; i < 3; i++) {
+        struct dsc_arena arena;
+        struct dsc_dataset d;
+        struct dsc_err err = {0};
+        int pipe_fd[2];
+
+        dsc_arena_init(&arena);
+        ck_assert_int_eq(pipe(pipe_fd), 0);
+        ck_assert_int_eq(dup2(pipe_fd[0], STDIN_FILENO), STDIN_FILENO);
+        ck_assert_int_gt((int)write(pipe_fd[1], inputs[i][1], strlen(inputs[i][1])), 0);
+        close(pipe_fd[0]);
+        close(pipe_fd[1]);
+        ck_assert_msg(dsc_data_read(&d, "-", &plain, &arena, &err) == DSC_OK, "%s", err.message);
+        ck_assert_str_eq(d.report.format, inputs[i][0]);
+        ck_assert_uint_eq(d.n, 1);
+        ck_assert_str_eq(d.label_names[0], "1");
+        dsc_dataset_close(&d);
+        dsc_arena_clear(&arena);
+    }
+}
+END_TEST
+
 START_TEST(a_failed_allocation_is_an_error_and_leaks_nothing)
 {
     static const char text[] =
@@ -483,6 +514,7 @@ int main(void)
     tcase_add_test(t, the_part_of_a_text_is_what_python_says);
     tcase_add_test(t, broken_bytes_are_replaced_as_python_does);
     tcase_add_test(t, csv_files_written_by_python_read_back);
+    tcase_add_test(t, stdin_is_read_in_whatever_format_it_has);
     tcase_add_test(t, a_failed_allocation_is_an_error_and_leaks_nothing);
     suite_add_tcase(s, t);
     r = srunner_create(s);

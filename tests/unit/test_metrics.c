@@ -178,6 +178,55 @@ START_TEST(bootstrap_intervals_equal_an_independent_program)
 }
 END_TEST
 
+START_TEST(paired_intervals_equal_an_independent_program)
+{
+    json_t *g = golden(), *b;
+    size_t i;
+
+    json_array_foreach(json_object_get(g, "paired"), i, b)
+    {
+        const char *metric = json_string_value(json_object_get(b, "metric"));
+        const struct dsc_metric *m = dsc_metric_find(metric);
+        const struct dsc_bootstrap spec = {.n_draws = (size_t)number(b, "n_draws"),
+                                           .seed = (uint64_t)number(b, "seed")};
+        struct dsc_predictions p, base;
+        struct dsc_interval got;
+        struct dsc_arena arena;
+        int32_t *cand;
+
+        dsc_arena_init(&arena);
+        base = predictions(case_named(g, json_object_get(b, "case")), &arena);
+        cand = dsc_arena_alloc(&arena, base.n, sizeof *cand, NULL);
+        for (size_t k = 0; k < base.n; k++)
+            cand[k] = k % 7 == 0 ? (base.y_pred[k] + 1) % base.n_classes : base.y_pred[k];
+        p = base;
+        p.y_pred = cand;
+        ck_assert_int_eq(dsc_metric_differences(&spec, 0.95, &m, 1, &p, &base, &got, NULL), DSC_OK);
+        assert_near(got.low, number(b, "low"), 1e-9, "low", metric);
+        assert_near(got.high, number(b, "high"), 1e-9, "high", metric);
+        dsc_arena_clear(&arena);
+    }
+    ck_assert_uint_gt(i, 0);
+    json_decref(g);
+}
+END_TEST
+
+START_TEST(logits_become_labels_and_probabilities)
+{
+    const float logits[3] = {1, 3, 3}, bad[2] = {0, NAN}, far[2] = {-500, 500};
+    double prob[3];
+    int32_t y;
+
+    ck_assert_int_eq(dsc_predict_row(logits, 3, &y, prob, NULL), DSC_OK);
+    ck_assert_int_eq(y, 1);
+    ck_assert_double_eq_tol(prob[0], exp(-2.0) / (2 + exp(-2.0)), 1e-16);
+    ck_assert_double_eq_tol(prob[0] + prob[1] + prob[2], 1, 1e-15);
+    ck_assert_int_eq(dsc_predict_row(far, 2, &y, prob, NULL), DSC_OK);
+    ck_assert_double_eq(prob[1], 1);
+    ck_assert_int_eq(dsc_predict_row(bad, 2, &y, NULL, NULL), DSC_E_NONFINITE);
+}
+END_TEST
+
 START_TEST(mcnemar_equals_scipy)
 {
     json_t *g = golden(), *w;
@@ -366,6 +415,8 @@ int main(void)
     tcase_add_test(t, every_metric_equals_scikit_learn);
     tcase_add_test(t, every_metric_of_the_table_is_in_the_golden_file);
     tcase_add_test(t, bootstrap_intervals_equal_an_independent_program);
+    tcase_add_test(t, paired_intervals_equal_an_independent_program);
+    tcase_add_test(t, logits_become_labels_and_probabilities);
     tcase_add_test(t, mcnemar_equals_scipy);
     tcase_add_test(t, normal_quantiles_equal_scipy);
     tcase_add_test(t, the_bootstrap_is_the_same_for_any_thread_count);

@@ -56,6 +56,16 @@ struct dsc_draw {
     double *scratch;
 };
 
+/**
+ * One example's logits into its label and its probabilities: argmax, the first on a tie, and
+ * softmax in f64. This is what eval, gate and `--predictions` use, so that their numbers agree.
+ *
+ * Shapes  logits, prob [n_classes]; prob may be NULL
+ * Errors  NONFINITE  NaN, or infinity
+ */
+enum dsc_status dsc_predict_row(const float *logits, int32_t n_classes, int32_t *y_pred,
+                                double *prob, struct dsc_err *err);
+
 enum dsc_metric_input { DSC_INPUT_LABELS, DSC_INPUT_PROB, DSC_INPUT_VALUES };
 
 /**
