@@ -3,6 +3,7 @@
 
 #include "device/backend.h"
 #include "device/prim.h"
+#include "kernels/kernels.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,6 +131,12 @@ enum dsc_status dsc_device_open(struct dsc_device **dev, const char *name, int n
     dsc_fail(err, DSC_E_DEVICE, "there is no device '%s'", name);
     dsc_err_hint(err, "devices are cpu, cuda, cuda:N");
     return DSC_E_DEVICE;
+}
+
+void dsc_device_set_cpu_level(struct dsc_device *dev, enum dsc_cpu_level level)
+{
+    if (dev->kernels)
+        dev->kernels = dsc_kernels_for(level);
 }
 
 void dsc_device_close(struct dsc_device *dev)

@@ -43,16 +43,19 @@ typedef void dsc_layer_norm_bwd_f32_fn(float *dx, float *dgain, float *dbias, co
                                        const float *x, const float *gain, float mean, float rstd,
                                        int64_t n);
 
-/** AdamW with decoupled decay; correctionK = 1 - betaK^t at step t = 1, 2, .. (Loshchilov 2019) */
+/**
+ * AdamW with decoupled decay (Loshchilov & Hutter 2019, arXiv:1711.05101) on grad_scale * g;
+ * correctionK = 1 - betaK^t at step t = 1, 2, ..
+ */
 struct dsc_adamw_step {
-    float learning_rate, beta1, beta2, epsilon, decay, correction1, correction2;
+    float learning_rate, beta1, beta2, epsilon, decay, correction1, correction2, grad_scale;
 };
 typedef void dsc_adamw_f32_fn(float *w, float *m, float *v, const float *g,
                               const struct dsc_adamw_step *s, int64_t n);
 
-/** velocity = momentum * velocity + (g + decay * w); w -= learning_rate * velocity */
+/** velocity = momentum * velocity + (grad_scale * g + decay * w); w -= learning_rate * velocity */
 struct dsc_sgd_step {
-    float learning_rate, momentum, decay;
+    float learning_rate, momentum, decay, grad_scale;
     bool is_nesterov;
 };
 typedef void dsc_sgd_f32_fn(float *w, float *velocity, const float *g, const struct dsc_sgd_step *s,

@@ -239,7 +239,7 @@ void FN(adamw_f32)(float *w, float *m, float *v, const float *g, const struct ds
 
     for (int64_t i = 0; i < n; i += LANES) {
         int64_t left = n - i;
-        vf gi = AT(g);
+        vf gi = AT(g) * s->grad_scale;
         vf mi = AT(m) + (gi - AT(m)) * (1.0f - s->beta1);
         vf vi_ = AT(v) * s->beta2 + gi * gi * (1.0f - s->beta2);
         vf wi = AT(w) * keep - mi * step / (v_sqrt(vi_) / root + s->epsilon);
@@ -254,7 +254,7 @@ void FN(sgd_f32)(float *w, float *velocity, const float *g, const struct dsc_sgd
 {
     for (int64_t i = 0; i < n; i += LANES) {
         int64_t left = n - i;
-        vf gi = AT(g) + AT(w) * s->decay;
+        vf gi = AT(g) * s->grad_scale + AT(w) * s->decay;
         vf vel = AT(velocity) * s->momentum + gi;
         vf step = vel;
 

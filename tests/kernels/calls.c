@@ -6,8 +6,9 @@
 #include <stddef.h>
 
 static const struct dsc_fake_quant fake = {.zero = 3, .low = 0, .high = 255};
-static const struct dsc_adamw_step adamw = {1e-3f, 0.9f, 0.999f, 1e-8f, 0.01f, 0.271f, 0.003f};
-static const struct dsc_sgd_step sgd = {0.1f, 0.9f, 1e-4f, true};
+static const struct dsc_adamw_step adamw = {1e-3f, 0.9f,   0.999f, 1e-8f,
+                                            0.01f, 0.271f, 0.003f, 0.7f};
+static const struct dsc_sgd_step sgd = {0.1f, 0.9f, 1e-4f, 0.7f, true};
 
 #define CALL(type) static void call_##type(any_kernel *kernel, struct job *j)
 #define AS(type) ((type *)kernel)

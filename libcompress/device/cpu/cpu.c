@@ -2,6 +2,7 @@
 #include "device/cpu/cpu.h"
 
 #include "device/backend.h"
+#include "kernels/kernels.h"
 
 #include <string.h>
 
@@ -39,6 +40,7 @@ enum dsc_status dsc_cpu_open(struct dsc_device *dev, int index, struct dsc_err *
         return dsc_fail(err, DSC_E_DEVICE, "there is one cpu device, not number %d", index);
     dev->is_host = true;
     dev->prims = &dsc_cpu_prims;
+    dev->kernels = dsc_kernels_for(dsc_cpu_level_best());
     dev->alloc = cpu_alloc;
     dev->free = cpu_free;
     dev->upload = cpu_move;

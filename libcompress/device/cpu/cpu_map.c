@@ -1,6 +1,12 @@
-/* map and map_bwd: element-wise functions of one tensor, from the expressions of maps.def. */
+/*
+ * map and map_bwd: element-wise functions of one tensor, from the expressions of maps.def. F32
+ * takes the kernel where there is one: its own polynomials, equal at every CPU level.
+ */
 #include "device/cpu/cpu.h"
+#include "kernels/kernels.h"
 
+#include <stddef.h>
+#include <string.h>
 #include <tgmath.h>
 
 #define dsc_clamp01(v) ((v) < 0 ? (T)0 : (v) > 1 ? (T)1 : (v))
@@ -57,7 +63,50 @@ static const struct {
 #undef DSC_MAP
 };
 
+/* Slots of struct dsc_kernels; 0, which is none, where the expression is fast enough. `is_of_y`:
+ * the slope is computed from the result. */
+static const struct {
+    size_t fwd, bwd;
+    bool is_of_y;
+} kernel_slots[DSC_MAP_COUNT] = {
+#define BOTH(name)                                                                              \
+    {                                                                                           \
+        offsetof(struct dsc_kernels, name##_f32), offsetof(struct dsc_kernels, name##_bwd_f32), \
+            false                                                                               \
+    }
+    [DSC_MAP_erf] = {offsetof(struct dsc_kernels, erf_f32), 0, false},
+    [DSC_MAP_exp] = {offsetof(struct dsc_kernels, exp_f32), 0, false},
+    [DSC_MAP_gelu] = BOTH(gelu),
+    [DSC_MAP_gelu_tanh] = BOTH(gelu_tanh),
+    [DSC_MAP_log] = {offsetof(struct dsc_kernels, log_f32), 0, false},
+    [DSC_MAP_sigmoid] = {offsetof(struct dsc_kernels, sigmoid_f32),
+                         offsetof(struct dsc_kernels, sigmoid_bwd_f32), true},
+    [DSC_MAP_tanh] = {offsetof(struct dsc_kernels, tanh_f32),
+                      offsetof(struct dsc_kernels, tanh_bwd_f32), true},
+};
+
+#undef BOTH
+
+static dsc_map_f32_fn *fwd_kernel(const struct dsc_kernels *k, enum dsc_map_fn fn)
+{
+    dsc_map_f32_fn *kernel = NULL;
+
+    if (kernel_slots[fn].fwd)
+        memcpy(&kernel, (const char *)k + kernel_slots[fn].fwd, sizeof kernel);
+    return kernel;
+}
+
+static dsc_map_bwd_f32_fn *bwd_kernel(const struct dsc_kernels *k, enum dsc_map_fn fn)
+{
+    dsc_map_bwd_f32_fn *kernel = NULL;
+
+    if (kernel_slots[fn].bwd)
+        memcpy(&kernel, (const char *)k + kernel_slots[fn].bwd, sizeof kernel);
+    return kernel;
+}
+
 struct map_job {
+    const struct dsc_kernels *kernels;
     enum dsc_map_fn fn;
     struct dsc_map_param p;
     enum dsc_dtype dtype;
@@ -75,8 +124,11 @@ static void map_tile(void *ctx, int64_t tile)
 {
     const struct map_job *j = ctx;
     const int64_t i = tile * DSC_CPU_TILE, n = dsc_cpu_tile_end(tile, j->n) - i;
+    dsc_map_f32_fn *kernel = j->dtype == DSC_F32 ? fwd_kernel(j->kernels, j->fn) : NULL;
 
-    if (j->dtype == DSC_F32)
+    if (kernel)
+        kernel((float *)j->out + i, (const float *)j->x + i, n);
+    else if (j->dtype == DSC_F32)
         rows[j->fn].f32((float *)j->out + i, (const float *)j->x + i, n, (float)j->p.alpha,
                         (float)j->p.beta);
     else
@@ -87,8 +139,12 @@ static void map_bwd_tile(void *ctx, int64_t tile)
 {
     const struct map_job *j = ctx;
     const int64_t i = tile * DSC_CPU_TILE, n = dsc_cpu_tile_end(tile, j->n) - i;
+    dsc_map_bwd_f32_fn *kernel = j->dtype == DSC_F32 ? bwd_kernel(j->kernels, j->fn) : NULL;
+    const char *of = kernel_slots[j->fn].is_of_y ? j->y : j->x;
 
-    if (j->dtype == DSC_F32)
+    if (kernel && of)
+        kernel((float *)j->out + i, (const float *)j->dy + i, (const float *)of + i, n);
+    else if (j->dtype == DSC_F32)
         rows[j->fn].bwd_f32((float *)j->out + i, at(j->dy, 4 * i), at(j->x, 4 * i), at(j->y, 4 * i),
                             n, (float)j->p.alpha, (float)j->p.beta);
     else
@@ -133,8 +189,12 @@ enum dsc_status dsc_cpu_map(struct dsc_device *d, enum dsc_map_fn fn, struct dsc
                             const struct dsc_tensor *y, const struct dsc_tensor *x,
                             struct dsc_err *e)
 {
-    struct map_job j = {
-        .fn = fn, .p = p, .dtype = x->dtype, .n = dsc_tensor_n_elems(x), .out = y->data};
+    struct map_job j = {.kernels = d->kernels,
+                        .fn = fn,
+                        .p = p,
+                        .dtype = x->dtype,
+                        .n = dsc_tensor_n_elems(x),
+                        .out = y->data};
 
     j.x = x->data;
     if (dsc_cpu_is_half(x)) {
@@ -155,8 +215,12 @@ enum dsc_status dsc_cpu_map_bwd(struct dsc_device *d, enum dsc_map_fn fn, struct
                                 const struct dsc_tensor *x, const struct dsc_tensor *y,
                                 struct dsc_err *e)
 {
-    struct map_job j = {
-        .fn = fn, .p = p, .dtype = dx->dtype, .n = dsc_tensor_n_elems(dx), .out = dx->data};
+    struct map_job j = {.kernels = d->kernels,
+                        .fn = fn,
+                        .p = p,
+                        .dtype = dx->dtype,
+                        .n = dsc_tensor_n_elems(dx),
+                        .out = dx->data};
 
     j.dy = dy->data;
     j.x = x ? x->data : NULL;

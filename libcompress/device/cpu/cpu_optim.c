@@ -1,9 +1,9 @@
 /* Optimizer steps and the norm of gradients. */
 #include "device/cpu/cpu.h"
-
-#include <math.h>
+#include "kernels/kernels.h"
 
 struct optim_job {
+    const struct dsc_kernels *kernels;
     const struct dsc_adamw *adamw;
     const struct dsc_sgd *sgd;
     float *w, *m, *v;
@@ -15,32 +15,30 @@ static void adamw_tile(void *ctx, int64_t tile)
 {
     const struct optim_job *j = ctx;
     const struct dsc_adamw *p = j->adamw;
-    const int64_t end = dsc_cpu_tile_end(tile, j->n);
-    const float b1 = (float)p->beta1, b2 = (float)p->beta2, scale = (float)p->grad_scale;
-    const float step = (float)(p->lr / p->c1), rsqrt_c2 = (float)(1 / sqrt(p->c2));
-    const float eps = (float)p->eps, keep = (float)(1 - p->lr * p->decay);
+    const int64_t i = tile * DSC_CPU_TILE, n = dsc_cpu_tile_end(tile, j->n) - i;
+    const struct dsc_adamw_step s = {.learning_rate = (float)p->lr,
+                                     .beta1 = (float)p->beta1,
+                                     .beta2 = (float)p->beta2,
+                                     .epsilon = (float)p->eps,
+                                     .decay = (float)p->decay,
+                                     .correction1 = (float)p->c1,
+                                     .correction2 = (float)p->c2,
+                                     .grad_scale = (float)p->grad_scale};
 
-    for (int64_t i = tile * DSC_CPU_TILE; i < end; i++) {
-        const float g = j->g[i] * scale;
-
-        j->m[i] = b1 * j->m[i] + (1 - b1) * g;
-        j->v[i] = b2 * j->v[i] + (1 - b2) * g * g;
-        j->w[i] = keep * j->w[i] - step * j->m[i] / (sqrtf(j->v[i]) * rsqrt_c2 + eps);
-    }
+    j->kernels->adamw_f32(j->w + i, j->m + i, j->v + i, j->g + i, &s, n);
 }
 
 static void sgd_tile(void *ctx, int64_t tile)
 {
     const struct optim_job *j = ctx;
     const struct dsc_sgd *p = j->sgd;
-    const int64_t end = dsc_cpu_tile_end(tile, j->n);
-    const float momentum = (float)p->momentum, decay = (float)p->decay;
-    const float scale = (float)p->grad_scale, lr = (float)p->lr;
+    const int64_t i = tile * DSC_CPU_TILE, n = dsc_cpu_tile_end(tile, j->n) - i;
+    const struct dsc_sgd_step s = {.learning_rate = (float)p->lr,
+                                   .momentum = (float)p->momentum,
+                                   .decay = (float)p->decay,
+                                   .grad_scale = (float)p->grad_scale};
 
-    for (int64_t i = tile * DSC_CPU_TILE; i < end; i++) {
-        j->m[i] = momentum * j->m[i] + (j->g[i] * scale + decay * j->w[i]);
-        j->w[i] -= lr * j->m[i];
-    }
+    j->kernels->sgd_f32(j->w + i, j->m + i, j->g + i, &s, n);
 }
 
 enum dsc_status dsc_cpu_adamw(struct dsc_device *d, const struct dsc_adamw *p,
@@ -48,7 +46,8 @@ enum dsc_status dsc_cpu_adamw(struct dsc_device *d, const struct dsc_adamw *p,
                               const struct dsc_tensor *v, const struct dsc_tensor *g,
                               struct dsc_err *e)
 {
-    struct optim_job j = {.adamw = p,
+    struct optim_job j = {.kernels = d->kernels,
+                          .adamw = p,
                           .w = w->data,
                           .m = m->data,
                           .v = v->data,
@@ -65,8 +64,12 @@ enum dsc_status dsc_cpu_sgd(struct dsc_device *d, const struct dsc_sgd *p,
                             const struct dsc_tensor *w, const struct dsc_tensor *m,
                             const struct dsc_tensor *g, struct dsc_err *e)
 {
-    struct optim_job j = {
-        .sgd = p, .w = w->data, .m = m->data, .g = g->data, .n = dsc_tensor_n_elems(w)};
+    struct optim_job j = {.kernels = d->kernels,
+                          .sgd = p,
+                          .w = w->data,
+                          .m = m->data,
+                          .g = g->data,
+                          .n = dsc_tensor_n_elems(w)};
 
     if (w->dtype != DSC_F32)
         return dsc_cpu_no_dtype("sgd", w, e);

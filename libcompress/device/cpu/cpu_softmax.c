@@ -1,9 +1,14 @@
-/* softmax and its logarithm along one axis, and their gradients. */
+/*
+ * softmax and its logarithm along one axis, and their gradients. Rows of F32 whose elements are
+ * neighbours go to the kernels.
+ */
 #include "device/cpu/cpu.h"
+#include "kernels/kernels.h"
 
 #include <tgmath.h>
 
 struct softmax_job {
+    const struct dsc_kernels *kernels;
     bool is_log;
     struct dsc_axis_view v;
     void *out;
@@ -49,6 +54,18 @@ struct softmax_job {
 SOFTMAX_ROWS(float, f32)
 SOFTMAX_ROWS(double, f64)
 
+static void kernel_row(const struct softmax_job *j, int64_t at)
+{
+    const struct dsc_kernels *k = j->kernels;
+    float *out = (float *)j->out + at;
+
+    if (j->dy)
+        (j->is_log ? k->log_softmax_bwd_f32 : k->softmax_bwd_f32)(out, (const float *)j->dy + at,
+                                                                  (const float *)j->y + at, j->v.n);
+    else
+        (j->is_log ? k->log_softmax_f32 : k->softmax_f32)(out, (const float *)j->x + at, j->v.n);
+}
+
 static void each_row(const struct softmax_job *j, int64_t tile,
                      void (*row)(const struct softmax_job *, int64_t))
 {
@@ -62,7 +79,7 @@ static void tile_f32(void *ctx, int64_t tile)
 {
     const struct softmax_job *j = ctx;
 
-    each_row(j, tile, j->dy ? softmax_bwd_f32 : softmax_f32);
+    each_row(j, tile, j->v.inner == 1 ? kernel_row : j->dy ? softmax_bwd_f32 : softmax_f32);
 }
 
 static void tile_f64(void *ctx, int64_t tile)
@@ -79,6 +96,7 @@ static enum dsc_status run(struct dsc_device *d, struct softmax_job *j, const st
         return dsc_cpu_no_dtype("softmax", t, e);
     if (j->v.n == 0)
         return DSC_OK;
+    j->kernels = d->kernels;
     j->n_rows = j->v.outer * j->v.inner;
     j->rows_per_tile = DSC_CPU_TILE / j->v.n + 1;
     dsc_parallel_for(d->pool, (j->n_rows + j->rows_per_tile - 1) / j->rows_per_tile,

@@ -5,6 +5,7 @@
  */
 #include "device/backend.h"
 #include "dsc/arena.h"
+#include "kernels/kernels.h"
 
 #include <errno.h>
 #include <string.h>
@@ -95,6 +96,7 @@ enum dsc_status dsc_shadow_open(struct dsc_device *dev, int index, struct dsc_er
                         strerror(errno));
     s->region = p;
     dev->prims = &dsc_cpu_prims;
+    dev->kernels = dsc_kernels_for(dsc_cpu_level_best());
     dev->alloc = shadow_alloc;
     dev->free = shadow_free;
     dev->upload = shadow_copy;

@@ -11,6 +11,7 @@
 #ifndef DSC_DEVICE_H
 #define DSC_DEVICE_H
 
+#include "dsc/machine.h"
 #include "dsc/pool.h"
 #include "dsc/status.h"
 #include "dsc/tensor.h"
@@ -18,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct dsc_kernels;
 struct dsc_prims;
 struct dsc_block_cache;
 
@@ -26,7 +28,8 @@ struct dsc_device {
     bool is_host; /* tensors may be dereferenced by the host */
     struct dsc_pool *pool;
     const struct dsc_prims *prims;
-    void *state; /* of the backend */
+    const struct dsc_kernels *kernels; /* of the chosen CPU level; NULL where the cpu has no part */
+    void *state;                       /* of the backend */
 
     void *(*alloc)(struct dsc_device *dev, size_t n_bytes, struct dsc_err *err);
     void (*free)(struct dsc_device *dev, void *p, size_t n_bytes);
@@ -51,6 +54,9 @@ struct dsc_device {
 enum dsc_status dsc_device_open(struct dsc_device **dev, const char *name, int n_threads,
                                 struct dsc_err *err);
 void dsc_device_close(struct dsc_device *dev);
+
+/** Use no instructions above `level` (--cpu); a device opens with the best of this machine. */
+void dsc_device_set_cpu_level(struct dsc_device *dev, enum dsc_cpu_level level);
 
 /** A tensor in device memory, uninitialised. Errors: MEMORY, OVERFLOW, RANGE. */
 enum dsc_status dsc_device_tensor(struct dsc_device *dev, struct dsc_tensor *t,
