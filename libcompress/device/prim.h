@@ -100,6 +100,30 @@ struct dsc_fake_quant_limits {
     double zero, low, high;
 };
 
+/** Strides of a dense row-major shape, in elements. */
+static inline void dsc_dense_strides(int rank, const int64_t *dim, int64_t *stride)
+{
+    int64_t step = 1;
+
+    for (int i = rank - 1; i >= 0; i--) {
+        stride[i] = step;
+        step *= dim[i];
+    }
+}
+
+/** A walk over `rank` axes that repeats t where it has a 1 or no axis (ONNX broadcasting). */
+static inline struct dsc_walk dsc_walk_broadcast(const struct dsc_tensor *t, int rank)
+{
+    struct dsc_walk w = {0};
+    int64_t step = 1;
+
+    for (int i = t->rank - 1; i >= 0; i--) {
+        w.stride[rank - t->rank + i] = t->dim[i] == 1 ? 0 : step;
+        step *= t->dim[i];
+    }
+    return w;
+}
+
 struct dsc_prims {
 #define DSC_PRIM(name, params, args) enum dsc_status(*name) params;
 #include "device/primitives.def"

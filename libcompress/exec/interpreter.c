@@ -85,7 +85,7 @@ static bool runs_on_host(const struct step *p)
     if (p->n->op->is_host)
         return true;
     for (int i = 0; i < p->n->n_in; i++) {
-        if (!p->in[i])
+        if (!p->in[i] || (i < 16 && p->n->op->shape_in >> i & 1))
             continue;
         has_input = true;
         if (dsc_dtype_is_float(p->in[i]->dtype) && !(p->n->op->host_in >> i & 1))
@@ -98,7 +98,7 @@ static bool runs_on_host(const struct step *p)
 
 static enum dsc_status place_inputs(struct step *p, struct dsc_err *err)
 {
-    const uint32_t host_in = p->n->op->host_in;
+    const uint32_t host_in = p->n->op->host_in, shape_in = p->n->op->shape_in;
 
     p->x.dev = runs_on_host(p) ? p->f->s->host : p->f->s->dev;
     for (int i = 0; i < p->n->n_in; i++) {
@@ -108,6 +108,8 @@ static enum dsc_status place_inputs(struct step *p, struct dsc_err *err)
             continue;
         if (is_host_in)
             DSC_TRY(dsc_to_host(&p->moved[i], p->in[i], err));
+        else if (i < 16 && shape_in >> i & 1)
+            dsc_tensor_ref(&p->moved[i], p->in[i]);
         else
             DSC_TRY(dsc_to_device(p->x.dev, &p->moved[i], p->in[i], err));
         p->in[i] = &p->moved[i];

@@ -70,6 +70,23 @@ enum dsc_status dsc_axis_check(int64_t axis, int rank, int *out, struct dsc_err 
     return DSC_OK;
 }
 
+enum dsc_status dsc_axes_mask(const struct dsc_tensor *axes, int rank, uint32_t *mask,
+                              struct dsc_err *err)
+{
+    const int64_t n = dsc_tensor_n_elems(axes);
+
+    *mask = 0;
+    for (int64_t i = 0; i < n; i++) {
+        int axis;
+
+        DSC_TRY(dsc_axis_check(dsc_tensor_get_i64(axes, i), rank, &axis, err));
+        if (*mask >> axis & 1)
+            return dsc_fail(err, DSC_E_DUP, "axis %d stands twice", axis);
+        *mask |= 1u << axis;
+    }
+    return DSC_OK;
+}
+
 enum dsc_status dsc_infer_like_input(struct dsc_infer *q, struct dsc_err *err)
 {
     (void)err;

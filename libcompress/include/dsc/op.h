@@ -93,6 +93,7 @@ struct dsc_op {
     int since; /* first opset in which a node of our form is valid; 0: any */
 
     uint32_t host_in;  /* DSC_IN bits: read by the host (shapes, axes, k); never on a device */
+    uint32_t shape_in; /* DSC_IN bits: only type and shape are read; the data stay where they are */
     bool is_host;      /* runs on the host: Shape, Size, NonZero .. */
     uint32_t saves;    /* DSC_IN / DSC_OUT bits that backward reads */
     uint32_t param_in; /* DSC_IN bits: inputs that are weights when they are initializers */
@@ -143,6 +144,9 @@ enum dsc_status dsc_type_broadcast(struct dsc_type *out, const struct dsc_type *
                                    const struct dsc_type *b, struct dsc_err *err);
 /** Axis in [-rank, rank) to [0, rank); RANGE otherwise. */
 enum dsc_status dsc_axis_check(int64_t axis, int rank, int *out, struct dsc_err *err);
+/** Host tensor of axes to a bit mask; RANGE outside the rank, DUP when one stands twice. */
+enum dsc_status dsc_axes_mask(const struct dsc_tensor *axes, int rank, uint32_t *mask,
+                              struct dsc_err *err);
 enum dsc_status dsc_infer_like_input(struct dsc_infer *q, struct dsc_err *err); /* all outputs */
 enum dsc_status dsc_infer_broadcast(struct dsc_infer *q, struct dsc_err *err);
 enum dsc_status dsc_infer_compare(struct dsc_infer *q, struct dsc_err *err); /* broadcast, bool */

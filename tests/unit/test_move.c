@@ -1,0 +1,193 @@
+/* Operators that move elements without an index tensor; expectations are NumPy's. */
+#include "one_node.h"
+
+static const double count[64] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
+                                 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
+
+START_TEST(transpose_permutes_or_reverses)
+{
+    const double v[] = {0, 3, 1, 4, 2, 5};
+    const double w[] = {0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11};
+
+    PASSES("Transpose", {{DSC_F32, 2, {2, 3}, count}}, {{DSC_F32, 2, {3, 2}, v}});
+    PASSES("Transpose", {{DSC_I4, 2, {2, 3}, count}}, {{DSC_I4, 2, {3, 2}, v}});
+    PASSES("Transpose", {{DSC_U8, 3, {2, 3, 2}, count}}, {{DSC_U8, 3, {3, 2, 2}, w}},
+           {IS("perm", 3, 1, 0, 2)});
+    FAILS(DSC_E_RANGE, "no permutation", "Transpose", {{DSC_F32, 2, {2, 3}, count}}, {{0}},
+          {IS("perm", 2, 1, 1)});
+    DIFFERENTIATES(0, "Transpose", {{DSC_F64, 3, {2, 3, 2}, count}}, {{0}},
+                   {IS("perm", 3, 2, 0, 1)});
+}
+END_TEST
+
+START_TEST(squeeze_and_unsqueeze_change_the_shape_alone)
+{
+    PASSES("Squeeze", {{DSC_F16, 3, {1, 3, 1}, count}}, {{DSC_F16, 1, {3}, count}});
+    PASSES("Squeeze", {{DSC_F32, 3, {1, 3, 1}, count}, {DSC_I64, 1, {1}, V(-1)}},
+           {{DSC_F32, 2, {1, 3}, count}});
+    PASSES("Unsqueeze", {{DSC_F32, 1, {3}, count}, {DSC_I64, 1, {2}, V(2, 0)}},
+           {{DSC_F32, 3, {1, 3, 1}, count}});
+    PASSES_FROM(11, "Unsqueeze", {{DSC_F32, 1, {3}, count}}, {{DSC_F32, 2, {3, 1}, count}},
+                {IS("axes", 1, 1)});
+    PASSES_FROM(11, "Squeeze", {{DSC_F32, 2, {1, 3}, count}}, {{DSC_F32, 1, {3}, count}},
+                {IS("axes", 1, 0)});
+    FAILS(DSC_E_SHAPE, "not 1", "Squeeze", {{DSC_F32, 2, {1, 3}, count}, {DSC_I64, 1, {1}, V(1)}});
+    FAILS(DSC_E_DUP, "twice", "Unsqueeze", {{DSC_F32, 1, {3}, count}, {DSC_I64, 1, {2}, V(0, 0)}});
+    FAILS(DSC_E_LIMIT, "at most", "Unsqueeze",
+          {{DSC_F32, 1, {3}, count}, {DSC_I64, 1, {8}, count}});
+    PASSES("Flatten", {{DSC_I8, 3, {2, 2, 3}, count}}, {{DSC_I8, 2, {4, 3}, count}},
+           {I("axis", -1)});
+    DIFFERENTIATES(0, "Squeeze", {{DSC_F64, 2, {1, 3}, count}});
+}
+END_TEST
+
+START_TEST(slice_clamps_and_steps_both_ways)
+{
+    PASSES("Slice",
+           {{DSC_F32, 2, {3, 4}, count}, {DSC_I64, 1, {2}, V(0, 1)}, {DSC_I64, 1, {2}, V(2, 1000)}},
+           {{DSC_F32, 2, {2, 3}, V(1, 2, 3, 5, 6, 7)}});
+    PASSES("Slice",
+           {{DSC_I32, 1, {5}, count},
+            {DSC_I32, 1, {1}, V(-1)},
+            {DSC_I32, 1, {1}, V(-100)},
+            {DSC_I32, 1, {1}, V(0)},
+            {DSC_I32, 1, {1}, V(-2)}},
+           {{DSC_I32, 1, {3}, V(4, 2, 0)}});
+    PASSES("Slice", {{DSC_F32, 1, {5}, count}, {DSC_I64, 1, {1}, V(4)}, {DSC_I64, 1, {1}, V(2)}},
+           {{DSC_F32, 1, {0}, count}});
+    PASSES("Slice",
+           {{DSC_F32, 1, {3}, count},
+            {DSC_I64, 1, {1}, V(1)},
+            {DSC_I64, 1, {1}, V(9e18)},
+            {DSC_I64, 1, {1}, V(0)},
+            {DSC_I64, 1, {1}, V(9e18)}},
+           {{DSC_F32, 1, {1}, V(1)}});
+    PASSES_FROM(9, "Slice", {{DSC_F32, 1, {5}, count}}, {{DSC_F32, 1, {2}, V(1, 2)}},
+                {IS("starts", 1, 1), IS("ends", 1, 3)});
+    FAILS(DSC_E_RANGE, "step 0", "Slice",
+          {{DSC_F32, 1, {5}, count},
+           {DSC_I64, 1, {1}, V(4)},
+           {DSC_I64, 1, {1}, V(2)},
+           {DSC_I64, 1, {1}, V(0)},
+           {DSC_I64, 1, {1}, V(0)}});
+    FAILS(DSC_E_RANGE, "axis 3", "Slice",
+          {{DSC_F32, 1, {5}, count},
+           {DSC_I64, 1, {1}, V(4)},
+           {DSC_I64, 1, {1}, V(2)},
+           {DSC_I64, 1, {1}, V(3)}});
+    DIFFERENTIATES(0, "Slice",
+                   {{DSC_F64, 2, {2, 5}, count},
+                    {DSC_I64, 1, {1}, V(4)},
+                    {DSC_I64, 1, {1}, V(-6)},
+                    {DSC_I64, 1, {1}, V(1)},
+                    {DSC_I64, 1, {1}, V(-2)}});
+}
+END_TEST
+
+START_TEST(concat_and_split_are_inverse)
+{
+    const double v[] = {0, 1, 10, 2, 3, 11};
+
+    PASSES("Concat", {{DSC_F32, 2, {2, 2}, count}, {DSC_F32, 2, {2, 1}, V(10, 11)}},
+           {{DSC_F32, 2, {2, 3}, v}}, {I("axis", -1)});
+    PASSES("Concat", {{DSC_BOOL, 1, {2}, V(0, 1)}, {DSC_BOOL, 1, {0}, v}},
+           {{DSC_BOOL, 1, {2}, V(0, 1)}}, {I("axis", 0)});
+    PASSES("Split", {{DSC_F32, 2, {2, 3}, v}, {DSC_I64, 1, {2}, V(2, 1)}},
+           {{DSC_F32, 2, {2, 2}, count}, {DSC_F32, 2, {2, 1}, V(10, 11)}}, {I("axis", 1)});
+    PASSES("Split", {{DSC_F32, 1, {7}, count}},
+           {{DSC_F32, 1, {3}, count}, {DSC_F32, 1, {3}, count + 3}, {DSC_F32, 1, {1}, count + 6}},
+           {I("num_outputs", 3)});
+    PASSES_FROM(11, "Split", {{DSC_F32, 1, {3}, count}},
+                {{DSC_F32, 1, {1}, count}, {DSC_F32, 1, {2}, count + 1}}, {IS("split", 2, 1, 2)});
+    FAILS(DSC_E_SHAPE, "axis 0", "Concat",
+          {{DSC_F32, 2, {2, 2}, count}, {DSC_F32, 2, {1, 2}, count}}, {{0}}, {I("axis", 1)});
+    FAILS(DSC_E_SHAPE, "pieces of 4", "Split",
+          {{DSC_F32, 1, {3}, count}, {DSC_I64, 1, {2}, V(2, 2)}},
+          {{DSC_F32, 1, {2}, count}, {DSC_F32, 1, {2}, count}});
+    for (int i = 0; i < 2; i++)
+        DIFFERENTIATES(i, "Concat", {{DSC_F64, 2, {2, 2}, count}, {DSC_F64, 2, {2, 3}, count}},
+                       {{0}}, {I("axis", 1)});
+    DIFFERENTIATES(0, "Split", {{DSC_F64, 1, {3}, count}},
+                   {{DSC_F64, 1, {2}, count}, {DSC_F64, 1, {1}, count + 2}});
+}
+END_TEST
+
+START_TEST(expand_and_where_broadcast)
+{
+    const double v[] = {0, 0, 1, 1, 2, 2};
+
+    PASSES("Expand", {{DSC_BF16, 2, {3, 1}, count}, {DSC_I64, 1, {2}, V(1, 2)}},
+           {{DSC_BF16, 2, {3, 2}, v}});
+    PASSES("Where",
+           {{DSC_BOOL, 2, {2, 1}, V(1, 0)}, {DSC_F32, 0, {0}, V(-5)}, {DSC_F32, 1, {3}, count}},
+           {{DSC_F32, 2, {2, 3}, V(-5, -5, -5, 0, 1, 2)}});
+    PASSES("Where",
+           {{DSC_BOOL, 2, {1, 3}, V(1, 0, 1)},
+            {DSC_I64, 2, {2, 3}, count},
+            {DSC_I64, 2, {2, 1}, V(-1, -2)}},
+           {{DSC_I64, 2, {2, 3}, V(0, -1, 2, 3, -2, 5)}});
+    FAILS(DSC_E_RANGE, "size -1", "Expand",
+          {{DSC_F32, 2, {3, 1}, count}, {DSC_I64, 1, {2}, V(1, -1)}});
+    FAILS(DSC_E_OVERFLOW, "", "Expand",
+          {{DSC_F32, 1, {1}, count}, {DSC_I64, 1, {3}, V(1e15, 1e15, 1e15)}});
+    FAILS(DSC_E_TYPE, "not bool", "Where",
+          {{DSC_U8, 1, {1}, V(1)}, {DSC_F32, 0, {0}, V(-5)}, {DSC_F32, 0, {0}, count}});
+    DIFFERENTIATES(0, "Expand", {{DSC_F64, 2, {3, 1}, count}, {DSC_I64, 1, {3}, V(2, 1, 2)}});
+    for (int i = 1; i < 3; i++)
+        DIFFERENTIATES(i, "Where",
+                       {{DSC_BOOL, 2, {1, 3}, V(1, 0, 1)},
+                        {DSC_F64, 2, {2, 3}, count},
+                        {DSC_F64, 2, {2, 1}, V(-1, -2)}});
+}
+END_TEST
+
+START_TEST(shapes_are_read_without_their_data)
+{
+    PASSES("Shape", {{DSC_F32, 3, {2, 3, 4}, count}}, {{DSC_I64, 1, {3}, V(2, 3, 4)}});
+    PASSES("Shape", {{DSC_F32, 3, {2, 3, 4}, count}}, {{DSC_I64, 1, {1}, V(3)}},
+           {I("start", -2), I("end", -1)});
+    PASSES("Size", {{DSC_F32, 3, {2, 3, 4}, count}}, {{DSC_I64, 0, {0}, V(24)}});
+    PASSES("ConstantOfShape", {{DSC_I64, 1, {2}, V(2, 1)}}, {{DSC_F32, 2, {2, 1}, V(0, 0)}});
+    PASSES("Constant", {{0}}, {{DSC_I64, 1, {2}, V(5, 6)}}, {IS("value_ints", 2, 5, 6)});
+    FAILS(DSC_E_RANGE, "size -2", "ConstantOfShape", {{DSC_I64, 1, {2}, V(2, -2)}});
+}
+END_TEST
+
+START_TEST(cast_follows_numpy)
+{
+    PASSES("Cast", {{DSC_F32, 1, {4}, V(1.5, -1.5, 0, 2.5)}}, {{DSC_I64, 1, {4}, V(1, -1, 0, 2)}},
+           {I("to", 7)});
+    PASSES("Cast", {{DSC_F32, 1, {3}, V(-9, 7.6, 2.5)}}, {{DSC_I4, 1, {3}, V(-8, 7, 2)}},
+           {I("to", 22)});
+    PASSES("Cast", {{DSC_F64, 1, {3}, V(0, 0.1, -3)}}, {{DSC_BOOL, 1, {3}, V(0, 1, 1)}},
+           {I("to", 9)});
+    PASSES("Cast", {{DSC_I64, 1, {2}, V(257, -1)}}, {{DSC_U8, 1, {2}, V(1, 255)}}, {I("to", 2)});
+    PASSES("Cast", {{DSC_F32, 1, {2}, V(65520, 1.0009765625)}},
+           {{DSC_F16, 1, {2}, V(INFINITY, 1.0009765625)}}, {I("to", 10)});
+    PASSES("CastLike", {{DSC_I32, 1, {2}, V(1, -2)}, {DSC_F32, 0, {0}, V(0)}},
+           {{DSC_F32, 1, {2}, V(1, -2)}});
+    FAILS(DSC_E_UNSUPPORTED, "type 17", "Cast", {{DSC_F32, 1, {1}, V(1)}}, {{0}}, {I("to", 17)});
+    DIFFERENTIATES(0, "Cast", {{DSC_F64, 1, {3}, count}}, {{0}}, {I("to", 11)});
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("move");
+    TCase *t = tcase_create("move");
+    SRunner *r = srunner_create(s);
+    int n_failed;
+
+    suite_add_tcase(s, t);
+    tcase_add_test(t, transpose_permutes_or_reverses);
+    tcase_add_test(t, squeeze_and_unsqueeze_change_the_shape_alone);
+    tcase_add_test(t, slice_clamps_and_steps_both_ways);
+    tcase_add_test(t, concat_and_split_are_inverse);
+    tcase_add_test(t, expand_and_where_broadcast);
+    tcase_add_test(t, shapes_are_read_without_their_data);
+    tcase_add_test(t, cast_follows_numpy);
+    srunner_run_all(r, CK_ENV);
+    n_failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return n_failed != 0;
+}
