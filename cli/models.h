@@ -1,0 +1,20 @@
+/* What several verbs do with their MODEL arguments: open the model, open the device. */
+#ifndef DSC_CLI_MODELS_H
+#define DSC_CLI_MODELS_H
+
+#include "cmd.h"
+#include "dsc/device.h"
+#include "formats_model.h"
+
+/** A model with a graph; warnings go to the verb's log. Memory: dsc_model_close. */
+enum dsc_status dsc_cmd_model(struct dsc_cmd *cmd, const char *path, struct dsc_model *m,
+                              struct dsc_err *err);
+
+/** The device of --device with the threads of -j. Memory: dsc_device_close. */
+enum dsc_status dsc_cmd_device(struct dsc_cmd *cmd, struct dsc_device **dev, struct dsc_err *err);
+
+/** "f32[batch,128]" of a type; symbols by their names in g, "?" where unknown. Returns text. */
+char *dsc_type_text(const struct dsc_graph *g, const struct dsc_type *type, char *text,
+                    size_t n_bytes);
+
+#endif

@@ -1,0 +1,1 @@
+dscompress run "$MODELS/onnx/missing.onnx" --inputs "$MODELS/onnx/dense.in.npz"
