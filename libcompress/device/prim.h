@@ -77,6 +77,21 @@ struct dsc_sgd {
     double lr, momentum, decay, grad_scale;
 };
 
+/**
+ * Rows of n elements brought to mean 0 and variance 1 (over n, plus epsilon), then scaled and
+ * shifted: element i of a row by gain[i], or row r by gain[r % n_channels] where that is not 0.
+ */
+struct dsc_norm_spec {
+    int64_t n_rows, n, n_channels;
+    double epsilon;
+};
+
+/** Of norm_bwd: those that are NULL are not wanted (dx, dgain, dbias) or zero (dy, dmean, dinv). */
+struct dsc_norm_grads {
+    const struct dsc_tensor *dx, *dgain, *dbias;
+    const struct dsc_tensor *dy, *dmean, *dinv;
+};
+
 /** [outer, n, inner] view of an axis: softmax, cumsum, arg-reductions, top-k work along n. */
 struct dsc_axis_view {
     int64_t outer, n, inner;
