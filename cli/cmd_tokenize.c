@@ -95,7 +95,8 @@ static enum dsc_status from_data(struct job *j, const char *path, const struct d
 }
 
 /* The next line of standard input without its end; *is_end when there is none. */
-static enum dsc_status next_line(struct dsc_bytes *line, bool *is_end, struct dsc_err *err)
+static enum dsc_status next_line(const struct dsc_cmd *cmd, struct dsc_bytes *line, bool *is_end,
+                                 struct dsc_err *err)
 {
     char chunk[4096];
     size_t n = 0;
@@ -114,6 +115,7 @@ static enum dsc_status next_line(struct dsc_bytes *line, bool *is_end, struct ds
     }
     dsc_bytes_add(line, chunk, n);
     *is_end = c == EOF && line->n_bytes == 0;
+    DSC_TRY(dsc_cmd_stopped(cmd, err)); /* before ferror: a signal ends a read with an error */
     if (ferror(stdin))
         return dsc_fail(err, DSC_E_IO, "cannot read standard input");
     if (line->is_failed)
@@ -152,7 +154,7 @@ static enum dsc_status from_lines(struct job *j, const struct dsc_data_spec *spe
     bool is_end = false;
 
     while (st == DSC_OK && j->n_texts < j->n_limit) {
-        st = next_line(&line, &is_end, err);
+        st = next_line(j->cmd, &line, &is_end, err);
         if (is_end || st != DSC_OK)
             break;
         st = one_line(j, &line, spec->encoding_errors, err);

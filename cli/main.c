@@ -24,8 +24,14 @@ static void catch_signals(void)
     struct sigaction stop = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
 
-    sigaction(SIGINT, &stop, NULL);
-    sigaction(SIGTERM, &stop, NULL);
+    for (int i = 0; i < 2; i++) {
+        const int sig = i ? SIGTERM : SIGINT;
+        struct sigaction before;
+
+        /* what the caller ignores stays ignored: a background job must not die of ^C */
+        if (sigaction(sig, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(sig, &stop, NULL);
+    }
     sigaction(SIGPIPE, &ignore, NULL); /* a closed pipe is a failed write: exit 74 */
 }
 
