@@ -110,6 +110,13 @@ static inline struct dsc_axis_view dsc_axis_view(const struct dsc_tensor *t, int
     return v;
 }
 
+/** Sizes and the activation's scale and zero point of qgemm_packed. */
+struct dsc_qgemm_spec {
+    int64_t m, n, k;
+    float x_scale;
+    int32_t x_zero;
+};
+
 /** Integer range and zero point of a simulated quantization. */
 struct dsc_fake_quant_limits {
     double zero, low, high;

@@ -16,36 +16,37 @@ struct fq_job {
 /* Scales stay above this when they are learned: a zero or negative one has no meaning. */
 #define FQ_MIN_SCALE 0x1p-40
 
-#define FQ_ROWS(T, sfx)                                                            \
-    static T scale_##sfx(const struct fq_job *j, int64_t i)                        \
-    {                                                                              \
-        const T *s = j->scale->data;                                               \
-        const T v = j->is_per_tensor ? s[0] : s[i / j->v.inner % j->v.n];          \
-        return v > (T)FQ_MIN_SCALE ? v : (T)FQ_MIN_SCALE;                          \
-    }                                                                              \
-    static void forward_##sfx(const struct fq_job *j, int64_t first, int64_t last) \
-    {                                                                              \
-        const T zero = (T)j->q.zero, low = (T)j->q.low, high = (T)j->q.high;       \
-        const T *x = j->x->data;                                                   \
-        T *y = j->y->data;                                                         \
-        for (int64_t i = first; i < last; i++) {                                   \
-            const T s = scale_##sfx(j, i), code = rint(x[i] / s) + zero;           \
-            y[i] = ((code < low ? low : code > high ? high : code) - zero) * s;    \
-        }                                                                          \
-    }                                                                              \
-    /* d y / d s = round(x/s) - x/s inside, low - zero or high - zero outside */   \
-    static T backward_##sfx(const struct fq_job *j, int64_t i)                     \
-    {                                                                              \
-        const T zero = (T)j->q.zero, low = (T)j->q.low, high = (T)j->q.high;       \
-        const T s = scale_##sfx(j, i), r = ((const T *)j->x->data)[i] / s;         \
-        const T code = rint(r) + zero, dy = ((const T *)j->dy->data)[i];           \
-        if (code < low)                                                            \
-            return dy * (low - zero);                                              \
-        if (code > high)                                                           \
-            return dy * (high - zero);                                             \
-        if (j->dx)                                                                 \
-            ((T *)j->dx->data)[i] += dy;                                           \
-        return dy * (rint(r) - r);                                                 \
+#define FQ_ROWS(T, sfx)                                                                          \
+    static T scale_##sfx(const struct fq_job *j, int64_t i)                                      \
+    {                                                                                            \
+        const T *s = j->scale->data;                                                             \
+        const T v = j->is_per_tensor ? s[0] : s[i / j->v.inner % j->v.n];                        \
+        return v > (T)FQ_MIN_SCALE ? v : (T)FQ_MIN_SCALE;                                        \
+    }                                                                                            \
+    static void forward_##sfx(const struct fq_job *j, int64_t first, int64_t last)               \
+    {                                                                                            \
+        const T zero = (T)j->q.zero, low = (T)j->q.low, high = (T)j->q.high;                     \
+        const T *x = j->x->data;                                                                 \
+        T *y = j->y->data;                                                                       \
+        for (int64_t i = first; i < last; i++) {                                                 \
+            const T s = scale_##sfx(j, i), code = rint(x[i] / s) + zero;                         \
+            y[i] = ((code < low ? low : code > high ? high : code) - zero) * s;                  \
+        }                                                                                        \
+    }                                                                                            \
+    /* d y / d s = round(x/s) - x/s inside; low - zero or high - zero where x/s is at an edge or \
+     * beyond it */                                                                              \
+    static T backward_##sfx(const struct fq_job *j, int64_t i)                                   \
+    {                                                                                            \
+        const T low = (T)(j->q.low - j->q.zero), high = (T)(j->q.high - j->q.zero);              \
+        const T r = ((const T *)j->x->data)[i] / scale_##sfx(j, i);                              \
+        const T dy = ((const T *)j->dy->data)[i];                                                \
+        if (r <= low)                                                                            \
+            return dy * low;                                                                     \
+        if (r >= high)                                                                           \
+            return dy * high;                                                                    \
+        if (j->dx)                                                                               \
+            ((T *)j->dx->data)[i] += dy;                                                         \
+        return dy * (rint(r) - r);                                                               \
     }
 
 FQ_ROWS(float, f32)

@@ -1,0 +1,111 @@
+/*
+ * Quantization of a graph: what is quantized and why, simulated quantization put in, and the
+ * two ways out of it: standard QDQ for a file, integer operators for running here.
+ *
+ *   plan -> insert (dsc.FakeQuantize on activations and weights; trainable: that is QAT)
+ *        -> finish (int8 initializers, QuantizeLinear/DequantizeLinear: the artefact)
+ *        -> lower  (dsc.QGemm on packed integers: what eval, gate and bench run)
+ *   read   <- an artefact's Q/DQ pairs become FakeQuantize again, weights float masters
+ *
+ * The spelling is docs/adr/0002.
+ */
+#ifndef DSC_QUANT_H
+#define DSC_QUANT_H
+
+#include "dsc/arena.h"
+#include "dsc/device.h"
+#include "dsc/graph.h"
+
+#include <stdbool.h>
+
+/** What a target wants (`quantize --target`). */
+struct dsc_quant_target {
+    const char *name;
+    enum dsc_dtype act_dtype; /* U8 or I8 */
+    bool is_act_symmetric;
+    bool has_int_embedding; /* lookup of int8 rows */
+    bool has_int_products;  /* products of two activations (attention) */
+    bool has_int_bias;      /* bias as int32 with scale sx * sw */
+};
+
+/** generic, ort, openvino, tensorrt; NULL when unknown. */
+const struct dsc_quant_target *dsc_quant_target_find(const char *name);
+
+enum dsc_site_kind {
+    DSC_SITE_ACTIVATION, /* per tensor, range from calibration */
+    DSC_SITE_WEIGHT,     /* per output channel, symmetric */
+    DSC_SITE_TABLE       /* embedding rows, per column, symmetric */
+};
+
+/** One tensor that will be quantized: every use of `value` by the named consumers. */
+struct dsc_quant_site {
+    enum dsc_site_kind kind;
+    int value; /* value number */
+    int axis;  /* of the scales; -1: one scale */
+};
+
+/** The fate of a node that could have been quantized, for the report. */
+struct dsc_quant_fate {
+    const struct dsc_node *node;
+    bool is_quantized;
+    const char *why; /* "" when it is */
+};
+
+struct dsc_quant_plan {
+    const struct dsc_quant_target *target;
+    int n_sites, n_fates;
+    struct dsc_quant_site *sites;
+    struct dsc_quant_fate *fates;
+};
+
+/**
+ * Choose sites from the operator records' quantization rules. The graph should have been prepared
+ * (dsc_quant_prepare). `is_chosen` (NULL: all) decides by node name and weight name.
+ *
+ * Errors  USAGE  nothing would be quantized (the message says why for the first few nodes)
+ */
+enum dsc_status
+dsc_quant_make_plan(const struct dsc_graph *g, const struct dsc_quant_target *target,
+                    bool (*is_chosen)(void *ctx, const char *node, const char *weight), void *ctx,
+                    struct dsc_arena *arena, struct dsc_quant_plan *plan, struct dsc_err *err);
+
+/** Where scales come from. */
+struct dsc_quant_source {
+    /** Range of an activation by value name; false: not observed (INCONSISTENT). */
+    bool (*range)(void *ctx, const char *value, double *low, double *high);
+    /** Scales of a symmetric weight, [n_scales]; NULL function: largest magnitude / limit. */
+    enum dsc_status (*weight_scales)(void *ctx, const char *name, const struct dsc_tensor *w,
+                                     int axis, double limit, double *scales, int64_t n_scales,
+                                     struct dsc_err *err);
+    void *ctx;
+};
+
+/** Rewrites before quantization: MatMul + Add with a constant bias becomes Gemm on [rows, K]. */
+enum dsc_status dsc_quant_prepare(struct dsc_graph *g, struct dsc_err *err);
+
+/** Put FakeQuantize on every site of the plan (made for this graph). */
+enum dsc_status dsc_quant_insert(struct dsc_graph *g, const struct dsc_quant_plan *plan,
+                                 const struct dsc_quant_source *source, struct dsc_err *err);
+
+/**
+ * FakeQuantize on weights -> int8 initializer + DequantizeLinear; on activations -> Q + DQ; biases
+ * of Gemm between them -> int32 + DequantizeLinear where the target has it.
+ */
+enum dsc_status dsc_quant_finish(struct dsc_graph *g, const struct dsc_quant_target *target,
+                                 struct dsc_err *err);
+
+/** The way back: Q/DQ pairs and DQ of constants -> FakeQuantize on float masters. */
+enum dsc_status dsc_quant_read(struct dsc_graph *g, int *n_found, struct dsc_err *err);
+
+/**
+ * Integer execution: Gemm (and MatMul) between DequantizeLinear nodes -> dsc.QGemm with weights
+ * packed once. n_lowered (may be NULL) counts them; nodes that do not fit stay as they are, which
+ * is correct but float.
+ */
+enum dsc_status dsc_quant_lower(struct dsc_graph *g, int *n_lowered, struct dsc_err *err);
+
+/** Scale and zero point of a range for a code type: 0 is representable, scale > 0. */
+void dsc_quant_params(enum dsc_dtype code, bool is_symmetric, double low, double high,
+                      double *scale, int64_t *zero);
+
+#endif

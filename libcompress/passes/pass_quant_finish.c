@@ -1,0 +1,176 @@
+/*
+ * FakeQuantize -> the standard spelling: int8 weights behind DequantizeLinear, QuantizeLinear and
+ * DequantizeLinear on activations, int32 biases. A table that is looked up gives int8 rows first,
+ * and DequantizeLinear behind the lookup.
+ */
+#include "dsc/quant.h"
+#include "passes/rewrite.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static bool is_fake(const struct dsc_node *n)
+{
+    return dsc_node_is(n, "dsc", "FakeQuantize");
+}
+
+static int64_t slice_of(const struct dsc_tensor *w, int64_t axis, int64_t n_scales, int64_t i)
+{
+    int64_t inner = 1;
+
+    if (n_scales == 1)
+        return 0;
+    for (int64_t k = axis + 1; k < w->rank; k++)
+        inner *= w->dim[k];
+    return i / inner % n_scales;
+}
+
+/* Codes of a constant: round half to even of w / scale, in float as QuantizeLinear does. */
+static enum dsc_status quantize_constant(struct dsc_graph *g, const struct dsc_node *fq, int *id,
+                                         struct dsc_err *err)
+{
+    const struct dsc_tensor *w = dsc_constant(g, fq->in[0]);
+    const struct dsc_tensor *s = dsc_constant(g, fq->in[1]), *z = dsc_constant(g, fq->in[2]);
+    const int64_t n = dsc_tensor_n_elems(w), n_scales = dsc_tensor_n_elems(s);
+    const float top = ldexpf(1, dsc_dtype_bits(z->dtype) - 1) - 1;
+    const int64_t axis = dsc_node_int(fq, "axis", 1);
+    char name[300];
+    struct dsc_tensor q;
+    enum dsc_status st;
+
+    DSC_TRY(dsc_tensor_new(&q, z->dtype, w->rank, w->dim, err));
+    for (int64_t i = 0; i < n; i++) {
+        const float scale = ((const float *)s->data)[slice_of(w, axis, n_scales, i)];
+        const float code = rintf(((const float *)w->data)[i] / scale);
+
+        dsc_tensor_set_i64(&q, i, (int64_t)fminf(fmaxf(code, -top), top));
+    }
+    snprintf(name, sizeof name, "%s_quantized", g->values[fq->in[0]].name);
+    st = dsc_add_init(g, name, &q, id, err);
+    dsc_tensor_clear(&q);
+    return st;
+}
+
+static enum dsc_status add_dequantize(struct dsc_graph *g, const struct dsc_node *fq,
+                                      const char *suffix, int code, int scale, int zero,
+                                      int64_t axis, int *out, struct dsc_err *err)
+{
+    char name[300];
+    struct dsc_node *n;
+
+    snprintf(name, sizeof name, "%s%s", fq->name, suffix);
+    DSC_TRY(dsc_add_node(g, "", "DequantizeLinear", name, zero == DSC_NO_VALUE ? 2 : 3,
+                         (int[]){code, scale, zero}, out, &n, err));
+    return g->values[scale].init.rank == 1 ? dsc_node_set_int(g, n, "axis", axis, err) : DSC_OK;
+}
+
+/* Lookups of the table take the codes; each gets its own DequantizeLinear behind. */
+static enum dsc_status move_behind_lookups(struct dsc_graph *g, const struct dsc_node *fq, int code,
+                                           struct dsc_err *err)
+{
+    const int n_nodes = g->n_nodes;
+
+    for (int i = 0; i < n_nodes; i++) {
+        struct dsc_node *n = g->nodes[i];
+        int rows, out;
+
+        if (!n->op || n->op->quant != DSC_QUANT_TABLE || n->in[0] != fq->out[0])
+            continue;
+        n->in[0] = code;
+        DSC_TRY(dsc_graph_value(g, NULL, NULL, &rows, err));
+        /* scales belong to columns: the last axis of whatever shape the indices give */
+        DSC_TRY(add_dequantize(g, fq, "/dequantize", rows, fq->in[1], fq->in[2], -1, &out, err));
+        dsc_graph_replace_uses(g, n->out[0], out);
+        n->out[0] = rows;
+    }
+    return DSC_OK;
+}
+
+static enum dsc_status finish_constant(struct dsc_graph *g, struct dsc_node *fq,
+                                       struct dsc_err *err)
+{
+    int code, out;
+
+    DSC_TRY(quantize_constant(g, fq, &code, err));
+    DSC_TRY(move_behind_lookups(g, fq, code, err));
+    DSC_TRY(add_dequantize(g, fq, "/dequantize", code, fq->in[1], fq->in[2],
+                           dsc_node_int(fq, "axis", 1), &out, err));
+    dsc_graph_replace_uses(g, fq->out[0], out);
+    dsc_graph_remove_node(fq);
+    return DSC_OK;
+}
+
+static enum dsc_status finish_activation(struct dsc_graph *g, struct dsc_node *fq,
+                                         struct dsc_err *err)
+{
+    char name[300];
+    int code, out;
+
+    snprintf(name, sizeof name, "%s/quantize", fq->name);
+    DSC_TRY(dsc_add_node(g, "", "QuantizeLinear", name, 3, fq->in, &code, NULL, err));
+    DSC_TRY(add_dequantize(g, fq, "/dequantize", code, fq->in[1], fq->in[2], -1, &out, err));
+    dsc_graph_replace_uses(g, fq->out[0], out);
+    dsc_graph_remove_node(fq);
+    return DSC_OK;
+}
+
+/* Bias of a Gemm whose other inputs are dequantized: int32 codes, scale sx * sw. */
+static enum dsc_status finish_bias(struct dsc_graph *g, struct dsc_node *gemm, struct dsc_err *err)
+{
+    const struct dsc_node *x = dsc_producer(g, gemm->in[0]), *w = dsc_producer(g, gemm->in[1]);
+    const struct dsc_tensor *b, *sx, *sw;
+    struct dsc_tensor code, scale;
+    char name[300];
+    int code_id, scale_id, out;
+    enum dsc_status st;
+
+    if (gemm->n_in < 3 || !(b = dsc_constant(g, gemm->in[2])) || b->dtype != DSC_F32 ||
+        b->rank != 1 || !dsc_node_is(x, "", "DequantizeLinear") ||
+        !dsc_node_is(w, "", "DequantizeLinear"))
+        return DSC_OK;
+    sx = dsc_constant(g, x->in[1]);
+    sw = dsc_constant(g, w->in[1]);
+    if (!sx || !sw || dsc_tensor_n_elems(sx) != 1)
+        return DSC_OK;
+    DSC_TRY(dsc_tensor_new(&code, DSC_I32, 1, b->dim, err));
+    st = dsc_tensor_new(&scale, DSC_F32, 1, b->dim, err);
+    for (int64_t i = 0; st == DSC_OK && i < b->dim[0]; i++) {
+        const float s = (float)dsc_tensor_get_f64(sx, 0) *
+                        (float)dsc_tensor_get_f64(sw, dsc_tensor_n_elems(sw) == 1 ? 0 : i);
+
+        ((float *)scale.data)[i] = s;
+        dsc_tensor_set_f64(&code, i, (double)((const float *)b->data)[i] / (double)s);
+    }
+    snprintf(name, sizeof name, "%s_quantized", g->values[gemm->in[2]].name);
+    if (st == DSC_OK)
+        st = dsc_add_init(g, name, &code, &code_id, err);
+    snprintf(name, sizeof name, "%s_scale", g->values[gemm->in[2]].name);
+    if (st == DSC_OK)
+        st = dsc_add_init(g, name, &scale, &scale_id, err);
+    if (st == DSC_OK)
+        st = add_dequantize(g, gemm, "/bias", code_id, scale_id, DSC_NO_VALUE, 0, &out, err);
+    if (st == DSC_OK)
+        gemm->in[2] = out;
+    dsc_tensor_clear(&code);
+    dsc_tensor_clear(&scale);
+    return st;
+}
+
+enum dsc_status dsc_quant_finish(struct dsc_graph *g, const struct dsc_quant_target *target,
+                                 struct dsc_err *err)
+{
+    const int n_nodes = g->n_nodes;
+
+    for (int i = 0; i < n_nodes; i++) {
+        if (!is_fake(g->nodes[i]))
+            continue;
+        DSC_TRY(dsc_constant(g, g->nodes[i]->in[0]) ? finish_constant(g, g->nodes[i], err)
+                                                    : finish_activation(g, g->nodes[i], err));
+    }
+    DSC_TRY(dsc_graph_sort(g, true, err));
+    for (int i = 0, n = g->n_nodes; target->has_int_bias && i < n; i++)
+        if (dsc_node_is(g->nodes[i], "", "Gemm"))
+            DSC_TRY(finish_bias(g, g->nodes[i], err));
+    DSC_TRY(dsc_graph_sort(g, true, err));
+    return dsc_graph_verify(g, err);
+}

@@ -1,0 +1,173 @@
+/* FakeQuantize on the sites of a plan. */
+#include "dsc/quant.h"
+#include "passes/rewrite.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+void dsc_quant_params(enum dsc_dtype code, bool is_symmetric, double low, double high,
+                      double *scale, int64_t *zero)
+{
+    const int bits = dsc_dtype_bits(code);
+    const bool is_signed = dsc_dtype_kind(code) == DSC_KIND_SIGNED;
+    const double top = ldexp(1, is_signed ? bits - 1 : bits) - 1;
+    const double bottom = is_signed ? (is_symmetric ? -top : -top - 1) : 0;
+
+    low = fmin(low, 0); /* 0 must have a code: padding and Relu */
+    high = fmax(high, 0);
+    if (is_symmetric)
+        high = fmax(high, -low), low = -high;
+    *scale = (high - low) / (is_symmetric && !is_signed ? top : top - bottom);
+    if (!(*scale > 0) || !isfinite(*scale))
+        *scale = 1;
+    *scale = (double)(float)*scale;
+    *zero = is_symmetric ? (is_signed ? 0 : (int64_t)ldexp(1, bits - 1))
+                         : (int64_t)fmin(fmax(rint(bottom - low / *scale), bottom), top);
+}
+
+/* Largest magnitude of each slice over the limit of the code. */
+static void largest_magnitude(const struct dsc_tensor *w, int axis, double limit, double *scales,
+                              int64_t n_scales)
+{
+    int64_t inner = 1, n = dsc_tensor_n_elems(w);
+
+    for (int i = axis + 1; axis >= 0 && i < w->rank; i++)
+        inner *= w->dim[i];
+    for (int64_t k = 0; k < n_scales; k++)
+        scales[k] = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t k = n_scales == 1 ? 0 : i / inner % n_scales;
+
+        scales[k] = fmax(scales[k], fabs((double)((const float *)w->data)[i]));
+    }
+    for (int64_t k = 0; k < n_scales; k++)
+        scales[k] = scales[k] > 0 ? scales[k] / limit : 1;
+}
+
+struct inserter {
+    struct dsc_graph *g;
+    const struct dsc_quant_plan *plan;
+    const struct dsc_quant_source *source;
+};
+
+static enum dsc_status add_params(struct inserter *p, const char *value, enum dsc_dtype code,
+                                  const double *scales, int64_t n_scales, bool is_scalar,
+                                  int64_t zero, int *scale_id, int *zero_id, struct dsc_err *err)
+{
+    char name[300];
+    struct dsc_tensor s, z;
+    enum dsc_status st;
+
+    DSC_TRY(dsc_tensor_new(&s, DSC_F32, is_scalar ? 0 : 1, &n_scales, err));
+    st = dsc_tensor_new(&z, code, is_scalar ? 0 : 1, &n_scales, err);
+    for (int64_t i = 0; st == DSC_OK && i < n_scales; i++) {
+        dsc_tensor_set_f64(&s, i, scales[i]);
+        dsc_tensor_set_i64(&z, i, zero);
+    }
+    snprintf(name, sizeof name, "%s_scale", value);
+    if (st == DSC_OK)
+        st = dsc_add_init(p->g, name, &s, scale_id, err);
+    snprintf(name, sizeof name, "%s_zero_point", value);
+    if (st == DSC_OK)
+        st = dsc_add_init(p->g, name, &z, zero_id, err);
+    dsc_tensor_clear(&s);
+    dsc_tensor_clear(&z);
+    return st;
+}
+
+/* Uses of a value that its FakeQuantize takes over: the quantized inputs of planned nodes. */
+static bool takes_over(const struct inserter *p, const struct dsc_node *n, int k, int value)
+{
+    if (n->in[k] != value || (n->op->quant != DSC_QUANT_WEIGHT && n->op->quant != DSC_QUANT_TABLE))
+        return false;
+    if (n->op->quant == DSC_QUANT_TABLE ? k != 0 : k > 1)
+        return false;
+    for (int i = 0; i < p->plan->n_fates; i++)
+        if (p->plan->fates[i].node == n)
+            return p->plan->fates[i].is_quantized;
+    return false;
+}
+
+static enum dsc_status insert_node(struct inserter *p, const struct dsc_quant_site *s, int scale,
+                                   int zero, struct dsc_err *err)
+{
+    struct dsc_graph *g = p->g;
+    const int n_nodes = g->n_nodes;
+    struct dsc_node *fq;
+    char name[300];
+    int out;
+
+    snprintf(name, sizeof name, "%s/fake_quantize", g->values[s->value].name);
+    DSC_TRY(dsc_add_node(g, "dsc", "FakeQuantize", name, 3, (int[]){s->value, scale, zero}, &out,
+                         &fq, err));
+    if (s->kind != DSC_SITE_ACTIVATION)
+        DSC_TRY(dsc_node_set_int(g, fq, "narrow", 1, err));
+    if (s->axis >= 0)
+        DSC_TRY(dsc_node_set_int(g, fq, "axis", s->axis, err));
+    for (int i = 0; i < n_nodes; i++)
+        for (int k = 0; k < g->nodes[i]->n_in; k++)
+            if (takes_over(p, g->nodes[i], k, s->value))
+                g->nodes[i]->in[k] = out;
+    return DSC_OK;
+}
+
+static enum dsc_status insert_activation(struct inserter *p, const struct dsc_quant_site *s,
+                                         struct dsc_err *err)
+{
+    const struct dsc_quant_target *t = p->plan->target;
+    const char *name = p->g->values[s->value].name;
+    double low, high, scale;
+    int64_t zero;
+    int scale_id, zero_id;
+
+    if (!p->source->range || !p->source->range(p->source->ctx, name, &low, &high))
+        return dsc_fail(err, DSC_E_INCONSISTENT, "no range was observed for '%s'", name);
+    if (!isfinite(low) || !isfinite(high))
+        return dsc_fail(err, DSC_E_NONFINITE, "the range of '%s' is [%g, %g]", name, low, high);
+    dsc_quant_params(t->act_dtype, t->is_act_symmetric, low, high, &scale, &zero);
+    DSC_TRY(add_params(p, name, t->act_dtype, &scale, 1, true, zero, &scale_id, &zero_id, err));
+    return insert_node(p, s, scale_id, zero_id, err);
+}
+
+static enum dsc_status insert_weight(struct inserter *p, const struct dsc_quant_site *s,
+                                     struct dsc_err *err)
+{
+    const struct dsc_tensor *w = &p->g->values[s->value].init;
+    const char *name = p->g->values[s->value].name;
+    const int64_t n = s->axis < 0 ? 1 : w->dim[s->axis];
+    double *scales = dsc_heap_alloc((size_t)n + 1, sizeof *scales, err);
+    int scale_id, zero_id;
+    enum dsc_status st = DSC_OK;
+
+    if (!scales)
+        return DSC_E_MEMORY;
+    if (p->source->weight_scales)
+        st = p->source->weight_scales(p->source->ctx, name, w, s->axis, 127, scales, n, err);
+    else
+        largest_magnitude(w, s->axis, 127, scales, n);
+    for (int64_t i = 0; st == DSC_OK && i < n; i++)
+        if (!isfinite(scales[i]))
+            st = dsc_fail(err, DSC_E_NONFINITE, "weight '%s', slice %lld", name, (long long)i);
+    if (st == DSC_OK)
+        st = add_params(p, name, DSC_I8, scales, n, s->axis < 0, 0, &scale_id, &zero_id, err);
+    if (st == DSC_OK)
+        st = insert_node(p, s, scale_id, zero_id, err);
+    dsc_heap_free(scales);
+    return st;
+}
+
+enum dsc_status dsc_quant_insert(struct dsc_graph *g, const struct dsc_quant_plan *plan,
+                                 const struct dsc_quant_source *source, struct dsc_err *err)
+{
+    struct inserter p = {.g = g, .plan = plan, .source = source};
+
+    for (int i = 0; i < plan->n_sites; i++) {
+        const struct dsc_quant_site *s = &plan->sites[i];
+
+        DSC_TRY(s->kind == DSC_SITE_ACTIVATION ? insert_activation(&p, s, err)
+                                               : insert_weight(&p, s, err));
+    }
+    DSC_TRY(dsc_graph_sort(g, true, err));
+    return dsc_graph_verify(g, err);
+}

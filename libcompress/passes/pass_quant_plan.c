@@ -1,0 +1,135 @@
+/* Which tensors are quantized, and why the others are not. */
+#include "dsc/quant.h"
+#include "passes/rewrite.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct dsc_quant_target targets[] = {
+    /* name       activations  symmetric  embedding  products  int32 bias */
+    {"generic", DSC_U8, false, true, false, true},
+    {"ort", DSC_U8, false, true, false, true},
+    {"openvino", DSC_U8, false, true, false, true},
+    {"tensorrt", DSC_I8, true, false, false, false},
+};
+
+const struct dsc_quant_target *dsc_quant_target_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
+        if (strcmp(targets[i].name, name) == 0)
+            return &targets[i];
+    return NULL;
+}
+
+struct planner {
+    const struct dsc_graph *g;
+    struct dsc_quant_plan *plan;
+    bool (*is_chosen)(void *ctx, const char *node, const char *weight);
+    void *ctx;
+};
+
+static void add_site(struct dsc_quant_plan *plan, enum dsc_site_kind kind, int value, int axis)
+{
+    for (int i = 0; i < plan->n_sites; i++)
+        if (plan->sites[i].value == value && plan->sites[i].kind == kind)
+            return;
+    plan->sites[plan->n_sites++] =
+        (struct dsc_quant_site){.kind = kind, .value = value, .axis = axis};
+}
+
+static bool is_f32(const struct dsc_graph *g, int value)
+{
+    return g->values[value].type.dtype == DSC_F32;
+}
+
+/* A matrix product: activation x constant weight, or (where the target has it) two activations. */
+static const char *plan_product(struct planner *p, const struct dsc_node *n)
+{
+    const struct dsc_tensor *w = dsc_constant(p->g, n->in[1]);
+    const bool is_gemm = strcmp(n->op->onnx, "Gemm") == 0;
+
+    if (!is_f32(p->g, n->in[0]) || !is_f32(p->g, n->in[1]))
+        return "its inputs are not f32";
+    if (dsc_constant(p->g, n->in[0]))
+        return "its activation is a constant";
+    if (!w) {
+        if (!p->plan->target->has_int_products)
+            return "a product of two activations; the target runs these in float";
+        add_site(p->plan, DSC_SITE_ACTIVATION, n->in[0], -1);
+        add_site(p->plan, DSC_SITE_ACTIVATION, n->in[1], -1);
+        return NULL;
+    }
+    if (w->rank != 2)
+        return "its weight is not a matrix";
+    if (is_gemm && (dsc_node_int(n, "transA", 0) || dsc_node_float(n, "alpha", 1) != 1 ||
+                    dsc_node_float(n, "beta", 1) != 1))
+        return "a Gemm with transA, alpha or beta";
+    add_site(p->plan, DSC_SITE_ACTIVATION, n->in[0], -1);
+    add_site(p->plan, DSC_SITE_WEIGHT, n->in[1], is_gemm && dsc_node_int(n, "transB", 0) ? 0 : 1);
+    return NULL;
+}
+
+static const char *plan_table(struct planner *p, const struct dsc_node *n)
+{
+    const struct dsc_tensor *w = dsc_constant(p->g, n->in[0]);
+
+    if (!w || w->dtype != DSC_F32 || w->rank != 2 || dsc_node_int(n, "axis", 0) != 0)
+        return "no lookup of rows of a constant f32 matrix";
+    if (!p->plan->target->has_int_embedding)
+        return "the target has no integer lookup";
+    add_site(p->plan, DSC_SITE_TABLE, n->in[0], 1);
+    return NULL;
+}
+
+static const char *weight_name(const struct dsc_graph *g, const struct dsc_node *n)
+{
+    for (int k = 0; k < n->n_in; k++)
+        if (dsc_constant(g, n->in[k]) && g->values[n->in[k]].init.rank == 2)
+            return g->values[n->in[k]].name;
+    return "";
+}
+
+static void plan_node(struct planner *p, const struct dsc_node *n)
+{
+    const enum dsc_quant_rule rule = n->op->quant;
+    const char *why;
+
+    if (rule != DSC_QUANT_WEIGHT && rule != DSC_QUANT_TABLE)
+        return;
+    if (rule == DSC_QUANT_TABLE && !dsc_constant(p->g, n->in[0]))
+        return;
+    if (p->is_chosen && !p->is_chosen(p->ctx, n->name, weight_name(p->g, n)))
+        why = "left out by --include or --exclude";
+    else
+        why = rule == DSC_QUANT_WEIGHT ? plan_product(p, n) : plan_table(p, n);
+    p->plan->fates[p->plan->n_fates++] =
+        (struct dsc_quant_fate){.node = n, .is_quantized = !why, .why = why ? why : ""};
+}
+
+static enum dsc_status nothing(const struct dsc_quant_plan *plan, struct dsc_err *err)
+{
+    char text[400] = "";
+    size_t at = 0;
+
+    for (int i = 0; i < plan->n_fates && i < 3; i++)
+        at += (size_t)snprintf(text + at, sizeof text - at, "; %.60s: %s",
+                               plan->fates[i].node->name, plan->fates[i].why);
+    dsc_fail(err, DSC_E_USAGE, "nothing would be quantized%s", text);
+    dsc_err_hint(err, "see --include, --exclude and --target");
+    return DSC_E_USAGE;
+}
+
+enum dsc_status
+dsc_quant_make_plan(const struct dsc_graph *g, const struct dsc_quant_target *target,
+                    bool (*is_chosen)(void *ctx, const char *node, const char *weight), void *ctx,
+                    struct dsc_arena *arena, struct dsc_quant_plan *plan, struct dsc_err *err)
+{
+    struct planner p = {.g = g, .plan = plan, .is_chosen = is_chosen, .ctx = ctx};
+
+    *plan = (struct dsc_quant_plan){.target = target};
+    DSC_NEW(plan->sites, arena, 2 * g->n_nodes + 1, err);
+    DSC_NEW(plan->fates, arena, g->n_nodes + 1, err);
+    for (int i = 0; i < g->n_nodes; i++)
+        plan_node(&p, g->nodes[i]);
+    return plan->n_sites > 0 ? DSC_OK : nothing(plan, err);
+}

@@ -1,0 +1,62 @@
+/* What passes share. */
+#include "passes/rewrite.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct dsc_node *dsc_producer(const struct dsc_graph *g, int value)
+{
+    const int p = value == DSC_NO_VALUE ? -1 : g->values[value].producer;
+
+    return p < 0 ? NULL : g->nodes[p];
+}
+
+bool dsc_node_is(const struct dsc_node *n, const char *domain, const char *op)
+{
+    return n && n->op && strcmp(n->op->onnx, op) == 0 && strcmp(dsc_op_domain(n->op), domain) == 0;
+}
+
+const struct dsc_tensor *dsc_constant(const struct dsc_graph *g, int value)
+{
+    const struct dsc_tensor *t = value == DSC_NO_VALUE ? NULL : &g->values[value].init;
+
+    return dsc_tensor_is_present(t) && !g->values[value].is_input ? t : NULL;
+}
+
+enum dsc_status dsc_add_init(struct dsc_graph *g, const char *name, const struct dsc_tensor *t,
+                             int *id, struct dsc_err *err)
+{
+    char own[512];
+
+    snprintf(own, sizeof own, "%s", name);
+    for (int i = 2; dsc_graph_find_value(g, own) >= 0; i++)
+        snprintf(own, sizeof own, "%s_%d", name, i);
+    return dsc_graph_init(g, own, t, id, err);
+}
+
+enum dsc_status dsc_add_i64s(struct dsc_graph *g, const char *name, int n, const int64_t *v,
+                             int *id, struct dsc_err *err)
+{
+    const int64_t dim = n;
+    struct dsc_tensor t;
+    enum dsc_status st;
+
+    DSC_TRY(dsc_tensor_new(&t, DSC_I64, 1, &dim, err));
+    for (int i = 0; i < n; i++)
+        dsc_tensor_set_i64(&t, i, v[i]);
+    st = dsc_add_init(g, name, &t, id, err);
+    dsc_tensor_clear(&t);
+    return st;
+}
+
+enum dsc_status dsc_add_node(struct dsc_graph *g, const char *domain, const char *op,
+                             const char *name, int n_in, const int *in, int *out,
+                             struct dsc_node **node, struct dsc_err *err)
+{
+    char own[512];
+
+    snprintf(own, sizeof own, "%s", name);
+    for (int i = 2; dsc_graph_find_node(g, own) >= 0; i++)
+        snprintf(own, sizeof own, "%s_%d", name, i);
+    return dsc_graph_call(g, domain, op, own, n_in, in, out, node, err);
+}

@@ -1,0 +1,28 @@
+/* What passes share: looking at values, making constants and nodes. */
+#ifndef DSC_REWRITE_H
+#define DSC_REWRITE_H
+
+#include "dsc/graph.h"
+#include "dsc/op.h"
+
+/** The node that makes a value, or NULL (input, initializer, absent). Needs a sorted graph. */
+struct dsc_node *dsc_producer(const struct dsc_graph *g, int value);
+bool dsc_node_is(const struct dsc_node *n, const char *domain, const char *op);
+/** A constant: an initializer that is no graph input. */
+const struct dsc_tensor *dsc_constant(const struct dsc_graph *g, int value);
+/** New initializers; `name` is made unique by a number when it is taken. */
+enum dsc_status dsc_add_init(struct dsc_graph *g, const char *name, const struct dsc_tensor *t,
+                             int *id, struct dsc_err *err);
+enum dsc_status dsc_add_i64s(struct dsc_graph *g, const char *name, int n, const int64_t *v,
+                             int *id, struct dsc_err *err);
+/** A node with one new output, named after it. */
+enum dsc_status dsc_add_node(struct dsc_graph *g, const char *domain, const char *op,
+                             const char *name, int n_in, const int *in, int *out,
+                             struct dsc_node **node, struct dsc_err *err);
+/** Replace a node's uses of one value by another, in input k only. */
+static inline void dsc_set_in(struct dsc_node *n, int k, int value)
+{
+    n->in[k] = value;
+}
+
+#endif
