@@ -1,0 +1,392 @@
+/* inspect: what is in a model. */
+#include "dsc/census.h"
+#include "flops.h"
+#include "models.h"
+#include "table.h"
+
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { INSPECT_TEXT_BYTES = 256, INSPECT_SHOWN_META = 60 };
+
+struct job {
+    struct dsc_cmd *cmd;
+    struct dsc_model m;
+    int n_problems;
+};
+
+/* One tensor of the model, and whether it counts as a parameter. */
+struct named {
+    const char *name;
+    const struct dsc_tensor *tensor;
+    bool is_param;
+};
+
+static void put_shape(struct dsc_json *j, const struct dsc_graph *g, const struct dsc_type *t)
+{
+    if (t->rank < 0) {
+        dsc_json_null(j, "shape");
+        return;
+    }
+    dsc_json_array(j, "shape");
+    for (int i = 0; i < t->rank; i++) {
+        if (t->dim[i] >= 0)
+            dsc_json_int(j, NULL, t->dim[i]);
+        else if (dsc_dim_is_symbol(t->dim[i]))
+            dsc_json_text(j, NULL, g->symbols[dsc_dim_symbol_idx(t->dim[i])]);
+        else
+            dsc_json_null(j, NULL);
+    }
+    dsc_json_end(j);
+}
+
+static void show_values(struct job *j, const char *what, const int *ids, int n)
+{
+    const struct dsc_graph *g = j->m.graph;
+    char key[16], text[INSPECT_TEXT_BYTES];
+
+    snprintf(key, sizeof key, "%ss", what);
+    dsc_json_array(&j->cmd->json, key);
+    for (int i = 0; i < n; i++) {
+        const struct dsc_value *v = &g->values[ids[i]];
+
+        fprintf(j->cmd->out, "%-11s %s %s\n", what, v->name,
+                dsc_type_text(g, &v->type, text, sizeof text));
+        dsc_json_object(&j->cmd->json, NULL);
+        dsc_json_text(&j->cmd->json, "name", v->name);
+        dsc_json_text(&j->cmd->json, "dtype", v->type.dtype ? dsc_dtype_text(v->type.dtype) : NULL);
+        put_shape(&j->cmd->json, g, &v->type);
+        dsc_json_end(&j->cmd->json);
+    }
+    dsc_json_end(&j->cmd->json);
+}
+
+static void show_opsets(struct job *j)
+{
+    const struct dsc_graph *g = j->m.graph;
+
+    fprintf(j->cmd->out, "format      %s, IR %" PRId64, j->m.format->name, g->ir_version);
+    dsc_json_object(&j->cmd->json, "opsets");
+    for (int i = 0; i < g->n_opsets; i++) {
+        const char *domain = g->opsets[i].domain[0] ? g->opsets[i].domain : "ai.onnx";
+
+        fprintf(j->cmd->out, ", %s %" PRId64, domain, g->opsets[i].version);
+        dsc_json_int(&j->cmd->json, domain, g->opsets[i].version);
+    }
+    dsc_json_end(&j->cmd->json);
+    fprintf(j->cmd->out, "\n");
+}
+
+/* Long values (a tokenizer) by their size. */
+static void show_metadata(struct job *j)
+{
+    const struct dsc_graph *g = j->m.graph;
+
+    dsc_json_object(&j->cmd->json, "metadata");
+    for (int i = 0; i < g->n_props; i++) {
+        const char *value = g->props[i].value;
+
+        if (strlen(value) > INSPECT_SHOWN_META)
+            fprintf(j->cmd->out, "metadata    %s (%zu bytes)\n", g->props[i].key, strlen(value));
+        else
+            fprintf(j->cmd->out, "metadata    %s %s\n", g->props[i].key, value);
+        dsc_json_text(&j->cmd->json, g->props[i].key, value);
+    }
+    dsc_json_end(&j->cmd->json);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Operators and how often they stand, by name. */
+static enum dsc_status show_ops(struct job *j, struct dsc_err *err)
+{
+    const struct dsc_graph *g = j->m.graph;
+    struct dsc_table table;
+    const char **names;
+
+    DSC_NEW(names, j->cmd->arena, g->n_nodes, err);
+    for (int i = 0; i < g->n_nodes; i++) {
+        const struct dsc_op *op = g->nodes[i]->op;
+        const char *domain = dsc_op_domain(op);
+
+        names[i] = op->onnx;
+        if (domain[0])
+            names[i] = dsc_arena_printf(j->cmd->arena, err, "%s.%s", domain, op->onnx);
+        if (!names[i])
+            return DSC_E_MEMORY;
+    }
+    if (g->n_nodes)
+        qsort(names, (size_t)g->n_nodes, sizeof *names, by_text);
+    dsc_table_init(&table, j->cmd->arena, "operator,>nodes");
+    dsc_json_object(&j->cmd->json, "ops");
+    for (int i = 0, n; i < g->n_nodes; i += n) {
+        for (n = 1; i + n < g->n_nodes && strcmp(names[i], names[i + n]) == 0; n++)
+            ;
+        dsc_table_cell(&table, "%s", names[i]);
+        dsc_table_cell(&table, "%d", n);
+        dsc_json_int(&j->cmd->json, names[i], n);
+    }
+    dsc_json_end(&j->cmd->json);
+    fprintf(j->cmd->out, "\n");
+    return dsc_table_print(&table, j->cmd->out, err);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct named *)a)->name, ((const struct named *)b)->name);
+}
+
+/* All tensors of the model by name: initializers that are used, or a bundle's. */
+static enum dsc_status list_tensors(struct job *j, struct named **all, int *n, struct dsc_err *err)
+{
+    const struct dsc_graph *g = j->m.graph;
+    bool *is_param;
+
+    *n = 0;
+    DSC_NEW(*all, j->cmd->arena, (g ? g->n_values : j->m.tensors.n) + 1, err);
+    if (!g) {
+        for (; *n < j->m.tensors.n; (*n)++)
+            (*all)[*n] =
+                (struct named){j->m.tensors.items[*n].name, &j->m.tensors.items[*n].tensor, true};
+        return DSC_OK;
+    }
+    DSC_NEW(is_param, j->cmd->arena, g->n_values, err);
+    dsc_graph_mark_params(g, is_param);
+    for (int i = 0; i < g->n_values; i++) {
+        const struct dsc_value *v = &g->values[i];
+
+        if (!dsc_tensor_is_present(&v->init))
+            continue;
+        if (v->n_uses == 0)
+            dsc_log_printf(&j->cmd->log, DSC_LOG_WARNING, "initializer '%s' is not used", v->name);
+        else
+            (*all)[(*n)++] = (struct named){v->name, &v->init, is_param[i]};
+    }
+    qsort(*all, (size_t)*n, sizeof **all, by_name);
+    return DSC_OK;
+}
+
+static void check_values(struct job *j, const struct named *t, const struct dsc_tensor_census *c)
+{
+    if (c->n_nan == 0 && c->n_inf == 0)
+        return;
+    j->n_problems++;
+    dsc_log_printf(&j->cmd->log, DSC_LOG_WARNING,
+                   "tensor '%s' has %" PRId64 " NaN and %" PRId64 " infinite values", t->name,
+                   c->n_nan, c->n_inf);
+}
+
+static void put_tensor(struct job *j, struct dsc_table *table, const struct named *t,
+                       const struct dsc_tensor_census *c, bool has_stats)
+{
+    struct dsc_json *json = &j->cmd->json;
+    char text[INSPECT_TEXT_BYTES];
+    struct dsc_type type;
+
+    dsc_type_of_tensor(&type, t->tensor);
+    dsc_table_cell(table, "%s", t->name);
+    dsc_table_cell(table, "%s", dsc_tensor_text(t->tensor, text, sizeof text));
+    dsc_table_cell(table, "%zu", dsc_tensor_n_bytes(t->tensor));
+    dsc_json_object(json, NULL);
+    dsc_json_text(json, "name", t->name);
+    dsc_json_text(json, "dtype", dsc_dtype_text(t->tensor->dtype));
+    put_shape(json, NULL, &type);
+    dsc_json_int(json, "size_bytes", (int64_t)dsc_tensor_n_bytes(t->tensor));
+    dsc_json_bool(json, "is_param", t->is_param);
+    if (has_stats) {
+        dsc_table_cell(table, "%.6g", c->min);
+        dsc_table_cell(table, "%.6g", c->max);
+        dsc_table_cell(table, "%.6g", c->mean);
+        dsc_table_cell(table, "%" PRId64, c->n_elems - c->n_nonzero);
+        dsc_table_cell(table, "%" PRId64, c->n_nan + c->n_inf);
+        dsc_json_float(json, "min", c->min);
+        dsc_json_float(json, "max", c->max);
+        dsc_json_float(json, "mean", c->mean);
+        dsc_json_int(json, "nonzero", c->n_nonzero);
+        dsc_json_int(json, "nan", c->n_nan);
+        dsc_json_int(json, "inf", c->n_inf);
+    }
+    dsc_json_end(json);
+}
+
+/* Every tensor is counted; those that --tensors names are listed. */
+static enum dsc_status show_tensors(struct job *j, const struct named *all, int n,
+                                    int64_t *n_params, int64_t *n_nonzero, struct dsc_err *err)
+{
+    const bool has_stats = dsc_opt_flag(j->cmd, DSC_OPT_stats);
+    const bool is_listed = dsc_opt_is_set(j->cmd, DSC_OPT_tensors) || has_stats;
+    const char *glob = dsc_opt_text(j->cmd, DSC_OPT_tensors);
+    struct dsc_table table;
+    int n_listed = 0;
+
+    dsc_table_init(&table, j->cmd->arena,
+                   has_stats ? "tensor,type,>bytes,>min,>max,>mean,>zeros,>not finite"
+                             : "tensor,type,>bytes");
+    if (is_listed)
+        dsc_json_array(&j->cmd->json, "tensors");
+    for (int i = 0; i < n; i++) {
+        const bool is_match = is_listed && (!glob || fnmatch(glob, all[i].name, 0) == 0);
+        struct dsc_tensor_census c;
+
+        dsc_tensor_census(all[i].tensor, has_stats && is_match, &c);
+        check_values(j, &all[i], &c);
+        *n_params += all[i].is_param ? c.n_elems : 0;
+        *n_nonzero += all[i].is_param ? c.n_nonzero : 0;
+        if (is_match)
+            put_tensor(j, &table, &all[i], &c, has_stats);
+        n_listed += is_match;
+        DSC_TRY(dsc_cmd_stopped(j->cmd, err));
+    }
+    if (!is_listed)
+        return DSC_OK;
+    dsc_json_end(&j->cmd->json);
+    if (n_listed == 0 && glob)
+        return dsc_fail(err, DSC_E_USAGE, "no tensor has a name like '%s'", glob);
+    DSC_TRY(dsc_table_print(&table, j->cmd->out, err));
+    fprintf(j->cmd->out, "\n");
+    return DSC_OK;
+}
+
+/* Tensors, elements and bytes of each element type. */
+static enum dsc_status show_dtypes(struct job *j, const struct named *all, int n,
+                                   struct dsc_err *err)
+{
+    struct dsc_table table;
+
+    dsc_table_init(&table, j->cmd->arena, "type,>tensors,>elements,>bytes");
+    dsc_json_object(&j->cmd->json, "dtypes");
+    for (int d = DSC_DTYPE_NONE + 1; d < DSC_DTYPE_COUNT; d++) {
+        int64_t n_elems = 0, n_bytes = 0;
+        int n_tensors = 0;
+
+        for (int i = 0; i < n; i++) {
+            if ((int)all[i].tensor->dtype != d)
+                continue;
+            n_tensors++;
+            n_elems += dsc_tensor_n_elems(all[i].tensor);
+            n_bytes += (int64_t)dsc_tensor_n_bytes(all[i].tensor);
+        }
+        if (n_tensors == 0)
+            continue;
+        dsc_table_cell(&table, "%s", dsc_dtype_text((enum dsc_dtype)d));
+        dsc_table_cell(&table, "%d", n_tensors);
+        dsc_table_cell(&table, "%" PRId64, n_elems);
+        dsc_table_cell(&table, "%" PRId64, n_bytes);
+        dsc_json_object(&j->cmd->json, dsc_dtype_text((enum dsc_dtype)d));
+        dsc_json_int(&j->cmd->json, "tensors", n_tensors);
+        dsc_json_int(&j->cmd->json, "elements", n_elems);
+        dsc_json_int(&j->cmd->json, "size_bytes", n_bytes);
+        dsc_json_end(&j->cmd->json);
+    }
+    dsc_json_end(&j->cmd->json);
+    fprintf(j->cmd->out, "\n");
+    return dsc_table_print(&table, j->cmd->out, err);
+}
+
+static void show_graph_header(struct job *j)
+{
+    const struct dsc_graph *g = j->m.graph;
+    struct dsc_json *json = &j->cmd->json;
+
+    dsc_json_int(json, "ir_version", g->ir_version);
+    show_opsets(j);
+    fprintf(j->cmd->out, "producer    %s%s%s\n", g->producer_name[0] ? g->producer_name : "unknown",
+            g->producer_version[0] ? " " : "", g->producer_version);
+    dsc_json_text(json, "producer", g->producer_name);
+    dsc_json_text(json, "producer_version", g->producer_version);
+    dsc_json_int(json, "nodes", g->n_nodes);
+    show_values(j, "input", g->inputs, g->n_inputs);
+    show_values(j, "output", g->outputs, g->n_outputs);
+    show_metadata(j);
+}
+
+static enum dsc_status show_flops(struct job *j, struct dsc_err *err)
+{
+    const bool is_wanted =
+        dsc_opt_flag(j->cmd, DSC_OPT_flops) || dsc_opt_is_set(j->cmd, DSC_OPT_shapes);
+    int64_t flops;
+
+    if (!is_wanted) {
+        dsc_json_null(&j->cmd->json, "flops");
+        return DSC_OK;
+    }
+    if (!j->m.graph)
+        return dsc_fail(err, DSC_E_USAGE, "a file of tensors has no operations to count");
+    DSC_TRY(dsc_cmd_flops(j->cmd, j->m.graph, &flops, err));
+    fprintf(j->cmd->out, "flops       %" PRId64 "\n", flops);
+    dsc_json_int(&j->cmd->json, "flops", flops);
+    return DSC_OK;
+}
+
+static enum dsc_status work(struct job *j, struct dsc_err *err)
+{
+    const bool is_validated = dsc_opt_flag(j->cmd, DSC_OPT_validate);
+    const struct dsc_read_opts opts = {.log = &j->cmd->log};
+    int64_t n_params = 0, n_nonzero = 0;
+    struct named *all;
+    int n;
+
+    (void)dsc_opt_text(j->cmd, DSC_OPT_tensors);
+    (void)dsc_opt_flag(j->cmd, DSC_OPT_stats);
+    (void)dsc_opt_flag(j->cmd, DSC_OPT_flops);
+    (void)dsc_opt_items(j->cmd, DSC_OPT_shapes, &n);
+    DSC_TRY(dsc_cmd_check_used(j->cmd, err));
+    DSC_TRY(dsc_model_open(&j->m, j->cmd->args[0], &opts, err));
+    dsc_json_text(&j->cmd->json, "format", j->m.format->name);
+    if (j->m.graph)
+        show_graph_header(j);
+    else
+        fprintf(j->cmd->out, "format      %s\n", j->m.format->name);
+    DSC_TRY(list_tensors(j, &all, &n, err));
+    DSC_TRY(show_flops(j, err));
+    fprintf(j->cmd->out, "size        %.2f MB (%" PRIu64 " bytes)\n", (double)j->m.size_bytes / 1e6,
+            j->m.size_bytes);
+    dsc_json_int(&j->cmd->json, "size_bytes", (int64_t)j->m.size_bytes);
+    DSC_TRY(show_tensors(j, all, n, &n_params, &n_nonzero, err));
+    fprintf(j->cmd->out, "params      %" PRId64 " (%.2f %% nonzero)\n", n_params,
+            n_params ? 100.0 * (double)n_nonzero / (double)n_params : 0.0);
+    dsc_json_int(&j->cmd->json, "params", n_params);
+    dsc_json_int(&j->cmd->json, "nonzero", n_nonzero);
+    DSC_TRY(show_dtypes(j, all, n, err));
+    if (j->m.graph)
+        DSC_TRY(show_ops(j, err));
+    dsc_json_int(&j->cmd->json, "problems", j->n_problems);
+    if (!is_validated || j->n_problems == 0)
+        return DSC_OK;
+    dsc_fail(err, DSC_E_CHECK, "the model has %d problem%s", j->n_problems,
+             j->n_problems == 1 ? "" : "s");
+    return dsc_err_file(err, j->cmd->args[0]);
+}
+
+static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
+{
+    struct job j = {.cmd = cmd};
+    const enum dsc_status st = work(&j, err);
+
+    dsc_model_close(&j.m);
+    return st;
+}
+
+const struct dsc_command dsc_command_inspect = {
+    .name = "inspect",
+    .args = "MODEL",
+    .summary = "what is in a model",
+    .about =
+        "Prints the format, opsets, inputs, outputs, size, parameters, element types and operators "
+        "of an ONNX file, a Hugging Face folder or a safetensors file.\n"
+        "Parameters are the numbers that were learned: not shapes, indices, or the scales and zero "
+        "points of quantization. Operations are counted on one run; --shapes gives the sizes that "
+        "the graph leaves open.\n"
+        "A model with NaN is shown with a warning; with --validate that is exit status 1.",
+    .examples = "dscompress inspect model.onnx\n"
+                "dscompress inspect model.onnx --shapes input_ids:1x128 --json\n"
+                "dscompress inspect model.onnx --tensors='*.weight' --stats",
+    .n_args_min = 1,
+    .n_args_max = 1,
+    .run = run,
+};

@@ -1,0 +1,1 @@
+dscompress inspect "$MODELS/onnx/dense.onnx" --shapes x:5x4 --json

@@ -1,0 +1,1 @@
+echo hello > m.txt; dscompress inspect m.txt

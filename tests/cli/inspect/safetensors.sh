@@ -1,0 +1,1 @@
+dscompress inspect "$MODELS/hf/bert-sharded/model.safetensors.index.json"
