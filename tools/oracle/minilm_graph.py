@@ -27,6 +27,8 @@ class Spelling:
     trans_b: bool = False       # Gemm weights stored [out, in]
     weight: str = "s8"          # s8 | u8 (zero point 128)
     shape: tuple = ("batch", "time")
+    value_info: bool = False    # shapes of all values in the file
+    const_targets: bool = False  # attention reshapes to [0,0,H,d] and [0,0,D], rank known to all
 
 
 class Builder:
@@ -187,7 +189,10 @@ def product(b, x, y, tap, is_int8):
 
 def attention(b, x3, w, p, n_heads, d, bias):
     """x3: the (de)quantized input, once each for q, k and v."""
-    heads = b.op("Concat", [b.batch, b.time, b.const("heads", np.array([n_heads, d // n_heads]))], axis=0)
+    if b.s.const_targets:
+        heads = b.const("heads", np.array([0, 0, n_heads, d // n_heads]))
+    else:
+        heads = b.op("Concat", [b.batch, b.time, b.const("heads", np.array([n_heads, d // n_heads]))], axis=0)
     split = []
     for x, part in zip(x3, ("query", "key", "value")):
         n = f"{p}.attention.self.{part}"
@@ -201,7 +206,7 @@ def attention(b, x3, w, p, n_heads, d, bias):
     a = b.op("Softmax", [b.op("Add", [s, bias])], axis=-1)
     c = product(b, a, v, p + ".pv", mode in ("int8", "pv"))
     c = b.op("Transpose", [c], perm=[0, 2, 1, 3])
-    return b.op("Reshape", [c, b.flat])
+    return b.op("Reshape", [c, b.const("flat3", np.array([0, 0, d])) if b.s.const_targets else b.flat])
 
 
 def layer(b, x, w, p, n_heads, d, bias):

@@ -18,6 +18,7 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import onnxruntime as ort
+from onnxruntime.tools.symbolic_shape_infer import SymbolicShapeInference
 from tokenizers import Tokenizer
 
 import textdata
@@ -38,6 +39,9 @@ SPELLINGS = {
     "A + Q/DQ behind": replace(U8, out_q=True),
     "B gemm 2-D, float bias": replace(U8, bias="float"),
     "C gemm between Reshapes": replace(U8, is_2d=False),
+    "C with shapes of all values": replace(U8, is_2d=False, value_info=True),
+    "C with constant Reshape targets": replace(U8, is_2d=False, const_targets=True),
+    "E with constant Reshape targets": Spelling(linear="matmul", bias="float", is_2d=False, const_targets=True),
     "D MatMul 3-D + Add of DQ(int32)": Spelling(linear="matmul", is_2d=False),
     "E MatMul 3-D + Add of float": Spelling(linear="matmul", bias="float", is_2d=False),
     "E one DQ per reader": Spelling(linear="matmul", bias="float", is_2d=False, share_dq=False),
@@ -204,6 +208,8 @@ def main():
             continue
         is_float = name.startswith("float")
         model, _ = build(a.model, head, spelling or U8, None if is_float else ranges)
+        if spelling and spelling.value_info:
+            model = SymbolicShapeInference.infer_shapes(model, auto_merge=True, guess_output_rank=True)
         for engine_class in (Ort, OpenVino):
             try:
                 engine = engine_class(model)

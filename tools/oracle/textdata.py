@@ -47,3 +47,10 @@ def split(rows):
             seen.add(text)
             parts[part_of(text)].append((text, label))
     return parts
+
+
+def tsv(path, positive):
+    """A file of tools/fetch-assets -> [(text, 1 if label is `positive` else 0)]."""
+    with open(path, encoding="utf-8", newline="\n") as f:
+        rows = [line.rstrip("\n").split("\t") for line in f][1:]
+    return [(text, int(label == positive)) for text, label in rows]
