@@ -93,6 +93,11 @@ int64_t FN(histogram_f32)(uint64_t *count, int32_t first_bin, int32_t n_bins, fl
     return n_outside;
 }
 
+static inline vf usable_scale(vf scale)
+{
+    return v_max(scale, v_set(DSC_FAKE_QUANT_MIN_SCALE));
+}
+
 /* round(x / scale) + zero before the limits; NaN stays NaN, for training must notice it */
 #define FAKE(x, scale, q) \
     v_min(v_set((q)->high), v_max(v_set((q)->low), v_rint((x) / (scale)) + (q)->zero))
@@ -100,31 +105,36 @@ int64_t FN(histogram_f32)(uint64_t *count, int32_t first_bin, int32_t n_bins, fl
 void FN(fake_quant_f32)(float *y, const float *x, float scale, const struct dsc_fake_quant *q,
                         int64_t n)
 {
+    vf s = usable_scale(v_set(scale));
+
     for (int64_t i = 0; i < n; i += LANES)
-        v_put(y + i, (FAKE(v_get(x + i, n - i, 0.0f), scale, q) - q->zero) * scale, n - i);
+        v_put(y + i, (FAKE(v_get(x + i, n - i, 0.0f), s, q) - q->zero) * s, n - i);
 }
 
 void FN(fake_quant_cols_f32)(float *y, const float *x, const float *scale,
                              const struct dsc_fake_quant *q, int64_t n)
 {
     for (int64_t i = 0; i < n; i += LANES) {
-        vf s = v_get(scale + i, n - i, 1.0f);
+        vf s = usable_scale(v_get(scale + i, n - i, 1.0f));
 
         v_put(y + i, (FAKE(v_get(x + i, n - i, 0.0f), s, q) - q->zero) * s, n - i);
     }
 }
 
-/* dy/dx is 1 inside the limits, else 0; dy/dscale is round(x/s) - x/s inside, else limit - zero. */
+/*
+ * dy/dx is 1 inside the limits, else 0; dy/dscale is round(x/s) - x/s inside, and limit - zero
+ * where x/s is at an edge or beyond it.
+ */
 struct lsq {
     vf dx, dscale;
 };
 
 static inline struct lsq lsq(vf dy, vf x, vf scale, const struct dsc_fake_quant *q)
 {
-    vf v = x / scale, r = v_rint(v), code = r + q->zero, none = v_set(0.0f);
-    vm is_low = v_lt(code, v_set(q->low)), is_high = v_lt(v_set(q->high), code);
-    vf slope =
-        v_sel(is_low, v_set(q->low - q->zero), v_sel(is_high, v_set(q->high - q->zero), r - v));
+    vf low = v_set(q->low - q->zero), high = v_set(q->high - q->zero), none = v_set(0.0f);
+    vf v = x / scale;
+    vm is_low = v_le(v, low), is_high = v_le(high, v);
+    vf slope = v_sel(is_low, low, v_sel(is_high, high, v_rint(v) - v));
 
     return (struct lsq){v_sel(is_low, none, v_sel(is_high, none, dy)), dy * slope};
 }
@@ -133,20 +143,21 @@ float FN(fake_quant_bwd_f32)(float *dx, const float *dy, const float *x, float s
                              const struct dsc_fake_quant *q, int64_t n)
 {
     struct wide acc = wide_set(0.0f);
+    vf s = usable_scale(v_set(scale));
 
     for (int64_t block = 0; block < n; block += WIDE) {
         for (int p = 0; p < PARTS; p++) {
             int64_t i = block + p * LANES, left = n - i;
+            struct lsq d;
 
-            if (left > 0) {
-                struct lsq d =
-                    lsq(v_get(dy + i, left, 0.0f), v_get(x + i, left, 0.0f), v_set(scale), q);
-
-                if (left < LANES)
-                    d.dscale = v_keep(d.dscale, left);
-                acc.part[p] = acc.part[p] + d.dscale;
+            if (left <= 0)
+                continue;
+            d = lsq(v_get(dy + i, left, 0.0f), v_get(x + i, left, 0.0f), s, q);
+            if (left < LANES)
+                d.dscale = v_keep(d.dscale, left);
+            acc.part[p] = acc.part[p] + d.dscale;
+            if (dx)
                 v_put(dx + i, v_get(dx + i, left, 0.0f) + d.dx, left);
-            }
         }
     }
     return wide_sum(acc);
@@ -157,10 +168,12 @@ void FN(fake_quant_cols_bwd_f32)(float *dx, float *dscale, const float *dy, cons
 {
     for (int64_t i = 0; i < n; i += LANES) {
         int64_t left = n - i;
-        struct lsq d = lsq(v_get(dy + i, left, 0.0f), v_get(x + i, left, 0.0f),
-                           v_get(scale + i, left, 1.0f), q);
+        vf s = usable_scale(v_get(scale + i, left, 1.0f));
+        struct lsq d = lsq(v_get(dy + i, left, 0.0f), v_get(x + i, left, 0.0f), s, q);
 
-        v_put(dscale + i, v_get(dscale + i, left, 0.0f) + d.dscale, left);
-        v_put(dx + i, v_get(dx + i, left, 0.0f) + d.dx, left);
+        if (dscale)
+            v_put(dscale + i, v_get(dscale + i, left, 0.0f) + d.dscale, left);
+        if (dx)
+            v_put(dx + i, v_get(dx + i, left, 0.0f) + d.dx, left);
     }
 }

@@ -1,0 +1,192 @@
+/*
+ * The cpu's F32 primitives, which run kernels, against their F64 twins, which do not; and the same
+ * bytes at every CPU level and number of threads.
+ */
+#include "device/prim.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { N_MAX = 40000 };
+
+static double value(int64_t i)
+{
+    return (double)(i * 7919 % 10007) / 1000 - 5;
+}
+
+static void tensor(struct dsc_device *d, struct dsc_tensor *t, enum dsc_dtype dtype, int64_t n,
+                   double scale, double shift)
+{
+    ck_assert_int_eq(dsc_device_tensor(d, t, dtype, 1, &n, NULL), DSC_OK);
+    for (int64_t i = 0; i < n; i++) {
+        if (dtype == DSC_F32)
+            ((float *)t->data)[i] = (float)(value(i) * scale + shift);
+        else /* the same number */
+            ((double *)t->data)[i] = (double)(float)(value(i) * scale + shift);
+    }
+}
+
+/* What one run leaves: y and two gradients. */
+struct result {
+    struct dsc_tensor y, dx, ds;
+};
+
+typedef void run_fn(struct dsc_device *d, enum dsc_dtype dtype, int which, struct result *r);
+
+static void clear(struct result *r)
+{
+    dsc_tensor_clear(&r->y);
+    dsc_tensor_clear(&r->dx);
+    dsc_tensor_clear(&r->ds);
+}
+
+static void run_at(run_fn *run, int which, enum dsc_dtype dtype, int n_threads, int level,
+                   struct result *r, struct dsc_device **d)
+{
+    ck_assert_int_eq(dsc_device_open(d, "cpu", n_threads, NULL), DSC_OK);
+    dsc_device_set_cpu_level(*d, (enum dsc_cpu_level)level);
+    run(*d, dtype, which, r);
+}
+
+static void check_close(const struct dsc_tensor *a, const struct dsc_tensor *b, double tolerance)
+{
+    for (int64_t i = 0; i < dsc_tensor_n_elems(a); i++) {
+        double x = (double)((const float *)a->data)[i], y = ((const double *)b->data)[i];
+
+        ck_assert_msg(fabs(x - y) <= tolerance * (1 + fabs(y)), "element %lld: %.9g, not %.9g",
+                      (long long)i, x, y);
+    }
+}
+
+static void check_same(const struct dsc_tensor *a, const struct dsc_tensor *b)
+{
+    ck_assert_mem_eq(a->data, b->data, dsc_tensor_n_bytes(a));
+}
+
+static void check(run_fn *run, int which, double tolerance)
+{
+    struct dsc_device *d64, *d32, *other;
+    struct result exact, first, r;
+
+    run_at(run, which, DSC_F64, 1, DSC_CPU_REF, &exact, &d64);
+    run_at(run, which, DSC_F32, 1, DSC_CPU_REF, &first, &d32);
+    check_close(&first.y, &exact.y, tolerance);
+    check_close(&first.dx, &exact.dx, tolerance);
+    check_close(&first.ds, &exact.ds, tolerance * 100);
+    for (int level = 0; level <= (int)dsc_cpu_level_best(); level++) {
+        run_at(run, which, DSC_F32, 1 + level % 3, level, &r, &other);
+        check_same(&r.y, &first.y);
+        check_same(&r.dx, &first.dx);
+        check_same(&r.ds, &first.ds);
+        clear(&r);
+        dsc_device_close(other);
+    }
+    clear(&exact);
+    clear(&first);
+    dsc_device_close(d64);
+    dsc_device_close(d32);
+}
+
+static void run_map(struct dsc_device *d, enum dsc_dtype dtype, int which, struct result *r)
+{
+    const bool is_log = which == DSC_MAP_log;
+    const struct dsc_map_param p = {1, 1};
+    struct dsc_tensor x, dy;
+
+    tensor(d, &x, dtype, N_MAX, is_log ? 0.1 : 1, is_log ? 1 : 0);
+    tensor(d, &dy, dtype, N_MAX, 0.3, 0.1);
+    tensor(d, &r->y, dtype, N_MAX, 0, 0);
+    tensor(d, &r->dx, dtype, N_MAX, 0.1, 0);
+    tensor(d, &r->ds, dtype, 1, 0, 0);
+    ck_assert_int_eq(dsc_map(d, (enum dsc_map_fn)which, p, &r->y, &x, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_map_bwd(d, (enum dsc_map_fn)which, p, &r->dx, &dy, &x, &r->y, NULL),
+                     DSC_OK);
+    dsc_tensor_clear(&x);
+    dsc_tensor_clear(&dy);
+}
+
+START_TEST(maps_equal_their_double_twins_at_every_level)
+{
+    static const int fns[] = {DSC_MAP_erf,       DSC_MAP_exp,     DSC_MAP_gelu, DSC_MAP_gelu_tanh,
+                              DSC_MAP_log,       DSC_MAP_sigmoid, DSC_MAP_tanh, DSC_MAP_relu,
+                              DSC_MAP_hardswish, DSC_MAP_abs};
+
+    for (size_t i = 0; i < sizeof fns / sizeof fns[0]; i++)
+        check(run_map, fns[i], 1e-6);
+}
+END_TEST
+
+/* which: bit 0 the logarithm, bit 1 an axis that is not the last */
+static void run_softmax(struct dsc_device *d, enum dsc_dtype dtype, int which, struct result *r)
+{
+    const struct dsc_axis_view v = {which & 2 ? 10 : 400, 100, which & 2 ? 40 : 1};
+    struct dsc_tensor x, dy;
+
+    tensor(d, &x, dtype, N_MAX, 1, 0);
+    tensor(d, &dy, dtype, N_MAX, 0.3, 0.1);
+    tensor(d, &r->y, dtype, N_MAX, 0, 0);
+    tensor(d, &r->dx, dtype, N_MAX, 0.1, 0);
+    tensor(d, &r->ds, dtype, 1, 0, 0);
+    ck_assert_int_eq(dsc_softmax(d, which & 1, v, &r->y, &x, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_softmax_bwd(d, which & 1, v, &r->dx, &dy, &r->y, NULL), DSC_OK);
+    dsc_tensor_clear(&x);
+    dsc_tensor_clear(&dy);
+}
+
+START_TEST(softmax_equals_its_double_twin_at_every_level)
+{
+    for (int which = 0; which < 4; which++)
+        check(run_softmax, which, 3e-6);
+}
+END_TEST
+
+/* which: 0 one scale; 1 a scale per column; 2 a scale per row; 3 per column, more than a tile */
+static void run_fake_quant(struct dsc_device *d, enum dsc_dtype dtype, int which, struct result *r)
+{
+    static const struct dsc_axis_view views[] = {
+        {1, 1, N_MAX}, {400, 100, 1}, {4, 100, 100}, {20, 2000, 1}};
+    const struct dsc_axis_view v = views[which];
+    const struct dsc_fake_quant_limits q = {which & 1 ? 0 : 7, which & 1 ? -127 : 0,
+                                            which & 1 ? 127 : 255};
+    struct dsc_tensor x, dy, scale;
+
+    tensor(d, &x, dtype, N_MAX, 1, 0.00071);
+    tensor(d, &dy, dtype, N_MAX, 0.3, 0.1);
+    tensor(d, &scale, dtype, v.n, 0.0011, 0.0371);
+    tensor(d, &r->y, dtype, N_MAX, 0, 0);
+    tensor(d, &r->dx, dtype, N_MAX, 0.1, 0);
+    tensor(d, &r->ds, dtype, v.n, 0.1, 0);
+    ck_assert_int_eq(dsc_fake_quant(d, q, v, &r->y, &x, &scale, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_fake_quant_bwd(d, q, 0.01, v, &r->dx, &r->ds, &dy, &x, &scale, NULL),
+                     DSC_OK);
+    dsc_tensor_clear(&x);
+    dsc_tensor_clear(&dy);
+    dsc_tensor_clear(&scale);
+}
+
+START_TEST(simulated_quantization_equals_its_double_twin_at_every_level)
+{
+    for (int which = 0; which < 4; which++)
+        check(run_fake_quant, which, 2e-6);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("cpu_prims");
+    TCase *t = tcase_create("f32");
+    SRunner *r;
+    int n_failed;
+
+    tcase_add_test(t, maps_equal_their_double_twins_at_every_level);
+    tcase_add_test(t, softmax_equals_its_double_twin_at_every_level);
+    tcase_add_test(t, simulated_quantization_equals_its_double_twin_at_every_level);
+    suite_add_tcase(s, t);
+    r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    n_failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return n_failed ? 1 : 0;
+}
