@@ -86,7 +86,7 @@ typedef int64_t dsc_histogram_f32_fn(uint64_t *count, int32_t first_bin, int32_t
  * Simulated quantization: code = clamp(round(x / scale) + zero, low, high), all whole numbers;
  * y = (code - zero) * scale. `cols` takes a scale per element. A scale below
  * DSC_FAKE_QUANT_MIN_SCALE, or NaN, counts as that: a learned scale can pass 0. NaN in x stays NaN.
- * Backward (Esser 2020, arXiv:1902.08153, LSQ): dx += dy inside the limits; the gradient of the
+ * Backward (Esser 2020, arXiv:1902.08153, LSQ): dx += dy strictly inside; the gradient of the
  * scale is returned, or added to dscale [n]. dx and dscale may be NULL.
  */
 #define DSC_FAKE_QUANT_MIN_SCALE 0x1p-40f
