@@ -41,6 +41,16 @@ static char *numbered(struct job *j, const char *folder, const char *what, int i
                             folder[strlen(folder) - 1] == '/' ? "" : "/", what, i);
 }
 
+/* ONNX's own test data hold bfloat16 as its bits in uint16. */
+static void see_as_bfloat16(struct job *j, int i)
+{
+    if (input_of(j, i)->type.dtype != DSC_BF16 || j->feeds[i].dtype != DSC_U16)
+        return;
+    j->feeds[i].dtype = DSC_BF16;
+    dsc_log_printf(&j->cmd->log, DSC_LOG_INFO, "input '%s': uint16 is read as bfloat16",
+                   input_of(j, i)->name);
+}
+
 /* input_0.pb .. in the graph's order; those of overridable initializers may be left out. */
 static enum dsc_status feeds_from_folder(struct job *j, const char *folder, struct dsc_err *err)
 {
@@ -55,6 +65,7 @@ static enum dsc_status feeds_from_folder(struct job *j, const char *folder, stru
         if (stat(path, &st) != 0 && dsc_tensor_is_present(&input_of(j, i)->init))
             continue;
         DSC_TRY(dsc_tensor_pb_read(&j->feeds[i], NULL, NULL, path, err));
+        see_as_bfloat16(j, i);
     }
     path = numbered(j, folder, "input", g->n_inputs, err);
     if (!path)

@@ -8,11 +8,11 @@
 const char *onnx_type_text(int64_t code)
 {
     static const char *const text[] = {
-        "undefined",      "float32",    "uint8",        "int8",       "uint16",    "int16",
-        "int32",          "int64",      "string",       "bool",       "float16",   "float64",
-        "uint32",         "uint64",     "complex64",    "complex128", "bfloat16",  "float8e4m3",
-        "float8e4m3fnuz", "float8e5m2", "float8e5m2fn", "uint4",      "int4",      "float4e2m1",
-        "float8e8m0",     "uint2",      "int2",         "float6e2m3", "float6e3m2"};
+        "undefined",      "float32",    "uint8",          "int8",       "uint16",    "int16",
+        "int32",          "int64",      "string",         "bool",       "float16",   "float64",
+        "uint32",         "uint64",     "complex64",      "complex128", "bfloat16",  "float8e4m3fn",
+        "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "uint4",      "int4",      "float4e2m1",
+        "float8e8m0",     "uint2",      "int2",           "float6e2m3", "float6e3m2"};
 
     return code >= 0 && code < (int64_t)(sizeof text / sizeof text[0]) ? text[code] : "unknown";
 }
