@@ -23,6 +23,9 @@
 struct dsc_command;
 struct dsc_progress;
 
+/* The kernels of OpenBLAS that --deterministic keeps to: every processor with AVX2 has them. */
+#define DSC_BLAS_FIXED_CORE "Haswell"
+
 /**
  * One run of one verb. Results go to `out` (text) and `json` (always filled; printed when --json
  * was given). With --json on standard output, `out` swallows what is written to it.

@@ -46,6 +46,21 @@ static void guard_streams(void)
             (void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
+/*
+ * OpenBLAS chooses its kernels when it is loaded, by the processor or by this variable: under
+ * --deterministic the program starts itself once more with it. cpu_level() looks at the outcome.
+ */
+static void fix_blas(const struct dsc_cmd *cmd, char **argv)
+{
+    static const char name[] = "OPENBLAS_CORETYPE";
+    const char *core = getenv(name);
+
+    if (!cmd->opts.v[DSC_OPT_deterministic].n_given || (core && !strcmp(core, DSC_BLAS_FIXED_CORE)))
+        return;
+    if (setenv(name, DSC_BLAS_FIXED_CORE, 1) == 0)
+        execv("/proc/self/exe", argv);
+}
+
 /* True when --json came without a file: the object is then all that goes to standard output. */
 static bool json_on_stdout(struct dsc_cmd *cmd)
 {
@@ -158,6 +173,8 @@ int main(int argc, char **argv)
     cmd.log = (struct dsc_log){dsc_report_log, &cmd};
     dsc_term_init(&cmd.term_err, stderr, DSC_COLOR_AUTO);
     st = dsc_opt_parse(&cmd, argc, argv, &err);
+    if (st == DSC_OK)
+        fix_blas(&cmd, argv);
     if (st == DSC_OK)
         st = set_up(&cmd, &err);
     if (st == DSC_OK)

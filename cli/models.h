@@ -10,7 +10,12 @@
 enum dsc_status dsc_cmd_model(struct dsc_cmd *cmd, const char *path, struct dsc_model *m,
                               struct dsc_err *err);
 
-/** The device of --device with the threads of -j. Memory: dsc_device_close. */
+/**
+ * The device of --device with the threads of -j, at the level of --cpu or --deterministic.
+ *
+ * Memory  dsc_device_close
+ * Errors  DEVICE  no such device; a level above the processor's; USAGE  levels that contradict
+ */
 enum dsc_status dsc_cmd_device(struct dsc_cmd *cmd, struct dsc_device **dev, struct dsc_err *err);
 
 /** "f32[batch,128]" of a type; symbols by their names in g, "?" where unknown. Returns text. */

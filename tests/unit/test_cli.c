@@ -124,6 +124,46 @@ START_TEST(options_may_stand_anywhere_and_the_last_one_counts)
 }
 END_TEST
 
+START_TEST(parsing_survives_the_failure_of_every_allocation)
+{
+    char *line[] = {"dscompress", "tokenize", "m", "--columns", "a=b", "--limit", "5", NULL};
+    struct dsc_cmd cmd;
+    struct dsc_err err;
+    enum dsc_status st = DSC_E_MEMORY;
+    int n_failed = 0;
+
+    for (long k = 1; st != DSC_OK; k++, n_failed++) {
+        dsc_arena_clear(&arena);
+        dsc_heap_fail_at(k);
+        st = parse(&cmd, line, 7, &err);
+        dsc_heap_fail_at(0);
+        ck_assert(st == DSC_OK || st == DSC_E_MEMORY);
+        ck_assert_int_lt(k, 1000);
+    }
+    ck_assert_int_gt(n_failed, 1);
+}
+END_TEST
+
+START_TEST(json_survives_the_failure_of_every_allocation)
+{
+    struct dsc_json j = {0};
+    bool is_failed = true;
+
+    for (long k = 1; is_failed; k++) {
+        dsc_json_clear(&j);
+        dsc_heap_fail_at(k);
+        dsc_json_object(&j, NULL);
+        for (int i = 0; i < 1000; i++)
+            dsc_json_text(&j, "key", "a text of some length");
+        dsc_json_end(&j);
+        dsc_heap_fail_at(0);
+        is_failed = j.text.is_failed;
+        ck_assert_int_lt(k, 1000);
+    }
+    dsc_json_clear(&j);
+}
+END_TEST
+
 START_TEST(an_option_that_nothing_reads_is_refused)
 {
     char *line[] = {"dscompress", "doctor", "-j", "3", NULL};
@@ -386,6 +426,8 @@ int main(void)
     tcase_add_test(t, nested_json_is_read_by_another_parser);
     tcase_add_test(t, the_nearest_word_is_near);
     tcase_add_test(t, options_may_stand_anywhere_and_the_last_one_counts);
+    tcase_add_test(t, parsing_survives_the_failure_of_every_allocation);
+    tcase_add_test(t, json_survives_the_failure_of_every_allocation);
     tcase_add_test(t, an_option_that_nothing_reads_is_refused);
     tcase_add_test(t, every_default_is_a_value_that_its_option_takes);
     tcase_add_test(t, a_pair_is_split_at_the_first_equals_sign);

@@ -1,0 +1,1 @@
+dscompress run "$MODELS/onnx/dense.onnx" --inputs "$MODELS/onnx/dense.in.npz" --deterministic --cpu vnni
