@@ -35,13 +35,19 @@ typedef float dsc_dot_f32_fn(const float *a, const float *b, int64_t n);
 typedef void dsc_col_sum_f32_fn(float *y, const float *x, int64_t n_rows, int64_t n,
                                 int64_t row_step);
 
-/** One row: y = (x - mean) / sqrt(variance + epsilon) * gain + bias; bias may be NULL. n > 0 */
+/** One row: its mean and 1 / sqrt(variance + epsilon). n > 0 */
+typedef void dsc_row_stats_f32_fn(float *mean, float *rstd, const float *x, float epsilon,
+                                  int64_t n);
+/** One row: y = (x - mean) * rstd * gain + bias; bias may be NULL. n > 0 */
 typedef void dsc_layer_norm_f32_fn(float *y, float *mean, float *rstd, const float *x,
                                    const float *gain, const float *bias, float epsilon, int64_t n);
-/** One row; adds to dx, dgain, dbias, each of which may be NULL. */
-typedef void dsc_layer_norm_bwd_f32_fn(float *dx, float *dgain, float *dbias, const float *dy,
-                                       const float *x, const float *gain, float mean, float rstd,
-                                       int64_t n);
+/** One row: adds to dx. */
+typedef void dsc_layer_norm_bwd_f32_fn(float *dx, const float *dy, const float *x,
+                                       const float *gain, float mean, float rstd, int64_t n);
+/** Adds to dgain [n] and dbias [n] over rows r, in order; mean, rstd [n_rows]. */
+typedef void dsc_layer_norm_gain_f32_fn(float *dgain, float *dbias, const float *dy, const float *x,
+                                        const float *mean, const float *rstd, int64_t n_rows,
+                                        int64_t n, int64_t row_step);
 
 /**
  * AdamW with decoupled decay (Loshchilov & Hutter 2019, arXiv:1711.05101) on grad_scale * g;

@@ -171,10 +171,9 @@ void FN(log_softmax_bwd_f32)(float *dx, const float *dy, const float *y, int64_t
     EACH(dx, n, AT(dx) + (AT(dy) - v_exp(AT(y)) * total));
 }
 
-void FN(layer_norm_f32)(float *y, float *mean, float *rstd, const float *x, const float *gain,
-                        const float *bias, float epsilon, int64_t n)
+void FN(row_stats_f32)(float *mean, float *rstd, const float *x, float epsilon, int64_t n)
 {
-    float m = FN(sum_f32)(x, n) / (float)n, r;
+    float m = FN(sum_f32)(x, n) / (float)n;
     struct wide acc = wide_set(0.0f);
 
     for (int64_t block = 0; block < n; block += WIDE) {
@@ -191,17 +190,26 @@ void FN(layer_norm_f32)(float *y, float *mean, float *rstd, const float *x, cons
             }
         }
     }
-    r = 1.0f / sqrtf(wide_sum(acc) / (float)n + epsilon);
     *mean = m;
-    *rstd = r;
+    *rstd = 1.0f / sqrtf(wide_sum(acc) / (float)n + epsilon);
+}
+
+void FN(layer_norm_f32)(float *y, float *mean, float *rstd, const float *x, const float *gain,
+                        const float *bias, float epsilon, int64_t n)
+{
+    float m, r;
+
+    FN(row_stats_f32)(mean, rstd, x, epsilon, n);
+    m = *mean;
+    r = *rstd;
     if (bias)
         EACH(y, n, (AT(x) - m) * r * AT(gain) + AT(bias))
     else
         EACH(y, n, (AT(x) - m) * r * AT(gain))
 }
 
-void FN(layer_norm_bwd_f32)(float *dx, float *dgain, float *dbias, const float *dy, const float *x,
-                            const float *gain, float mean, float rstd, int64_t n)
+void FN(layer_norm_bwd_f32)(float *dx, const float *dy, const float *x, const float *gain,
+                            float mean, float rstd, int64_t n)
 {
     struct wide sum_g = wide_set(0.0f), sum_gx = wide_set(0.0f);
     float mean_g, mean_gx;
@@ -222,12 +230,33 @@ void FN(layer_norm_bwd_f32)(float *dx, float *dgain, float *dbias, const float *
     }
     mean_g = wide_sum(sum_g) / (float)n;
     mean_gx = wide_sum(sum_gx) / (float)n;
-    if (dgain)
-        EACH(dgain, n, AT(dgain) + AT(dy) * ((AT(x) - mean) * rstd));
-    if (dbias)
-        EACH(dbias, n, AT(dbias) + AT(dy));
-    if (dx)
-        EACH(dx, n, AT(dx) + (AT(dy) * AT(gain) - mean_g - (AT(x) - mean) * rstd * mean_gx) * rstd);
+    EACH(dx, n, AT(dx) + (AT(dy) * AT(gain) - mean_g - (AT(x) - mean) * rstd * mean_gx) * rstd);
+}
+
+/* Two vectors of columns at a time, down all rows. */
+void FN(layer_norm_gain_f32)(float *dgain, float *dbias, const float *dy, const float *x,
+                             const float *mean, const float *rstd, int64_t n_rows, int64_t n,
+                             int64_t row_step)
+{
+    for (int64_t i = 0; i < n; i += 2 * LANES) {
+        int64_t left = n - i, left2 = left - LANES;
+        vf gain0 = v_get(dgain + i, left, 0.0f), gain1 = v_get(dgain + i + LANES, left2, 0.0f);
+        vf bias0 = v_get(dbias + i, left, 0.0f), bias1 = v_get(dbias + i + LANES, left2, 0.0f);
+
+        for (int64_t r = 0; r < n_rows; r++) {
+            const float *xr = x + r * row_step + i, *gr = dy + r * row_step + i;
+            vf g0 = v_get(gr, left, 0.0f), g1 = v_get(gr + LANES, left2, 0.0f);
+
+            gain0 = gain0 + g0 * ((v_get(xr, left, 0.0f) - mean[r]) * rstd[r]);
+            gain1 = gain1 + g1 * ((v_get(xr + LANES, left2, 0.0f) - mean[r]) * rstd[r]);
+            bias0 = bias0 + g0;
+            bias1 = bias1 + g1;
+        }
+        v_put(dgain + i, gain0, left);
+        v_put(dgain + i + LANES, gain1, left2);
+        v_put(dbias + i, bias0, left);
+        v_put(dbias + i + LANES, bias1, left2);
+    }
 }
 
 void FN(adamw_f32)(float *w, float *m, float *v, const float *g, const struct dsc_adamw_step *s,

@@ -51,11 +51,19 @@ CALL(dsc_layer_norm_f32_fn)
     (j->out[0], &j->result[0], &j->result[1], j->in[0], j->in[1], j->n % 2 ? j->in[2] : NULL,
      1e-12f, j->n);
 }
+CALL(dsc_row_stats_f32_fn)
+{
+    AS(dsc_row_stats_f32_fn)(&j->result[0], &j->result[1], j->in[0], 1e-5f, j->n);
+}
 CALL(dsc_layer_norm_bwd_f32_fn)
 {
-    AS(dsc_layer_norm_bwd_f32_fn)
-    (j->n % 5 ? j->out[0] : NULL, j->n % 3 ? j->out[1] : NULL, j->n % 2 ? j->out[2] : NULL,
-     j->in[0], j->in[1], j->in[2], 0.1f, 1.3f, j->n);
+    AS(dsc_layer_norm_bwd_f32_fn)(j->out[0], j->in[0], j->in[1], j->in[2], 0.1f, 1.3f, j->n);
+}
+CALL(dsc_layer_norm_gain_f32_fn)
+{
+    if (j->n >= 3)
+        AS(dsc_layer_norm_gain_f32_fn)
+    (j->out[0], j->out[1], j->in[0], j->in[1], j->in[2], j->in[3], 3, j->n / 3, j->n / 3);
 }
 CALL(dsc_adamw_f32_fn)
 {

@@ -173,6 +173,38 @@ START_TEST(simulated_quantization_equals_its_double_twin_at_every_level)
 }
 END_TEST
 
+/* which: 0 a bias too, 1 without, 2 gains by channel */
+static void run_norm(struct dsc_device *d, enum dsc_dtype dtype, int which, struct result *r)
+{
+    const struct dsc_norm_spec s = {400, 100, which == 2 ? 20 : 0, 1e-5};
+    const int64_t n = which == 2 ? 20 : 100;
+    struct dsc_tensor x, dy, gain, bias;
+
+    tensor(d, &x, dtype, N_MAX, 1, 0.5);
+    tensor(d, &dy, dtype, N_MAX, 0.3, 0.1);
+    tensor(d, &gain, dtype, n, 0.1, 1);
+    tensor(d, &bias, dtype, n, 0.1, 0);
+    tensor(d, &r->y, dtype, N_MAX, 0, 0);
+    tensor(d, &r->dx, dtype, N_MAX, 0.1, 0);
+    tensor(d, &r->ds, dtype, n, 0.1, 0);
+    const struct dsc_norm_grads g = {
+        .dx = &r->dx, .dgain = which ? &r->ds : NULL, .dbias = which ? NULL : &r->ds, .dy = &dy};
+    ck_assert_int_eq(dsc_norm(d, &s, &r->y, NULL, NULL, &x, &gain, which == 1 ? NULL : &bias, NULL),
+                     DSC_OK);
+    ck_assert_int_eq(dsc_norm_bwd(d, &s, &g, &x, &gain, NULL), DSC_OK);
+    dsc_tensor_clear(&x);
+    dsc_tensor_clear(&dy);
+    dsc_tensor_clear(&gain);
+    dsc_tensor_clear(&bias);
+}
+
+START_TEST(normalization_equals_its_double_twin_at_every_level)
+{
+    for (int which = 0; which < 3; which++)
+        check(run_norm, which, 2e-6);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("cpu_prims");
@@ -182,6 +214,7 @@ int main(void)
 
     tcase_add_test(t, maps_equal_their_double_twins_at_every_level);
     tcase_add_test(t, softmax_equals_its_double_twin_at_every_level);
+    tcase_add_test(t, normalization_equals_its_double_twin_at_every_level);
     tcase_add_test(t, simulated_quantization_equals_its_double_twin_at_every_level);
     suite_add_tcase(s, t);
     r = srunner_create(s);

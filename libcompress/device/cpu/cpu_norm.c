@@ -1,19 +1,23 @@
 /*
  * norm and norm_bwd: rows brought to mean 0 and variance 1. Tiles are ranges of rows, or of
- * parameters for their gradients; sums run in double and in index order.
+ * parameters for their gradients; sums run in double and in index order. F32 with a gain for each
+ * element (LayerNormalization) runs kernels.
  */
 #include "device/cpu/cpu.h"
+#include "kernels/kernels.h"
 
 #include <math.h>
 
 enum { NORM_GAINS_PER_TILE = 32 };
 
 struct norm_job {
+    const struct dsc_kernels *kernels;
     const struct dsc_norm_spec *s;
     void *y, *mean, *inv;
     void *dx, *dgain, *dbias;
     const void *x, *gain, *bias, *dy, *dmean, *dinv;
     double *row_mean, *row_inv; /* backward: of each row */
+    float *mean_f32, *inv_f32;  /* the same for the kernels */
     int64_t rows_per_tile;
 };
 
@@ -111,11 +115,68 @@ static int64_t gain_at(const struct dsc_norm_spec *s, int64_t row, int64_t i)
 NORM_ROWS(float, f32)
 NORM_ROWS(double, f64)
 
+static void kernel_rows(void *ctx, int64_t tile)
+{
+    const struct norm_job *j = ctx;
+    const struct dsc_norm_spec *s = j->s;
+    const int64_t end = (tile + 1) * j->rows_per_tile;
+
+    for (int64_t r = tile * j->rows_per_tile; r < end && r < s->n_rows; r++) {
+        const float *x = (const float *)j->x + r * s->n;
+        float mean, inv;
+
+        j->kernels->layer_norm_f32((float *)j->y + r * s->n, j->mean ? (float *)j->mean + r : &mean,
+                                   j->inv ? (float *)j->inv + r : &inv, x, j->gain, j->bias,
+                                   (float)s->epsilon, s->n);
+    }
+}
+
+static void kernel_bwd_rows(void *ctx, int64_t tile)
+{
+    const struct norm_job *j = ctx;
+    const struct dsc_norm_spec *s = j->s;
+    const int64_t end = (tile + 1) * j->rows_per_tile;
+
+    for (int64_t r = tile * j->rows_per_tile; r < end && r < s->n_rows; r++) {
+        const float *x = (const float *)j->x + r * s->n;
+
+        j->kernels->row_stats_f32(&j->mean_f32[r], &j->inv_f32[r], x, (float)s->epsilon, s->n);
+        if (j->dx)
+            j->kernels->layer_norm_bwd_f32((float *)j->dx + r * s->n,
+                                           (const float *)j->dy + r * s->n, x, j->gain,
+                                           j->mean_f32[r], j->inv_f32[r], s->n);
+    }
+}
+
+static void kernel_gains(void *ctx, int64_t tile)
+{
+    const struct norm_job *j = ctx;
+    const struct dsc_norm_spec *s = j->s;
+    const int64_t i = tile * NORM_GAINS_PER_TILE;
+    const int64_t n = s->n - i < NORM_GAINS_PER_TILE ? s->n - i : NORM_GAINS_PER_TILE;
+    float unwanted[NORM_GAINS_PER_TILE] = {0};
+
+    j->kernels->layer_norm_gain_f32(j->dgain ? (float *)j->dgain + i : unwanted,
+                                    j->dbias ? (float *)j->dbias + i : unwanted,
+                                    (const float *)j->dy + i, (const float *)j->x + i, j->mean_f32,
+                                    j->inv_f32, s->n_rows, n, s->n);
+}
+
+/* What the kernels do: F32, a gain for each element, no gradients by way of the statistics. */
+static bool has_kernel(const struct norm_job *j, enum dsc_dtype dtype)
+{
+    return dtype == DSC_F32 && !j->s->n_channels && !j->dmean && !j->dinv && j->s->n > 0 &&
+           (j->dy || j->y);
+}
+
 static void run_rows(struct dsc_device *d, struct norm_job *j, enum dsc_dtype dtype)
 {
     j->rows_per_tile = DSC_CPU_TILE / (j->s->n + 1) + 1;
     dsc_parallel_for(d->pool, (j->s->n_rows + j->rows_per_tile - 1) / j->rows_per_tile,
-                     dtype == DSC_F32 ? norm_tile_f32 : norm_tile_f64, j);
+                     has_kernel(j, dtype) ? j->row_mean ? kernel_bwd_rows : kernel_rows
+                     : dtype == DSC_F32   ? norm_tile_f32
+                                          : norm_tile_f64,
+                     j);
 }
 
 static void *data_of(const struct dsc_tensor *t)
@@ -129,7 +190,8 @@ enum dsc_status dsc_cpu_norm(struct dsc_device *d, const struct dsc_norm_spec *s
                              const struct dsc_tensor *gain, const struct dsc_tensor *bias,
                              struct dsc_err *e)
 {
-    struct norm_job j = {.s = spec, .y = y->data, .x = x->data, .gain = gain->data};
+    struct norm_job j = {
+        .kernels = d->kernels, .s = spec, .y = y->data, .x = x->data, .gain = gain->data};
 
     if (dsc_cpu_is_half(x)) {
         struct dsc_cpu_wide w = {.n = 6, .arg = {y, mean, inv, x, gain, bias}, .outs = 7};
@@ -173,7 +235,7 @@ enum dsc_status dsc_cpu_norm_bwd(struct dsc_device *d, const struct dsc_norm_spe
                                  const struct dsc_tensor *gain, struct dsc_err *e)
 {
     const int64_t n_gains = spec->n_channels ? spec->n_channels : spec->n;
-    struct norm_job j = {.s = spec, .x = x->data, .gain = gain->data};
+    struct norm_job j = {.kernels = d->kernels, .s = spec, .x = x->data, .gain = gain->data};
 
     if (dsc_cpu_is_half(x))
         return bwd_half(d, spec, g, x, gain, e);
@@ -189,10 +251,15 @@ enum dsc_status dsc_cpu_norm_bwd(struct dsc_device *d, const struct dsc_norm_spe
     if (!j.row_mean)
         return DSC_E_MEMORY;
     j.row_inv = j.row_mean + spec->n_rows;
+    j.mean_f32 = (float *)j.row_mean;
+    j.inv_f32 = j.mean_f32 + spec->n_rows;
     run_rows(d, &j, x->dtype);
     if (j.dy && (j.dgain || j.dbias))
         dsc_parallel_for(d->pool, (n_gains + NORM_GAINS_PER_TILE - 1) / NORM_GAINS_PER_TILE,
-                         x->dtype == DSC_F32 ? gain_tile_f32 : gain_tile_f64, &j);
+                         has_kernel(&j, x->dtype) ? kernel_gains
+                         : x->dtype == DSC_F32    ? gain_tile_f32
+                                                  : gain_tile_f64,
+                         &j);
     dsc_heap_free(j.row_mean);
     return DSC_OK;
 }
