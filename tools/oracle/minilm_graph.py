@@ -27,6 +27,7 @@ class Spelling:
     trans_b: bool = False       # Gemm weights stored [out, in]
     weight: str = "s8"          # s8 | u8 (zero point 128)
     shape: tuple = ("batch", "time")
+    flat_q: bool = False        # the Reshape before a Gemm stands before Q, not behind DQ
     value_info: bool = False    # shapes of all values in the file
     const_targets: bool = False  # attention reshapes to [0,0,H,d] and [0,0,D], rank known to all
 
@@ -68,6 +69,8 @@ class Builder:
         self.taps[tap] = x
         if self.ranges is None or self.s.linear == "dynamic":
             return [x] * n_dq
+        if self.s.flat_q and tap.endswith(".in"):
+            x = self.flatten(x, 1536 if tap.endswith(".output.in") and "attention" not in tap else 384)
         scale, zero = self.act_params(tap)
         sn, zn = self.const(f"{tap}.scale", scale), self.const(f"{tap}.zero", zero)
         q = self.op("QuantizeLinear", [x, sn, zn], f"{tap}.q")
@@ -129,11 +132,14 @@ class Builder:
         kw = {"axis": 0} if self.s.per_channel else {}
         return self.op("DequantizeLinear", ins, name + ".b.dq", **kw)
 
+    def flatten(self, x, width):
+        return self.op("Reshape", [x, self.const(f"flat{width}", np.array([-1, width]))])
+
     def gemm(self, x, w, bias, is_t, shape):
         kw = {"transB": 1} if is_t else {}
         if self.s.is_2d:
             return self.op("Gemm", [x, w, bias], **kw)
-        flat = self.op("Reshape", [x, self.const(f"flat{shape[0]}", np.array([-1, shape[0]]))])
+        flat = x if self.s.flat_q else self.flatten(x, shape[0])
         y = self.op("Gemm", [flat, w, bias], **kw)
         back = self.op("Concat", [self.batch, self.time,
                                   self.const(f"w{shape[1]}", np.array([shape[1]]))], axis=0)

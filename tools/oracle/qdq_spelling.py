@@ -39,6 +39,7 @@ SPELLINGS = {
     "A + Q/DQ behind": replace(U8, out_q=True),
     "B gemm 2-D, float bias": replace(U8, bias="float"),
     "C gemm between Reshapes": replace(U8, is_2d=False),
+    "C, Reshape before Q": replace(U8, is_2d=False, flat_q=True),
     "C with shapes of all values": replace(U8, is_2d=False, value_info=True),
     "C with constant Reshape targets": replace(U8, is_2d=False, const_targets=True),
     "E with constant Reshape targets": Spelling(linear="matmul", bias="float", is_2d=False, const_targets=True),
