@@ -260,8 +260,11 @@ enum dsc_status dsc_tok_encode(const struct dsc_tok *t, const struct dsc_tok_in 
     }
     if (in->max_length)
         max = (size_t)in->max_length - n_special;
-    /* One more than fits, to know that something was cut; all of them when the front is cut. */
-    e->scratch->max_ids = max == SIZE_MAX || t->cuts_left ? SIZE_MAX : max + 1;
+    /*
+     * One more than fits, to know that something was cut. All of them when the front is cut, or
+     * when the other text's share depends on which one is longer.
+     */
+    e->scratch->max_ids = max == SIZE_MAX || t->cuts_left || in->pair ? SIZE_MAX : max + 1;
     return encode_pair(t, in, max, n_special, e, err);
 }
 

@@ -152,6 +152,7 @@ static enum dsc_status compile(const char *text, struct tok_pattern *p, const ch
         st = dsc_fail(err, DSC_E_MEMORY, "no memory for a pattern");
         goto out;
     }
+    pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE); /* where there is none, it is interpreted */
     pcre2_set_match_limit(limits, MATCH_STEPS);
     pcre2_set_heap_limit(limits, MATCH_HEAP_KIB);
 out:
@@ -219,6 +220,10 @@ static int next_match(const struct tok_pattern *p, const char *s, size_t n, size
 {
     int rc = pcre2_match(p->code, (PCRE2_SPTR)s, n, at, PCRE2_NO_UTF_CHECK, match, p->context);
 
+    /* Compiled code has 32 KiB of stack; the interpreter, MATCH_HEAP_KIB. */
+    if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
+        rc = pcre2_match(p->code, (PCRE2_SPTR)s, n, at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, match,
+                         p->context);
     return rc == PCRE2_ERROR_NOMATCH ? 0 : rc < 0 ? rc : 1;
 }
 

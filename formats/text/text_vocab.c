@@ -105,6 +105,17 @@ enum dsc_status dsc_tok_index_suffixes(const struct tok_vocab *v, struct tok_str
     return DSC_OK;
 }
 
+void dsc_tok_byte_ids(const struct tok_vocab *v, int32_t id[256])
+{
+    static const char hex[] = "0123456789ABCDEF";
+
+    for (unsigned i = 0; i < 256; i++) {
+        const char word[] = {'<', '0', 'x', hex[i >> 4], hex[i & 15], '>'};
+
+        id[i] = dsc_tok_vocab_find(v, word, sizeof word);
+    }
+}
+
 /* n_bytes: of all words together, which bounds the nodes. */
 enum dsc_status dsc_tok_trie_init(struct tok_trie *t, struct dsc_arena *a, size_t n_bytes,
                                   struct dsc_err *err)

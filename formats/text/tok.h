@@ -65,6 +65,8 @@ enum dsc_status dsc_tok_vocab_init(struct tok_vocab *v, struct dsc_arena *a, siz
 enum dsc_status dsc_tok_vocab_add(struct tok_vocab *v, struct dsc_arena *a, struct tok_str word,
                                   int64_t id, struct dsc_err *err);
 int32_t dsc_tok_vocab_find(const struct tok_vocab *v, const char *s, size_t n);
+/* The ids of <0x00> .. <0xFF>, which stand for bytes of unknown characters. */
+void dsc_tok_byte_ids(const struct tok_vocab *v, int32_t id[256]);
 /* Index the words that start with the prefix, by what follows it. */
 enum dsc_status dsc_tok_index_suffixes(const struct tok_vocab *v, struct tok_str prefix,
                                        struct tok_index *x, struct dsc_arena *a,
