@@ -78,6 +78,21 @@ struct dsc_sgd {
 };
 
 /**
+ * Which scale an element of a quantized tensor has: element (o, i, k) of the view [outer, n, inner]
+ * has scale[o * so + i / block * sn + k * si], and the zero point there. All strides 0: one scale.
+ */
+struct dsc_scale_map {
+    int64_t outer, n, inner, block;
+    int64_t so, sn, si;
+};
+
+/** C [M,N] I32 = (A - za) (B - zb), for n_batch matrices; batch_a, batch_b as in dsc_gemm_spec. */
+struct dsc_igemm_spec {
+    int64_t m, n, k, n_batch;
+    const int64_t *batch_a, *batch_b;
+};
+
+/**
  * Rows of n elements brought to mean 0 and variance 1 (over n, plus epsilon), then scaled and
  * shifted: element i of a row by gain[i], or row r by gain[r % n_channels] where that is not 0.
  */
