@@ -32,6 +32,13 @@ static inline bool dsc_cpu_is_half(const struct dsc_tensor *t)
     return t && (t->dtype == DSC_F16 || t->dtype == DSC_BF16);
 }
 
+/** Packed 4-bit types: the unused half of the last byte becomes 0, so that bytes are comparable. */
+static inline void dsc_cpu_clear_padding(const struct dsc_tensor *t)
+{
+    if (dsc_dtype_bits(t->dtype) == 4 && dsc_tensor_n_elems(t) % 2)
+        ((uint8_t *)t->data)[dsc_tensor_n_bytes(t) - 1] = 0;
+}
+
 enum { DSC_CPU_MAX_ARGS = 8 };
 
 /** Tensors of one call: in[i] widened to wide[i]; those of `outs` (bit i) are narrowed back. */

@@ -413,6 +413,7 @@ enum dsc_status dsc_cpu_cast(struct dsc_device *d, const struct dsc_tensor *y,
         memcpy(y->data, x->data, dsc_tensor_n_bytes(x));
         return DSC_OK;
     }
+    dsc_cpu_clear_padding(y);
     dsc_parallel_for(d->pool, dsc_cpu_n_tiles(j.n), cast_tile, &j);
     return DSC_OK;
 }

@@ -119,6 +119,7 @@ enum dsc_status dsc_cpu_quantize(struct dsc_device *d, const struct dsc_scale_ma
     if (scale->dtype != DSC_F32)
         return dsc_cpu_no_dtype("quantize by a scale", scale, e);
     limits_of(y->dtype, &j.low, &j.high);
+    dsc_cpu_clear_padding(y);
     j.n_elems = dsc_tensor_n_elems(x);
     dsc_parallel_for(d->pool, dsc_cpu_n_tiles(j.n_elems), quantize_tile, &j);
     return DSC_OK;
