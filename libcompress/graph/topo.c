@@ -101,7 +101,8 @@ static enum dsc_status renumber(struct dsc_graph *g, struct dsc_node **sorted, i
                                 bool prune, struct dsc_err *err)
 {
     dsc_names_drop_all(g->node_names);
-    memcpy(g->nodes, sorted, (size_t)n_sorted * sizeof *sorted);
+    if (n_sorted > 0) /* a graph of constants alone has no array of nodes */
+        memcpy(g->nodes, sorted, (size_t)n_sorted * sizeof *sorted);
     g->n_nodes = n_sorted;
     for (int i = 0; i < n_sorted; i++)
         DSC_TRY(dsc_names_add(g->node_names, sorted[i]->name, i, err));
