@@ -1,0 +1,90 @@
+/*
+ * A model that reads text: graph, tokenizer, labels, and which input and output is what. Shared by
+ * every verb that runs a model on rows of text.
+ */
+#ifndef DSC_CLI_TEXTMODEL_H
+#define DSC_CLI_TEXTMODEL_H
+
+#include "cmd.h"
+#include "dsc/eval.h"
+#include "dsc/exec.h"
+#include "formats_data.h"
+#include "formats_model.h"
+#include "formats_text.h"
+
+/** Roles of graph inputs. */
+enum dsc_role { DSC_ROLE_IDS, DSC_ROLE_MASK, DSC_ROLE_TYPES, DSC_N_ROLES };
+
+/**
+ * input      [role]: place in the graph's inputs, -1: the graph has none
+ * output     place of the logits (or, without a head, of the token vectors) in the outputs
+ * labels     class names, n_labels 0: none known
+ * positive   name of the positive class, NULL: none said
+ * n_int      products that run on integers, after dsc_textmodel_to_inference
+ */
+struct dsc_textmodel {
+    const char *path;
+    struct dsc_model model;
+    struct dsc_tok *tok;
+    int input[DSC_N_ROLES];
+    int output;
+    int32_t max_length;
+    const char *const *labels;
+    size_t n_labels;
+    const char *positive;
+    int n_int;
+};
+
+/**
+ * Open a MODEL argument with --tokenizer, --max-length, --inputs, --logits and --positive.
+ * Zero-initialise.
+ *
+ * Errors  SCHEMA  no tokenizer; inputs or output that cannot be told: the message names those there
+ *         as dsc_model_open_graph and dsc_tok_open_file
+ */
+enum dsc_status dsc_textmodel_open(struct dsc_textmodel *m, struct dsc_cmd *cmd, const char *path,
+                                   struct dsc_err *err);
+void dsc_textmodel_close(struct dsc_textmodel *m);
+
+/** Rewrite the graph for running: no dropout, integer products. */
+enum dsc_status dsc_textmodel_to_inference(struct dsc_textmodel *m, struct dsc_err *err);
+
+/** Store tokenizer, labels, positive class and length in the graph's metadata. */
+enum dsc_status dsc_textmodel_store(struct dsc_textmodel *m, struct dsc_err *err);
+
+/**
+ * Rows of an option's data as the options say, with the model's labels. `part` overrides --part
+ * under --split (verbs that train take "train" and "dev").
+ */
+enum dsc_status dsc_textmodel_data(struct dsc_textmodel *m, struct dsc_cmd *cmd, const char *path,
+                                   enum dsc_part part, bool needs_label, struct dsc_dataset *d,
+                                   struct dsc_err *err);
+
+/**
+ * Token ids of n rows, padded to the longest: one tensor per graph input, in their order; inputs
+ * without a role stay zeroed. Row idx[i] becomes line i.
+ */
+enum dsc_status dsc_textmodel_fill(const struct dsc_textmodel *m, const struct dsc_dataset *d,
+                                   const int64_t *idx, int64_t n, struct dsc_tensor *feeds,
+                                   struct dsc_err *err);
+
+/**
+ * Logits of all rows, in their order.
+ *
+ * Shapes  *logits [d->n, *n_cols] on the heap (dsc_heap_free)
+ * Errors  SHAPE  the output is not [rows, classes]
+ */
+enum dsc_status dsc_textmodel_predict(const struct dsc_textmodel *m, struct dsc_cmd *cmd,
+                                      struct dsc_session *s, const struct dsc_dataset *d,
+                                      int64_t batch, float **logits, int64_t *n_cols,
+                                      struct dsc_err *err);
+
+/**
+ * Predictions for the metrics, from logits: labels and probabilities, or values for regression.
+ * Memory  in `arena`
+ */
+enum dsc_status dsc_textmodel_judge(const struct dsc_textmodel *m, const struct dsc_dataset *d,
+                                    const float *logits, int64_t n_cols, struct dsc_arena *arena,
+                                    struct dsc_predictions *p, struct dsc_err *err);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * What an artefact says of itself: the `dscompress.*` keys of a model's metadata.
+ *
+ *   dscompress.tokenizer    the text of a tokenizer.json
+ *   dscompress.labels       JSON list of class names, in the order of the logits
+ *   dscompress.positive     the class that f1 means
+ *   dscompress.task         "classify", "regress"
+ *   dscompress.max_length   texts are cut at so many tokens
+ *   dscompress.pooling      "mean", "cls", "max": how a head pools token vectors
+ *   dscompress.provenance   JSON: how the file was made, see cli/provenance.c
+ */
+#ifndef FORMATS_PROPS_H
+#define FORMATS_PROPS_H
+
+#include "dsc/arena.h"
+#include "dsc/graph.h"
+#include "dsc/status.h"
+
+#include <stddef.h>
+
+#define DSC_PROP_TOKENIZER "dscompress.tokenizer"
+#define DSC_PROP_LABELS "dscompress.labels"
+#define DSC_PROP_POSITIVE "dscompress.positive"
+#define DSC_PROP_TASK "dscompress.task"
+#define DSC_PROP_MAX_LENGTH "dscompress.max_length"
+#define DSC_PROP_POOLING "dscompress.pooling"
+#define DSC_PROP_PROVENANCE "dscompress.provenance"
+
+/**
+ * The label names; *n = 0 when the model has none.
+ * Memory  in `arena`
+ * Errors  SCHEMA  the metadata are not a JSON list of texts
+ */
+enum dsc_status dsc_props_labels(const struct dsc_graph *g, struct dsc_arena *arena,
+                                 const char *const **names, size_t *n, struct dsc_err *err);
+enum dsc_status dsc_props_set_labels(struct dsc_graph *g, const char *const *names, size_t n,
+                                     struct dsc_err *err);
+
+#endif

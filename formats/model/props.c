@@ -1,0 +1,66 @@
+/* The `dscompress.*` metadata that are more than a plain text. */
+#include "formats_props.h"
+
+#include <jansson.h>
+
+static enum dsc_status copy_names(const json_t *list, struct dsc_arena *arena, const char **names,
+                                  struct dsc_err *err)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+
+        if (!json_is_string(item))
+            return dsc_fail(err, DSC_E_SCHEMA, "label %zu of %s is not a text", i, DSC_PROP_LABELS);
+        names[i] = dsc_arena_strndup(arena, json_string_value(item), json_string_length(item), err);
+        if (!names[i])
+            return DSC_E_MEMORY;
+    }
+    return DSC_OK;
+}
+
+enum dsc_status dsc_props_labels(const struct dsc_graph *g, struct dsc_arena *arena,
+                                 const char *const **names, size_t *n, struct dsc_err *err)
+{
+    const char *text = dsc_graph_prop(g, DSC_PROP_LABELS), **list;
+    json_t *root;
+    enum dsc_status st;
+
+    *names = NULL;
+    *n = 0;
+    if (!text)
+        return DSC_OK;
+    root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    if (!root || !json_is_array(root)) {
+        json_decref(root);
+        return dsc_fail(err, DSC_E_SCHEMA, "%s is not a JSON list", DSC_PROP_LABELS);
+    }
+    list = dsc_arena_alloc(arena, json_array_size(root), sizeof *list, err);
+    st = list ? copy_names(root, arena, list, err) : DSC_E_MEMORY;
+    *names = list;
+    *n = json_array_size(root);
+    json_decref(root);
+    return st;
+}
+
+enum dsc_status dsc_props_set_labels(struct dsc_graph *g, const char *const *names, size_t n,
+                                     struct dsc_err *err)
+{
+    json_t *root = json_array();
+    json_malloc_t alloc;
+    json_free_t release;
+    char *text = NULL;
+    enum dsc_status st = root ? DSC_OK : DSC_E_MEMORY;
+
+    json_get_alloc_funcs(&alloc, &release);
+    for (size_t i = 0; i < n && st == DSC_OK; i++)
+        if (json_array_append_new(root, json_string(names[i])) != 0)
+            st = dsc_fail(err, DSC_E_ENCODING, "label %zu is not valid UTF-8", i);
+    if (st == DSC_OK)
+        text = json_dumps(root, JSON_COMPACT);
+    if (st == DSC_OK)
+        st = text ? dsc_graph_set_prop(g, DSC_PROP_LABELS, text, err)
+                  : dsc_fail(err, DSC_E_MEMORY, "no memory for the labels");
+    release(text);
+    json_decref(root);
+    return st;
+}
