@@ -172,12 +172,8 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     DSC_TRY(dsc_textmodel_open(&j->m, cmd, cmd->args[0], err));
     DSC_TRY(dsc_textmodel_data(&j->m, cmd, dsc_opt_text(cmd, DSC_OPT_data), DSC_PART_ALL, true,
                                &j->d, err));
-    if (limit > 0 && (size_t)limit < j->d.n)
-        j->d.n = (size_t)limit;
-    (void)dsc_opt_is_set(cmd, DSC_OPT_metric);
-    (void)dsc_opt_int(cmd, DSC_OPT_batch);
-    (void)dsc_opt_int(cmd, DSC_OPT_seed);
-    (void)dsc_opt_flag(cmd, DSC_OPT_force);
+    if (j->limit > 0 && (size_t)j->limit < j->d.n)
+        j->d.n = (size_t)j->limit;
     DSC_TRY(dsc_cmd_check_used(cmd, err));
     DSC_TRY(dsc_textmodel_to_inference(&j->m, err));
     DSC_TRY(dsc_session_open(&j->s, j->m.model.graph, j->dev, err));
