@@ -220,6 +220,16 @@ static enum dsc_status refuse_sparse(struct onnx_in *in, struct dsc_graph *g, st
     return onnx_note_missing(in, "sparse initializer '%s'", n ? name[0] : "");
 }
 
+/* Older forms have other arities, but the first input and output of an operator that has any. */
+static enum dsc_status check_first(struct onnx_in *in, const struct dsc_node *n)
+{
+    if ((n->op->n_in > 0 && !dsc_node_has_in(n, 0)) ||
+        (n->op->n_out > 0 && (n->n_out == 0 || n->out[0] == DSC_NO_VALUE)))
+        return dsc_fail(in->err, DSC_E_INCONSISTENT, "node '%s' (%s) lacks its first %s", n->name,
+                        n->op->onnx, dsc_node_has_in(n, 0) ? "output" : "input");
+    return DSC_OK;
+}
+
 /* Bring the nodes that were read to the newest form; what an upgrade adds has it already. */
 static enum dsc_status upgrade_nodes(struct onnx_in *in, struct onnx_build *b)
 {
@@ -231,6 +241,7 @@ static enum dsc_status upgrade_nodes(struct onnx_in *in, struct onnx_build *b)
 
         if (!node->op || !node->op->upgrade)
             continue;
+        DSC_TRY(check_first(in, node));
         if (node->op->upgrade(b->g, node, b->opsets[i], in->err) != DSC_OK)
             return dsc_err_where(in->err, "node '%s' (%s, opset %lld)", node->name, op,
                                  (long long)b->opsets[i]);
