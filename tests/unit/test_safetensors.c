@@ -36,8 +36,10 @@ static const char *in_dir(const char *name)
 
 static void put_file(const char *name, const void *data, size_t n_bytes)
 {
-    FILE *f = fopen(in_dir(name), "wb");
+    FILE *f;
 
+    unlink(in_dir(name)); /* truncating a file makes some file systems wait for the disk */
+    f = fopen(in_dir(name), "wb");
     ck_assert_ptr_nonnull(f);
     ck_assert_uint_eq(fwrite(data, 1, n_bytes, f), n_bytes);
     fclose(f);
