@@ -70,6 +70,16 @@ enum dsc_status dsc_axis_check(int64_t axis, int rank, int *out, struct dsc_err 
     return DSC_OK;
 }
 
+enum dsc_status dsc_scalar_check(const struct dsc_tensor *t, const char *what, int64_t *v,
+                                 struct dsc_err *err)
+{
+    if (t->rank > 1 || dsc_tensor_n_elems(t) != 1)
+        return dsc_fail(err, DSC_E_SHAPE, "%s is %" PRId64 " elements, not one", what,
+                        dsc_tensor_n_elems(t));
+    *v = dsc_tensor_get_i64(t, 0);
+    return DSC_OK;
+}
+
 enum dsc_status dsc_axes_mask(const struct dsc_tensor *axes, int rank, uint32_t *mask,
                               struct dsc_err *err)
 {

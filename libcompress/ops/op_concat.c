@@ -1,7 +1,6 @@
 /* Concat: tensors behind each other along one axis. ONNX Concat-13. */
-#include "device/prim.h"
 #include "dsc/checked.h"
-#include "dsc/op.h"
+#include "ops/axis.h"
 
 #include <inttypes.h>
 
@@ -62,32 +61,16 @@ static enum dsc_status infer(struct dsc_infer *q, struct dsc_err *err)
     return DSC_OK;
 }
 
-static int axis_of(const struct dsc_node *n, int rank)
-{
-    const int64_t axis = dsc_node_int(n, "axis", 0);
-
-    return (int)(axis < 0 ? axis + rank : axis);
-}
-
-/* The walk over part `p` (dims as its own) inside the joined tensor, from `first` along axis. */
-static struct dsc_walk walk_in(const struct dsc_tensor *whole, int axis, int64_t first)
-{
-    struct dsc_walk w = {0};
-
-    dsc_dense_strides(whole->rank, whole->dim, w.stride);
-    w.offset = first * w.stride[axis];
-    return w;
-}
-
 static enum dsc_status forward(struct dsc_exec *x, const struct dsc_node *n,
                                const struct dsc_tensor *const *in, struct dsc_tensor **out,
                                struct dsc_err *err)
 {
-    const int axis = axis_of(n, out[0]->rank);
+    const int axis = dsc_node_axis(n, 0, out[0]->rank);
     int64_t first = 0;
 
     for (int i = 0; i < n->n_in; i++) {
-        const struct dsc_walk yw = walk_in(out[0], axis, first), xw = walk_in(in[i], axis, 0);
+        const struct dsc_walk yw = dsc_walk_from(out[0], axis, first),
+                              xw = dsc_walk_from(in[i], axis, 0);
 
         DSC_TRY(dsc_copy(x->dev, in[i]->rank, in[i]->dim, out[0], &yw, in[i], &xw, err));
         first += in[i]->dim[axis];
@@ -99,12 +82,13 @@ static enum dsc_status backward(struct dsc_exec *x, const struct dsc_node *n,
                                 const struct dsc_saved *saved, const struct dsc_tensor *const *dout,
                                 struct dsc_tensor **din, struct dsc_err *err)
 {
-    const int axis = axis_of(n, dout[0]->rank);
+    const int axis = dsc_node_axis(n, 0, dout[0]->rank);
     int64_t first = 0;
 
     for (int i = 0; i < n->n_in; i++) {
         if (din[i]) {
-            const struct dsc_walk yw = walk_in(dout[0], axis, first), xw = walk_in(din[i], axis, 0);
+            const struct dsc_walk yw = dsc_walk_from(dout[0], axis, first),
+                                  xw = dsc_walk_from(din[i], axis, 0);
 
             DSC_TRY(
                 dsc_add_copy(x->dev, din[i]->rank, din[i]->dim, din[i], &xw, dout[0], &yw, err));

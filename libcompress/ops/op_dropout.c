@@ -6,14 +6,19 @@
  * does.
  */
 #include "device/prim.h"
-#include "dsc/op.h"
+#include "ops/upgrade.h"
 
 static enum dsc_status infer(struct dsc_infer *q, struct dsc_err *err)
 {
+    int64_t mode;
+
     DSC_TRY(dsc_infer_like_input(q, err));
     if (q->n_out > 1)
         q->out[1].dtype = DSC_BOOL;
+    if (q->n_in > 2 && q->value[2])
+        DSC_TRY(dsc_scalar_check(q->value[2], "training_mode", &mode, err));
     if (q->n_in > 1 && q->value[1]) {
+        DSC_TRY(dsc_scalar_check(q->value[1], "ratio", &mode, err));
         const double ratio = dsc_tensor_get_f64(q->value[1], 0);
 
         if (!(ratio >= 0 && ratio < 1))
@@ -66,6 +71,27 @@ static enum dsc_status backward(struct dsc_exec *x, const struct dsc_node *n,
                            err);
 }
 
+/* ratio was an attribute before opset 12, and the mask a number before 10. */
+static enum dsc_status upgrade(struct dsc_graph *g, struct dsc_node *n, int64_t opset,
+                               struct dsc_err *err)
+{
+    const enum dsc_dtype declared = g->values[n->in[0]].type.dtype;
+    const enum dsc_dtype dtype = dsc_dtype_is_float(declared) ? declared : DSC_F32;
+    struct dsc_node *cast;
+    int mask;
+
+    if (opset >= 12)
+        return DSC_OK;
+    DSC_TRY(dsc_upgrade_float(g, n, "ratio", DSC_F32, 1, err));
+    if (opset >= 10 || n->n_out < 2 || n->out[1] == DSC_NO_VALUE)
+        return DSC_OK;
+    DSC_TRY(dsc_graph_value(g, NULL, NULL, &mask, err));
+    DSC_TRY(dsc_graph_node(g, dsc_op_find("", "Cast"), NULL, 1, &mask, 1, &n->out[1], &cast, err));
+    DSC_TRY(dsc_node_set_int(g, cast, "to", dsc_dtype_onnx(dtype), err));
+    n->out[1] = mask;
+    return DSC_OK;
+}
+
 const struct dsc_op dsc_op_dropout = {
     .onnx = "Dropout",
     .n_in = 1,
@@ -80,6 +106,7 @@ const struct dsc_op dsc_op_dropout = {
     .is_random = true,
     .quant = DSC_QUANT_PASS,
     .prune = DSC_PRUNE_SAME_AXES,
+    .upgrade = upgrade,
     .infer = infer,
     .forward = forward,
     .backward = backward,

@@ -1,7 +1,18 @@
 /* Reshape: the same elements under another shape. ONNX Reshape-21 (0 copies, -1 is the rest). */
+#include "dsc/checked.h"
 #include "dsc/op.h"
 
 #include <inttypes.h>
+
+/* n *= dim; an unknown factor makes n unknown (-1). */
+static enum dsc_status multiply(int64_t *n, int64_t dim, struct dsc_err *err)
+{
+    if (dim < 0 || *n < 0)
+        *n = -1;
+    else if (!dsc_mul_i64(*n, dim, n))
+        return dsc_fail(err, DSC_E_OVERFLOW, "the number of elements does not fit");
+    return DSC_OK;
+}
 
 /* Fill in -1 once the rest is known. */
 static enum dsc_status solve_rest(const struct dsc_type *in, struct dsc_type *out, int rest,
@@ -10,10 +21,10 @@ static enum dsc_status solve_rest(const struct dsc_type *in, struct dsc_type *ou
     int64_t n = 1, n_known = 1;
 
     for (int i = 0; i < in->rank; i++)
-        n = in->dim[i] < 0 || n < 0 ? -1 : n * in->dim[i];
+        DSC_TRY(multiply(&n, in->dim[i], err));
     for (int i = 0; i < out->rank; i++)
         if (i != rest)
-            n_known = out->dim[i] < 0 || n_known < 0 ? -1 : n_known * out->dim[i];
+            DSC_TRY(multiply(&n_known, out->dim[i], err));
     if (in->rank < 0 || n < 0 || n_known < 0)
         return DSC_OK;
     if (rest < 0 ? n != n_known : n_known == 0 ? n != 0 : n % n_known != 0)
@@ -61,6 +72,11 @@ static enum dsc_status infer(struct dsc_infer *q, struct dsc_err *err)
     return solve_rest(in, out, rest, err);
 }
 
+static int64_t min_opset(const struct dsc_graph *g, const struct dsc_node *n)
+{
+    return dsc_node_int(n, "allowzero", 0) ? 14 : 5;
+}
+
 const struct dsc_op dsc_op_reshape = {
     .onnx = "Reshape",
     .n_in = 2,
@@ -71,4 +87,5 @@ const struct dsc_op dsc_op_reshape = {
     .quant = DSC_QUANT_PASS,
     .prune = DSC_PRUNE_RESHAPE,
     .infer = infer,
+    .min_opset = min_opset,
 };

@@ -2,8 +2,8 @@
  * Split: consecutive pieces of one axis, of the sizes in input 1, else n equal ones (the last may
  * be smaller). ONNX Split-18; `split` was an attribute before 13.
  */
-#include "device/prim.h"
 #include "dsc/checked.h"
+#include "ops/axis.h"
 #include "ops/upgrade.h"
 
 #include <inttypes.h>
@@ -72,35 +72,19 @@ static int64_t size_of(const struct dsc_node *n, const struct dsc_tensor *sizes,
     return sizes ? dsc_tensor_get_i64(sizes, i) : even_size(dim, n->n_out, i);
 }
 
-static int axis_of(const struct dsc_node *n, int rank)
-{
-    const int64_t axis = dsc_node_int(n, "axis", 0);
-
-    return (int)(axis < 0 ? axis + rank : axis);
-}
-
-static struct dsc_walk walk_in(const struct dsc_tensor *whole, int axis, int64_t first)
-{
-    struct dsc_walk w = {0};
-
-    dsc_dense_strides(whole->rank, whole->dim, w.stride);
-    w.offset = first * w.stride[axis];
-    return w;
-}
-
 static enum dsc_status forward(struct dsc_exec *x, const struct dsc_node *n,
                                const struct dsc_tensor *const *in, struct dsc_tensor **out,
                                struct dsc_err *err)
 {
-    const int axis = axis_of(n, in[0]->rank);
+    const int axis = dsc_node_axis(n, 0, in[0]->rank);
     const struct dsc_tensor *sizes = n->n_in > 1 ? in[1] : NULL;
     int64_t first = 0;
 
     for (int i = 0; i < n->n_out; i++) {
-        const struct dsc_walk xw = walk_in(in[0], axis, first);
+        const struct dsc_walk xw = dsc_walk_from(in[0], axis, first);
 
         if (out[i]) {
-            const struct dsc_walk yw = walk_in(out[i], axis, 0);
+            const struct dsc_walk yw = dsc_walk_from(out[i], axis, 0);
 
             DSC_TRY(dsc_copy(x->dev, out[i]->rank, out[i]->dim, out[i], &yw, in[0], &xw, err));
         }
@@ -113,14 +97,14 @@ static enum dsc_status backward(struct dsc_exec *x, const struct dsc_node *n,
                                 const struct dsc_saved *saved, const struct dsc_tensor *const *dout,
                                 struct dsc_tensor **din, struct dsc_err *err)
 {
-    const int axis = axis_of(n, din[0]->rank);
+    const int axis = dsc_node_axis(n, 0, din[0]->rank);
     int64_t first = 0;
 
     for (int i = 0; i < n->n_out; i++) {
-        const struct dsc_walk xw = walk_in(din[0], axis, first);
+        const struct dsc_walk xw = dsc_walk_from(din[0], axis, first);
 
         if (dout[i]) {
-            const struct dsc_walk yw = walk_in(dout[i], axis, 0);
+            const struct dsc_walk yw = dsc_walk_from(dout[i], axis, 0);
 
             DSC_TRY(
                 dsc_add_copy(x->dev, dout[i]->rank, dout[i]->dim, din[0], &xw, dout[i], &yw, err));

@@ -43,6 +43,14 @@ struct call {
     {                                                                          \
         .name = name_, .kind = DSC_ATTR_INTS, .n = n_, .ints = { __VA_ARGS__ } \
     }
+#define F(name_, f_)                                   \
+    {                                                  \
+        .name = name_, .kind = DSC_ATTR_FLOAT, .f = f_ \
+    }
+#define S(name_, s_)                                    \
+    {                                                   \
+        .name = name_, .kind = DSC_ATTR_STRING, .s = s_ \
+    }
 #define I(name_, i_)                                        \
     {                                                       \
         .name = name_, .kind = DSC_ATTR_INT, .ints = { i_ } \

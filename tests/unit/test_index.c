@@ -21,6 +21,107 @@ START_TEST(gather_takes_rows_along_an_axis)
 }
 END_TEST
 
+START_TEST(elements_and_tuples_select_and_are_checked)
+{
+    PASSES("GatherElements",
+           {{DSC_F32, 2, {2, 2}, V(1, 2, 3, 4)}, {DSC_I64, 2, {2, 2}, V(0, 0, 1, 0)}},
+           {{DSC_F32, 2, {2, 2}, V(1, 1, 4, 3)}}, {I("axis", 1)});
+    PASSES("GatherElements", {{DSC_BOOL, 2, {3, 1}, V(1, 0, 1)}, {DSC_I32, 2, {2, 1}, V(-1, -2)}},
+           {{DSC_BOOL, 2, {2, 1}, V(1, 0)}});
+    PASSES("GatherND", {{DSC_I32, 2, {2, 2}, count}, {DSC_I64, 2, {2, 2}, V(0, 0, 1, 1)}},
+           {{DSC_I32, 1, {2}, V(0, 3)}});
+    PASSES("GatherND", {{DSC_I32, 3, {2, 2, 2}, count}, {DSC_I64, 2, {2, 1}, V(1, 0)}},
+           {{DSC_I32, 2, {2, 2}, V(2, 3, 4, 5)}}, {I("batch_dims", 1)});
+    FAILS(DSC_E_SHAPE, "3 indices along axis 0 of 2", "GatherElements",
+          {{DSC_F32, 2, {2, 2}, count}, {DSC_I64, 2, {3, 2}, count}}, {{0}}, {I("axis", 1)});
+    FAILS(DSC_E_RANGE, "index 2 (element 3", "GatherElements",
+          {{DSC_F32, 2, {2, 2}, count}, {DSC_I64, 2, {2, 2}, V(0, 0, 1, 2)}});
+    FAILS(DSC_E_RANGE, "index 5", "GatherND",
+          {{DSC_F32, 2, {2, 2}, count}, {DSC_I64, 2, {1, 2}, V(0, 5)}});
+    FAILS(DSC_E_SHAPE, "tuples of 3", "GatherND",
+          {{DSC_F32, 2, {2, 2}, count}, {DSC_I64, 2, {1, 3}, V(0, 0, 0)}});
+}
+END_TEST
+
+START_TEST(scatter_meets_what_is_there)
+{
+    const double zeros[9] = {0};
+
+    PASSES("ScatterElements",
+           {{DSC_F32, 2, {3, 3}, zeros},
+            {DSC_I64, 2, {2, 3}, V(1, 0, 2, 0, 2, 1)},
+            {DSC_F32, 2, {2, 3}, V(1.0, 1.5, 1.25, 2, 2.5, 2.25)}},
+           {{DSC_F32, 2, {3, 3}, V(2, 1.5, 0, 1, 0, 2.25, 0, 2.5, 1.25)}});
+    PASSES("ScatterElements",
+           {{DSC_F16, 2, {1, 5}, V(1, 2, 3, 4, 5)},
+            {DSC_I64, 2, {1, 2}, V(1, -4)},
+            {DSC_F16, 2, {1, 2}, V(1.5, 2.25)}},
+           {{DSC_F16, 2, {1, 5}, V(1, 5.75, 3, 4, 5)}}, {I("axis", 1), S("reduction", "add")});
+    PASSES("ScatterND",
+           {{DSC_I64, 1, {4}, count}, {DSC_I64, 2, {2, 1}, V(3, 3)}, {DSC_I64, 1, {2}, V(7, 2)}},
+           {{DSC_I64, 1, {4}, V(0, 1, 2, 42)}}, {S("reduction", "mul")});
+    PASSES("ScatterND",
+           {{DSC_I64, 1, {4}, count}, {DSC_I64, 2, {2, 1}, V(3, 3)}, {DSC_I64, 1, {2}, V(-7, 2)}},
+           {{DSC_I64, 1, {4}, V(0, 1, 2, -7)}}, {S("reduction", "min")});
+    FAILS(DSC_E_RANGE, "index 4", "ScatterND",
+          {{DSC_F32, 1, {4}, count}, {DSC_I64, 2, {1, 1}, V(4)}, {DSC_F32, 1, {1}, count}});
+    FAILS(DSC_E_SHAPE, "updates", "ScatterND",
+          {{DSC_F32, 1, {4}, count}, {DSC_I64, 2, {1, 1}, V(3)}, {DSC_F32, 1, {2}, count}});
+    FAILS(DSC_E_UNSUPPORTED, "'and'", "ScatterND",
+          {{DSC_F32, 1, {4}, count}, {DSC_I64, 2, {1, 1}, V(3)}, {DSC_F32, 1, {1}, count}}, {{0}},
+          {S("reduction", "and")});
+    for (int i = 0; i < 3; i += 2) /* one zero among the factors, then two */
+        DIFFERENTIATES(i == 0 ? 0 : 2, "ScatterND",
+                       {{DSC_F64, 1, {3}, V(0, 2, 3)},
+                        {DSC_I64, 2, {5, 1}, V(0, 0, 1, 1, 2)},
+                        {DSC_F64, 1, {5}, V(2, 3, 0, 4, 0)}},
+                       {{0}}, {S("reduction", "mul")});
+}
+END_TEST
+
+START_TEST(extremes_are_stable)
+{
+    PASSES("ArgMax", {{DSC_F32, 2, {2, 3}, V(2, 2, 1, 3, 10, 10)}}, {{DSC_I64, 2, {2, 1}, V(0, 1)}},
+           {I("axis", 1)});
+    PASSES("ArgMax", {{DSC_F16, 2, {2, 3}, V(2, 2, 1, 3, 10, 10)}}, {{DSC_I64, 1, {2}, V(1, 2)}},
+           {I("axis", 1), I("select_last_index", 1), I("keepdims", 0)});
+    PASSES("ArgMin", {{DSC_I8, 2, {2, 3}, V(2, -2, 1, 3, 10, 1)}},
+           {{DSC_I64, 2, {1, 3}, V(0, 0, 0)}});
+    PASSES("ArgMin", {{DSC_F64, 1, {3}, V(1, NAN, 0)}}, {{DSC_I64, 1, {1}, V(1)}});
+    PASSES("TopK", {{DSC_F32, 2, {2, 4}, V(1, 3, 3, 2, 0, 0, 0, 1)}, {DSC_I64, 1, {1}, V(3)}},
+           {{DSC_F32, 2, {2, 3}, V(3, 3, 2, 1, 0, 0)}, {DSC_I64, 2, {2, 3}, V(1, 2, 3, 3, 0, 1)}});
+    PASSES("TopK", {{DSC_I64, 2, {3, 1}, V(5, 4, 4)}, {DSC_I64, 1, {1}, V(2)}},
+           {{DSC_I64, 2, {2, 1}, V(4, 4)}, {DSC_I64, 2, {2, 1}, V(1, 2)}},
+           {I("axis", 0), I("largest", 0)});
+    PASSES_FROM(9, "TopK", {{DSC_F32, 1, {3}, count}},
+                {{DSC_F32, 1, {1}, V(2)}, {DSC_I64, 1, {1}, V(2)}}, {I("k", 1)});
+    FAILS(DSC_E_RANGE, "k = 4", "TopK", {{DSC_F32, 1, {3}, count}, {DSC_I64, 1, {1}, V(4)}},
+          {{DSC_F32, 1, {1}, V(2)}, {DSC_I64, 1, {1}, V(2)}});
+    FAILS(DSC_E_SHAPE, "no elements", "ArgMax", {{DSC_F32, 2, {2, 0}, count}}, {{0}},
+          {I("axis", 1)});
+}
+END_TEST
+
+START_TEST(scans_and_triangles)
+{
+    PASSES("CumSum", {{DSC_I32, 1, {3}, V(1, 2, 3)}, {DSC_I64, 0, {0}, V(0)}},
+           {{DSC_I32, 1, {3}, V(5, 3, 0)}}, {I("exclusive", 1), I("reverse", 1)});
+    PASSES("Trilu", {{DSC_I64, 2, {2, 3}, V(1, 2, 3, 4, 5, 6)}},
+           {{DSC_I64, 2, {2, 3}, V(1, 2, 3, 0, 5, 6)}});
+    PASSES("Trilu", {{DSC_BOOL, 2, {2, 2}, V(1, 1, 1, 1)}, {DSC_I64, 0, {0}, V(-9e18)}},
+           {{DSC_BOOL, 2, {2, 2}, V(0, 0, 0, 0)}}, {I("upper", 0)});
+    PASSES(
+        "OneHot",
+        {{DSC_I64, 1, {4}, V(0, -1, 3, -4)}, {DSC_I64, 0, {0}, V(3)}, {DSC_F32, 1, {2}, V(5, 2)}},
+        {{DSC_F32, 2, {4, 3}, V(2, 5, 5, 5, 5, 2, 5, 5, 5, 5, 5, 5)}});
+    PASSES("IsInf", {{DSC_F32, 1, {3}, V(INFINITY, -INFINITY, NAN)}},
+           {{DSC_BOOL, 1, {3}, V(0, 1, 0)}}, {I("detect_positive", 0)});
+    PASSES("IsNaN", {{DSC_BF16, 1, {2}, V(NAN, 1)}}, {{DSC_BOOL, 1, {2}, V(1, 0)}});
+    PASSES("Not", {{DSC_BOOL, 1, {2}, V(1, 0)}}, {{DSC_BOOL, 1, {2}, V(0, 1)}});
+    FAILS(DSC_E_SHAPE, "not one", "CumSum", {{DSC_I32, 1, {3}, count}, {DSC_I64, 1, {2}, count}});
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("index");
@@ -30,6 +131,10 @@ int main(void)
 
     suite_add_tcase(s, t);
     tcase_add_test(t, gather_takes_rows_along_an_axis);
+    tcase_add_test(t, elements_and_tuples_select_and_are_checked);
+    tcase_add_test(t, scatter_meets_what_is_there);
+    tcase_add_test(t, extremes_are_stable);
+    tcase_add_test(t, scans_and_triangles);
     srunner_run_all(r, CK_ENV);
     n_failed = srunner_ntests_failed(r);
     srunner_free(r);

@@ -171,6 +171,66 @@ START_TEST(cast_follows_numpy)
 }
 END_TEST
 
+START_TEST(pad_has_four_modes)
+{
+    PASSES("Pad", {{DSC_F32, 1, {3}, count}, {DSC_I64, 1, {2}, V(1, -1)}, {DSC_F32, 0, {0}, V(9)}},
+           {{DSC_F32, 1, {3}, V(9, 0, 1)}});
+    PASSES("Pad",
+           {{DSC_BOOL, 2, {1, 1}, V(1)},
+            {DSC_I64, 1, {2}, V(1, 1)},
+            {DSC_BOOL, -1},
+            {DSC_I64, 1, {1}, V(-1)}},
+           {{DSC_BOOL, 2, {1, 3}, V(0, 1, 0)}});
+    PASSES("Pad", {{DSC_I32, 1, {3}, count}, {DSC_I64, 1, {2}, V(3, 5)}},
+           {{DSC_I32, 1, {11}, V(1, 2, 1, 0, 1, 2, 1, 0, 1, 2, 1)}}, {S("mode", "reflect")});
+    PASSES("Pad", {{DSC_I32, 1, {3}, count}, {DSC_I64, 1, {2}, V(4, -1)}},
+           {{DSC_I32, 1, {6}, V(2, 0, 1, 2, 0, 1)}}, {S("mode", "wrap")});
+    PASSES("Pad", {{DSC_F64, 2, {2, 2}, count}, {DSC_I64, 1, {4}, V(1, 0, 0, 1)}},
+           {{DSC_F64, 2, {3, 3}, V(0, 1, 1, 0, 1, 1, 2, 3, 3)}}, {S("mode", "edge")});
+    PASSES_FROM(2, "Pad", {{DSC_F32, 1, {2}, count}}, {{DSC_F32, 1, {3}, V(5, 0, 1)}},
+                {IS("pads", 2, 1, 0), F("value", 5)});
+    FAILS(DSC_E_SHAPE, "pads", "Pad", {{DSC_F32, 1, {3}, count}, {DSC_I64, 1, {2}, V(-2, -2)}});
+    FAILS(DSC_E_OVERFLOW, "pads", "Pad",
+          {{DSC_F32, 1, {3}, count}, {DSC_I64, 1, {2}, V(9e18, 9e18)}});
+    FAILS(DSC_E_SHAPE, "0 elements", "Pad", {{DSC_F32, 1, {0}, count}, {DSC_I64, 1, {2}, V(1, 0)}},
+          {{0}}, {S("mode", "edge")});
+    FAILS(DSC_E_UNSUPPORTED, "'mirror'", "Pad",
+          {{DSC_F32, 1, {3}, count}, {DSC_I64, 1, {2}, V(1, 0)}}, {{0}}, {S("mode", "mirror")});
+}
+END_TEST
+
+START_TEST(tile_and_range_know_their_sizes)
+{
+    PASSES("Tile", {{DSC_U16, 2, {1, 2}, count}, {DSC_I64, 1, {2}, V(2, 2)}},
+           {{DSC_U16, 2, {2, 4}, V(0, 1, 0, 1, 0, 1, 0, 1)}});
+    PASSES("Tile", {{DSC_F32, 1, {2}, count}, {DSC_I64, 1, {1}, V(0)}}, {{DSC_F32, 1, {0}, count}});
+    PASSES("Range", {{DSC_I32, 0, {0}, V(10)}, {DSC_I32, 0, {0}, V(6)}, {DSC_I32, 0, {0}, V(-3)}},
+           {{DSC_I32, 1, {2}, V(10, 7)}});
+    PASSES("Range", {{DSC_F32, 0, {0}, V(1)}, {DSC_F32, 0, {0}, V(5)}, {DSC_F32, 0, {0}, V(2)}},
+           {{DSC_F32, 1, {2}, V(1, 3)}});
+    FAILS(DSC_E_OVERFLOW, "axis 0 repeated", "Tile",
+          {{DSC_F32, 1, {4}, count}, {DSC_I64, 1, {1}, V(9e18)}});
+    FAILS(DSC_E_RANGE, "delta is 0", "Range",
+          {{DSC_I64, 0, {0}, V(1)}, {DSC_I64, 0, {0}, V(5)}, {DSC_I64, 0, {0}, V(0)}});
+    FAILS(DSC_E_OVERFLOW, "a range of", "Range",
+          {{DSC_I64, 0, {0}, V(-9e18)}, {DSC_I64, 0, {0}, V(9e18)}, {DSC_I64, 0, {0}, V(1)}});
+    FAILS(DSC_E_RANGE, "no range", "Range",
+          {{DSC_F32, 0, {0}, V(0)}, {DSC_F32, 0, {0}, V(1)}, {DSC_F32, 0, {0}, V(NAN)}});
+}
+END_TEST
+
+START_TEST(dropout_of_old_opsets_is_read)
+{
+    PASSES_FROM(10, "Dropout", {{DSC_F32, 1, {2}, count}},
+                {{DSC_F32, 1, {2}, count}, {DSC_BOOL, 1, {2}, V(1, 1)}}, {F("ratio", 0.25f)});
+    PASSES_FROM(7, "Dropout", {{DSC_F32, 1, {2}, count}},
+                {{DSC_F32, 1, {2}, count}, {DSC_F32, 1, {2}, V(1, 1)}}, {F("ratio", 0.25f)});
+    FAILS(DSC_E_SHAPE, "ratio", "Dropout", {{DSC_F32, 1, {2}, count}, {DSC_F32, 1, {0}, count}});
+    FAILS(DSC_E_OVERFLOW, "", "Reshape",
+          {{DSC_F32, 1, {2}, count}, {DSC_I64, 1, {3}, V(4e9, 4e9, 4e9)}});
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("move");
@@ -186,6 +246,9 @@ int main(void)
     tcase_add_test(t, expand_and_where_broadcast);
     tcase_add_test(t, shapes_are_read_without_their_data);
     tcase_add_test(t, cast_follows_numpy);
+    tcase_add_test(t, pad_has_four_modes);
+    tcase_add_test(t, tile_and_range_know_their_sizes);
+    tcase_add_test(t, dropout_of_old_opsets_is_read);
     srunner_run_all(r, CK_ENV);
     n_failed = srunner_ntests_failed(r);
     srunner_free(r);

@@ -144,6 +144,9 @@ enum dsc_status dsc_type_broadcast(struct dsc_type *out, const struct dsc_type *
                                    const struct dsc_type *b, struct dsc_err *err);
 /** Axis in [-rank, rank) to [0, rank); RANGE otherwise. */
 enum dsc_status dsc_axis_check(int64_t axis, int rank, int *out, struct dsc_err *err);
+/** A host tensor of one element as an integer; SHAPE (with `what`) when it is not one. */
+enum dsc_status dsc_scalar_check(const struct dsc_tensor *t, const char *what, int64_t *v,
+                                 struct dsc_err *err);
 /** Host tensor of axes to a bit mask; RANGE outside the rank, DUP when one stands twice. */
 enum dsc_status dsc_axes_mask(const struct dsc_tensor *axes, int rank, uint32_t *mask,
                               struct dsc_err *err);
