@@ -136,6 +136,16 @@ static enum dsc_status encode_text(const struct dsc_tok *t, const char *s, size_
     return x->ids.is_failed ? dsc_fail(err, DSC_E_MEMORY, "no memory for token ids") : DSC_OK;
 }
 
+/* An encoding that ran out of memory can be used again. */
+static void forget_failures(struct dsc_tok_scratch *x)
+{
+    for (int i = 0; i < 2; i++) {
+        x->frags[i].is_failed = x->frags[i].text.is_failed = false;
+        x->norm[i].is_failed = x->work[i].is_failed = false;
+    }
+    x->ids.is_failed = x->first.is_failed = x->is_range_failed = false;
+}
+
 static enum dsc_status check_text(const char *s, size_t n, const char *which, struct dsc_err *err)
 {
     size_t bad = dsc_utf8_check(s, n);
@@ -258,6 +268,7 @@ enum dsc_status dsc_tok_encode(const struct dsc_tok *t, const struct dsc_tok_in 
         if (!e->scratch)
             return DSC_E_MEMORY;
     }
+    forget_failures(e->scratch);
     if (in->max_length)
         max = (size_t)in->max_length - n_special;
     /*

@@ -31,8 +31,8 @@ static uint64_t slot_of(uint64_t h)
     return h ^ h >> 29;
 }
 
-int32_t dsc_tok_index_find(const struct tok_vocab *v, const struct tok_index *x, uint64_t h,
-                           const char *s, size_t n)
+static struct tok_slot *find_slot(const struct tok_vocab *v, const struct tok_index *x, uint64_t h,
+                                  const char *s, size_t n)
 {
     uint32_t tag = (uint32_t)(h >> 32);
 
@@ -40,9 +40,17 @@ int32_t dsc_tok_index_find(const struct tok_vocab *v, const struct tok_index *x,
         const struct tok_str *w = &v->words[x->slots[i].id1 - 1];
 
         if (x->slots[i].tag == tag && w->n == n + x->skip && !memcmp(w->s + x->skip, s, n))
-            return (int32_t)x->slots[i].id1 - 1;
+            return &x->slots[i];
     }
-    return TOK_NONE;
+    return NULL;
+}
+
+int32_t dsc_tok_index_find(const struct tok_vocab *v, const struct tok_index *x, uint64_t h,
+                           const char *s, size_t n)
+{
+    const struct tok_slot *slot = find_slot(v, x, h, s, n);
+
+    return slot ? (int32_t)slot->id1 - 1 : TOK_NONE;
 }
 
 static void index_add(struct tok_index *x, uint64_t h, int32_t id)
@@ -66,6 +74,7 @@ enum dsc_status dsc_tok_vocab_add(struct tok_vocab *v, struct dsc_arena *a, stru
                                   int64_t id, struct dsc_err *err)
 {
     uint64_t h = hash_of(word.s, word.n);
+    struct tok_slot *slot = find_slot(v, &v->index, h, word.s, word.n);
     struct tok_str *to;
 
     if (id < 0 || id >= v->n_ids)
@@ -74,14 +83,17 @@ enum dsc_status dsc_tok_vocab_add(struct tok_vocab *v, struct dsc_arena *a, stru
     if (to->s)
         return dsc_fail(err, DSC_E_DUP, "tokens '%.64s' and '%.64s' both have id %lld", to->s,
                         word.s, (long long)id);
-    if (dsc_tok_index_find(v, &v->index, h, word.s, word.n) >= 0)
+    if (slot && !v->last_wins)
         return dsc_fail(err, DSC_E_DUP, "token '%.64s' stands twice in the vocabulary", word.s);
     to->s = dsc_arena_strndup(a, word.s, word.n, err);
     if (!to->s)
         return DSC_E_MEMORY;
     to->n = word.n;
     v->max_bytes = word.n > v->max_bytes ? word.n : v->max_bytes;
-    index_add(&v->index, h, (int32_t)id);
+    if (slot)
+        slot->id1 = (uint32_t)id + 1;
+    else
+        index_add(&v->index, h, (int32_t)id);
     return DSC_OK;
 }
 

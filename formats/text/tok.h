@@ -48,6 +48,7 @@ struct tok_vocab {
     struct tok_str *words; /* by id; s is NULL where an id has no token */
     int32_t n_ids;
     size_t max_bytes; /* of the longest word */
+    bool last_wins;   /* a word may stand twice, and has its last id; else DUP */
     struct tok_index index;
 };
 

@@ -40,6 +40,7 @@ static enum dsc_status parse_vocab(struct dsc_tok *t, struct unigram *u, const j
     if (n > TOK_MAX_ID)
         return dsc_fail(err, DSC_E_LIMIT, "%s: %zu tokens, limit %d", what, n, TOK_MAX_ID);
     DSC_TRY(dsc_tok_vocab_init(&t->vocab, &t->arena, n, err));
+    t->vocab.last_wins = true; /* as in the oracle, which reads lists so and objects not */
     DSC_NEW(u->score, &t->arena, n, err);
     json_array_foreach(list, i, v)
     {

@@ -535,7 +535,6 @@ static const struct {
     {BPE("\"merges\": [\"a b\", [\"a\", \"b\"]]"), DSC_E_DUP, "merge 1"},
     {BPE("\"merges\": [7]"), DSC_E_SCHEMA, "merge 0"},
     {BPE("\"merges\": [], \"dropout\": 0.1"), DSC_E_UNSUPPORTED, "dropout"},
-    {"{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\", 0], [\"a\", 1]]}}", DSC_E_DUP, "'a'"},
     {"{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\"]]}}", DSC_E_SCHEMA, "token 0"},
     {"{\"model\": {\"type\": \"Unigram\", \"unk_id\": 1, \"vocab\": [[\"a\", 0]]}}", DSC_E_RANGE,
      "unk_id"},
@@ -576,6 +575,25 @@ START_TEST(ids_without_a_token_are_allowed)
     ck_assert_ptr_null(dsc_tok_token(t, 3, NULL));
     encode(t, &(struct dsc_tok_in){.text = "xyz", .n_text_bytes = 3}, &e);
     ck_assert_int_eq(e.ids[0], 7);
+    dsc_tok_enc_clear(&e);
+    dsc_tok_close(t);
+}
+END_TEST
+
+START_TEST(a_piece_that_stands_twice_has_its_last_id_and_score)
+{
+    static const char json[] = "{\"model\": {\"type\": \"Unigram\", \"vocab\": "
+                               "[[\"a\", -1], [\"b\", -1], [\"ab\", -1], [\"ab\", -9]]}}";
+    const int64_t want[] = {0, 1};
+    struct dsc_err err;
+    struct dsc_tok_enc e = {0};
+    struct dsc_tok *t = open_text(json, &err);
+
+    ck_assert_msg(t != NULL, "%s", err.message);
+    ck_assert_int_eq(dsc_tok_id(t, "ab", 2), 3);
+    encode(t, &(struct dsc_tok_in){.text = "ab", .n_text_bytes = 2}, &e);
+    ck_assert_uint_eq(e.n, 2);
+    ck_assert_mem_eq(e.ids, want, sizeof want);
     dsc_tok_enc_clear(&e);
     dsc_tok_close(t);
 }
@@ -658,6 +676,30 @@ START_TEST(a_broken_byte_never_crashes)
 }
 END_TEST
 
+START_TEST(an_encoding_that_ran_out_of_memory_is_used_again)
+{
+    struct dsc_tok *t = open_named("unigram");
+    struct dsc_tok_in in = {.text = "caf\xC3\xA9 \xC2\xBD 1234", .n_text_bytes = 13};
+    struct dsc_tok_enc e = {0};
+    size_t n_failed = 0;
+
+    for (long k = 1; k < 60; k++) {
+        struct dsc_err err = {0};
+
+        dsc_heap_fail_at(k);
+        n_failed += dsc_tok_encode(t, &in, &e, &err) == DSC_E_MEMORY;
+        dsc_heap_fail_at(0);
+        encode(t, &in, &e);
+        ck_assert_int_eq(e.ids[0], 0);
+        if (k % 2)
+            dsc_tok_enc_clear(&e);
+    }
+    ck_assert_uint_gt(n_failed, 5);
+    dsc_tok_enc_clear(&e);
+    dsc_tok_close(t);
+}
+END_TEST
+
 START_TEST(a_failed_allocation_leaves_nothing_behind)
 {
     char *vocab = vocab_text();
@@ -703,10 +745,12 @@ int main(void)
     tcase_add_loop_test(u, a_bad_file_has_its_class_and_names_the_fault, 0,
                         (int)(sizeof bad / sizeof bad[0]));
     tcase_add_test(u, ids_without_a_token_are_allowed);
+    tcase_add_test(u, a_piece_that_stands_twice_has_its_last_id_and_score);
     tcase_add_test(u, an_unknown_word_without_an_unknown_token_is_an_error);
     tcase_add_test(u, a_pattern_that_explodes_is_a_limit);
     tcase_add_test(u, a_cut_file_is_an_error_at_every_length);
     tcase_add_test(u, a_broken_byte_never_crashes);
+    tcase_add_test(u, an_encoding_that_ran_out_of_memory_is_used_again);
     tcase_add_test(u, a_failed_allocation_leaves_nothing_behind);
     srunner_run_all(r, CK_ENV);
     n_failed = srunner_ntests_failed(r);
