@@ -44,7 +44,8 @@ enum dsc_status dsc_scale_check(const struct dsc_node *n, const struct dsc_type 
 
     if (block < 0)
         return dsc_fail(err, DSC_E_RANGE, "block_size %" PRId64, block);
-    if (zero && zero->rank >= 0 && scale->rank >= 0) {
+    /* a scale [] with a zero point [1] means the same, and ONNX's own cases have it */
+    if (zero && zero->rank >= 0 && scale->rank >= 0 && !(is_one(scale) && is_one(zero))) {
         if (zero->rank != scale->rank)
             return dsc_fail(err, DSC_E_SHAPE, "scale and zero point have ranks %d and %d",
                             scale->rank, zero->rank);
