@@ -50,6 +50,21 @@ typedef void dsc_layer_norm_gain_f32_fn(float *dgain, float *dbias, const float 
                                         int64_t n, int64_t row_step);
 
 /**
+ * Inverted dropout of elements first, first + 1, .. of one example: word e % 4 of the Philox block
+ * (counter e / 4, example) under `key` decides; the element is kept where it is >= threshold.
+ * y = kept ? x * scale : 0, or y += that. mask may be NULL.
+ */
+struct dsc_dropout {
+    uint32_t key[2];
+    uint64_t example;
+    uint32_t threshold;
+    float scale;
+    bool is_adding;
+};
+typedef void dsc_dropout_f32_fn(float *y, bool *mask, const float *x, const struct dsc_dropout *p,
+                                int64_t first, int64_t n);
+
+/**
  * AdamW with decoupled decay (Loshchilov & Hutter 2019, arXiv:1711.05101) on grad_scale * g;
  * correctionK = 1 - betaK^t at step t = 1, 2, ..
  */

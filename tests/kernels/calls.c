@@ -65,6 +65,14 @@ CALL(dsc_layer_norm_gain_f32_fn)
         AS(dsc_layer_norm_gain_f32_fn)
     (j->out[0], j->out[1], j->in[0], j->in[1], j->in[2], j->in[3], 3, j->n / 3, j->n / 3);
 }
+/* The mask's n bytes stand in out[1]. */
+CALL(dsc_dropout_f32_fn)
+{
+    const struct dsc_dropout p = {{1, 2}, 7 + (1ull << 40), 0x33333333, 1.25f, j->n % 2};
+
+    AS(dsc_dropout_f32_fn)
+    (j->out[0], j->n % 3 ? (bool *)j->out[1] : NULL, j->in[0], &p, j->n % 7 + (15ll << 32), j->n);
+}
 CALL(dsc_adamw_f32_fn)
 {
     AS(dsc_adamw_f32_fn)(j->out[0], j->out[1], j->out[2], j->in[0], &adamw, j->n);

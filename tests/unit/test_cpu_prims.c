@@ -205,6 +205,31 @@ START_TEST(normalization_equals_its_double_twin_at_every_level)
 }
 END_TEST
 
+/* which: elements of an example; F64 draws one block at a time */
+static void run_dropout(struct dsc_device *d, enum dsc_dtype dtype, int which, struct result *r)
+{
+    const struct dsc_rng_key key = dsc_rng_key(5);
+    struct dsc_tensor x, dy;
+
+    tensor(d, &x, dtype, N_MAX, 1, 7);
+    tensor(d, &dy, dtype, N_MAX, 0.3, 0.1);
+    tensor(d, &r->y, dtype, N_MAX, 0, 0);
+    tensor(d, &r->dx, dtype, N_MAX, 0.1, 0);
+    tensor(d, &r->ds, dtype, 1, 0, 0);
+    ck_assert_int_eq(dsc_dropout(d, 0.25, key, which, NULL, &r->y, NULL, &x, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_dropout_bwd(d, 0.25, key, which, NULL, &r->dx, &dy, NULL), DSC_OK);
+    dsc_tensor_clear(&x);
+    dsc_tensor_clear(&dy);
+}
+
+START_TEST(dropout_equals_its_double_twin_at_every_level)
+{
+    check(run_dropout, 1, 1e-6);
+    check(run_dropout, 403, 1e-6);
+    check(run_dropout, N_MAX, 1e-6);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("cpu_prims");
@@ -215,6 +240,7 @@ int main(void)
     tcase_add_test(t, maps_equal_their_double_twins_at_every_level);
     tcase_add_test(t, softmax_equals_its_double_twin_at_every_level);
     tcase_add_test(t, normalization_equals_its_double_twin_at_every_level);
+    tcase_add_test(t, dropout_equals_its_double_twin_at_every_level);
     tcase_add_test(t, simulated_quantization_equals_its_double_twin_at_every_level);
     suite_add_tcase(s, t);
     r = srunner_create(s);

@@ -1,9 +1,11 @@
 /* Dropout: the mask is a function of (key, example, element), never of batch or thread. */
 #include "device/cpu/cpu.h"
+#include "kernels/kernels.h"
 
 #include <string.h>
 
 struct dropout_job {
+    const struct dsc_kernels *kernels;
     float scale, *y;
     const float *x;
     double scale64, *y64;
@@ -16,17 +18,36 @@ struct dropout_job {
     bool is_adding;
 };
 
+static uint64_t id_of(const struct dropout_job *j, int64_t example)
+{
+    return (uint64_t)(j->ids ? j->ids[example] : example);
+}
+
+/* The part of each example that lies in the tile. */
+static void kernel_tile(void *ctx, int64_t tile)
+{
+    const struct dropout_job *j = ctx;
+    const int64_t end = dsc_cpu_tile_end(tile, j->n);
+    int64_t n;
+
+    for (int64_t i = tile * DSC_CPU_TILE; i < end; i += n) {
+        const int64_t at = i % j->n_per_example, left = j->n_per_example - at;
+        const struct dsc_dropout p = {.key = {j->key.k[0], j->key.k[1]},
+                                      .example = id_of(j, i / j->n_per_example),
+                                      .threshold = j->threshold,
+                                      .scale = j->scale,
+                                      .is_adding = j->is_adding};
+
+        n = left < end - i ? left : end - i;
+        j->kernels->dropout_f32(j->y + i, j->mask ? j->mask + i : NULL, j->x + i, &p, at, n);
+    }
+}
+
 static void apply(const struct dropout_job *j, int64_t i, bool is_kept)
 {
-    if (j->y) {
-        const float v = is_kept ? j->x[i] * j->scale : 0;
+    const double v = is_kept ? j->x64[i] * j->scale64 : 0;
 
-        j->y[i] = j->is_adding ? j->y[i] + v : v;
-    } else {
-        const double v = is_kept ? j->x64[i] * j->scale64 : 0;
-
-        j->y64[i] = j->is_adding ? j->y64[i] + v : v;
-    }
+    j->y64[i] = j->is_adding ? j->y64[i] + v : v;
     if (j->mask)
         j->mask[i] = is_kept;
 }
@@ -43,7 +64,7 @@ static void dropout_tile(void *ctx, int64_t tile)
         const int64_t want = example * (j->n_per_example / 4 + 1) + at / 4;
 
         if (want != have) {
-            const uint64_t id = (uint64_t)(j->ids ? j->ids[example] : example);
+            const uint64_t id = id_of(j, example);
             const uint64_t b = (uint64_t)at / 4;
             const uint32_t counter[4] = {(uint32_t)b, (uint32_t)(b >> 32), (uint32_t)id,
                                          (uint32_t)(id >> 32)};
@@ -59,6 +80,7 @@ static enum dsc_status run(struct dsc_device *d, double ratio, struct dropout_jo
                            const struct dsc_tensor *y, const struct dsc_tensor *x,
                            struct dsc_err *e)
 {
+    j->kernels = d->kernels;
     j->n = dsc_tensor_n_elems(y);
     if (ratio == 0 && j->mask)
         memset(j->mask, 1, (size_t)j->n);
@@ -78,7 +100,7 @@ static enum dsc_status run(struct dsc_device *d, double ratio, struct dropout_jo
     j->scale = (float)j->scale64;
     if (j->n_per_example < 1)
         j->n_per_example = 1;
-    dsc_parallel_for(d->pool, dsc_cpu_n_tiles(j->n), dropout_tile, j);
+    dsc_parallel_for(d->pool, dsc_cpu_n_tiles(j->n), j->y ? kernel_tile : dropout_tile, j);
     return DSC_OK;
 }
 

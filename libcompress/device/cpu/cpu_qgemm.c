@@ -2,7 +2,8 @@
 #include "device/cpu/cpu.h"
 #include "kernels/kernels.h"
 
-enum { QGEMM_ROWS = 64, QGEMM_COLS = 256 }; /* of a tile; columns are whole panels */
+/* Of a tile; columns are a multiple of the three panels that the fastest kernel takes at a time. */
+enum { QGEMM_ROWS = 64, QGEMM_COLS = 192 };
 
 struct qgemm_job {
     const struct dsc_kernels *kernels;

@@ -79,6 +79,14 @@ static inline vf v_of_bits(vu u)
     memcpy(&x, &u, sizeof x);
     return x;
 }
+/* The lower and the upper half of each product of 64 bits. */
+static inline vu v_mul_wide(vu a, uint32_t k, vu *upper)
+{
+    uint64_t p = (uint64_t)a * k;
+
+    *upper = (vu)(p >> 32);
+    return (vu)p;
+}
 static inline vf v_of_int(vi i)
 {
     return (vf)i;

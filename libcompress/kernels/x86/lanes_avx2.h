@@ -78,6 +78,15 @@ static inline vf v_of_bits(vu u)
 {
     return (vf)u;
 }
+static inline vu v_mul_wide(vu a, uint32_t k, vu *upper)
+{
+    const __m256i factor = _mm256_set1_epi64x(k);
+    const __m256i even = _mm256_mul_epu32((__m256i)a, factor);
+    const __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64((__m256i)a, 32), factor);
+
+    *upper = (vu)_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
+    return (vu)_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
+}
 static inline vf v_of_int(vi i)
 {
     return _mm256_cvtepi32_ps((__m256i)i);

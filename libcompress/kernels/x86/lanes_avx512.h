@@ -71,6 +71,15 @@ static inline vf v_of_bits(vu u)
 {
     return (vf)u;
 }
+static inline vu v_mul_wide(vu a, uint32_t k, vu *upper)
+{
+    const __m512i factor = _mm512_set1_epi64(k);
+    const __m512i even = _mm512_mul_epu32((__m512i)a, factor);
+    const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64((__m512i)a, 32), factor);
+
+    *upper = (vu)_mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
+    return (vu)_mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
+}
 static inline vf v_of_int(vi i)
 {
     return _mm512_cvtepi32_ps((__m512i)i);
