@@ -2,6 +2,8 @@
 #include "model/mapped.h"
 
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 struct mapped_file {
     struct dsc_buffer buf;
@@ -35,6 +37,19 @@ enum dsc_status mapped_buffer(struct dsc_file *f, struct dsc_buffer **b, struct 
     return DSC_OK;
 }
 
+/* What has been copied is not needed in memory a second time. Pages of a read-only mapping come
+ * back from the file when they are touched again. */
+static void forget_pages(const struct dsc_buffer *owner, const unsigned char *data, size_t n_bytes)
+{
+    const struct mapped_file *m = owner->release == release_file ? owner->owner : NULL;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t first = ((uintptr_t)data + page - 1) / page * page;
+    const uintptr_t end = ((uintptr_t)data + n_bytes) / page * page;
+
+    if (m && m->file.is_mapped && end > first)
+        (void)madvise((void *)first, end - first, MADV_DONTNEED);
+}
+
 enum dsc_status mapped_tensor(struct dsc_tensor *t, enum dsc_dtype dtype, int rank,
                               const int64_t *dim, const unsigned char *data,
                               struct dsc_buffer *owner, bool may_misalign, struct dsc_err *err)
@@ -47,5 +62,6 @@ enum dsc_status mapped_tensor(struct dsc_tensor *t, enum dsc_dtype dtype, int ra
     dsc_tensor_clear(t);
     DSC_TRY(dsc_tensor_new(t, dtype, rank, dim, err));
     memcpy(t->data, data, dsc_tensor_n_bytes(t));
+    forget_pages(owner, data, dsc_tensor_n_bytes(t));
     return DSC_OK;
 }

@@ -1,6 +1,7 @@
 /* Add: y = a + b with broadcasting. ONNX Add-14. */
 #include "device/prim.h"
 #include "dsc/op.h"
+#include "ops/upgrade.h"
 
 static enum dsc_status forward(struct dsc_exec *x, const struct dsc_node *n,
                                const struct dsc_tensor *const *in, struct dsc_tensor **out,
@@ -28,6 +29,7 @@ const struct dsc_op dsc_op_add = {
     .param_in = DSC_IN(0) | DSC_IN(1),
     .is_rowwise = true,
     .prune = DSC_PRUNE_SAME_AXES,
+    .upgrade = dsc_upgrade_broadcast,
     .infer = dsc_infer_broadcast,
     .forward = forward,
     .backward = backward,

@@ -1,5 +1,6 @@
 /* And: logical and of booleans, with broadcasting. ONNX And-7. */
 #include "ops/elementwise.h"
+#include "ops/upgrade.h"
 
 const struct dsc_op dsc_op_and = {
     .onnx = "And",
@@ -8,6 +9,7 @@ const struct dsc_op dsc_op_and = {
     .since = 7,
     .is_rowwise = true,
     .fn = DSC_BINARY_and,
+    .upgrade = dsc_upgrade_broadcast,
     .infer = dsc_infer_compare,
     .forward = dsc_binary_forward,
 };

@@ -1,5 +1,6 @@
 /* Div: y = a / b with broadcasting; integers truncate. ONNX Div-14. */
 #include "ops/elementwise.h"
+#include "ops/upgrade.h"
 
 const struct dsc_op dsc_op_div = {
     .onnx = "Div",
@@ -11,6 +12,7 @@ const struct dsc_op dsc_op_div = {
     .is_rowwise = true,
     .prune = DSC_PRUNE_SAME_AXES,
     .fn = DSC_BINARY_div,
+    .upgrade = dsc_upgrade_broadcast,
     .infer = dsc_infer_broadcast,
     .forward = dsc_binary_forward,
     .backward = dsc_binary_backward,

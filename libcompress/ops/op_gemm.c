@@ -159,6 +159,14 @@ static int64_t flops(const struct dsc_infer *q)
     return 2 * q->out[0].dim[0] * q->out[0].dim[1] * q->in[0].dim[1 - ta];
 }
 
+/* Up to opset 6 an attribute said that the bias may broadcast. */
+static enum dsc_status upgrade(struct dsc_graph *g, struct dsc_node *n, int64_t opset,
+                               struct dsc_err *err)
+{
+    dsc_node_drop_attr(n, "broadcast");
+    return DSC_OK;
+}
+
 const struct dsc_op dsc_op_gemm = {
     .onnx = "Gemm",
     .n_in = 2,
@@ -170,6 +178,7 @@ const struct dsc_op dsc_op_gemm = {
     .is_rowwise = true,
     .quant = DSC_QUANT_WEIGHT,
     .prune = DSC_PRUNE_GEMM,
+    .upgrade = upgrade,
     .infer = infer,
     .forward = forward,
     .backward = backward,

@@ -1,5 +1,6 @@
 /* Mul: y = a b, element by element, with broadcasting. ONNX Mul-14. */
 #include "ops/elementwise.h"
+#include "ops/upgrade.h"
 
 const struct dsc_op dsc_op_mul = {
     .onnx = "Mul",
@@ -11,6 +12,7 @@ const struct dsc_op dsc_op_mul = {
     .is_rowwise = true,
     .prune = DSC_PRUNE_SAME_AXES,
     .fn = DSC_BINARY_mul,
+    .upgrade = dsc_upgrade_broadcast,
     .infer = dsc_infer_broadcast,
     .forward = dsc_binary_forward,
     .backward = dsc_binary_backward,

@@ -1,5 +1,6 @@
 /* Or: logical or of booleans, with broadcasting. ONNX Or-7. */
 #include "ops/elementwise.h"
+#include "ops/upgrade.h"
 
 const struct dsc_op dsc_op_or = {
     .onnx = "Or",
@@ -8,6 +9,7 @@ const struct dsc_op dsc_op_or = {
     .since = 7,
     .is_rowwise = true,
     .fn = DSC_BINARY_or,
+    .upgrade = dsc_upgrade_broadcast,
     .infer = dsc_infer_compare,
     .forward = dsc_binary_forward,
 };

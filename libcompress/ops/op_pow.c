@@ -4,6 +4,7 @@
  * computed in f64 and truncated back.
  */
 #include "ops/elementwise.h"
+#include "ops/upgrade.h"
 
 static enum dsc_status infer(struct dsc_infer *q, struct dsc_err *err)
 {
@@ -70,6 +71,7 @@ const struct dsc_op dsc_op_pow = {
     .saves = DSC_IN(0) | DSC_IN(1),
     .is_rowwise = true,
     .prune = DSC_PRUNE_SAME_AXES,
+    .upgrade = dsc_upgrade_broadcast,
     .infer = infer,
     .forward = forward,
     .backward = backward,

@@ -10,13 +10,14 @@
 static enum dsc_status upgrade(struct dsc_graph *g, struct dsc_node *n, int64_t opset,
                                struct dsc_err *err)
 {
-    const struct dsc_value *slope = &g->values[n->in[1]];
+    const struct dsc_value *slope = dsc_node_has_in(n, 1) ? &g->values[n->in[1]] : NULL;
     const int rank = g->values[n->in[0]].type.rank - 1;
     int64_t dim[DSC_MAX_RANK];
     struct dsc_tensor t;
     enum dsc_status st;
 
-    if (opset >= 7 || slope->init.rank != 1 || dsc_tensor_n_elems(&slope->init) == 1 || rank == 1)
+    if (opset >= 7 || !slope || slope->init.rank != 1 || dsc_tensor_n_elems(&slope->init) == 1 ||
+        rank == 1)
         return DSC_OK;
     if (!dsc_tensor_is_present(&slope->init) || rank < 1)
         return dsc_fail(err, DSC_E_UNSUPPORTED, "PRelu of opset %" PRId64 ", rank of x unknown",

@@ -1,5 +1,6 @@
 /* Sub: y = a - b with broadcasting. ONNX Sub-14. */
 #include "ops/elementwise.h"
+#include "ops/upgrade.h"
 
 const struct dsc_op dsc_op_sub = {
     .onnx = "Sub",
@@ -10,6 +11,7 @@ const struct dsc_op dsc_op_sub = {
     .is_rowwise = true,
     .prune = DSC_PRUNE_SAME_AXES,
     .fn = DSC_BINARY_sub,
+    .upgrade = dsc_upgrade_broadcast,
     .infer = dsc_infer_broadcast,
     .forward = dsc_binary_forward,
     .backward = dsc_binary_backward,

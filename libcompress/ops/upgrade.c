@@ -93,3 +93,44 @@ enum dsc_status dsc_upgrade_float(struct dsc_graph *g, struct dsc_node *n, const
     dsc_node_drop_attr(n, attr);
     return DSC_OK;
 }
+
+enum dsc_status dsc_upgrade_align(struct dsc_graph *g, struct dsc_node *n, int in_idx, int axis,
+                                  struct dsc_err *err)
+{
+    const int rank = g->values[n->in[0]].type.rank;
+    const int rank_in = g->values[n->in[in_idx]].type.rank;
+    int64_t shape[DSC_MAX_RANK];
+    int in[2] = {n->in[in_idx], DSC_NO_VALUE}, out, k = 0;
+
+    if (rank < 0 || rank_in < 0)
+        return dsc_fail(err, DSC_E_UNSUPPORTED,
+                        "broadcasting of opset 6 between values of unknown rank");
+    if (axis < 0 || axis + rank_in > rank)
+        return dsc_fail(err, DSC_E_RANGE, "%d axes from axis %d on in a value of %d", rank_in, axis,
+                        rank);
+    if (axis + rank_in == rank)
+        return DSC_OK;
+    while (k < rank_in)
+        shape[k++] = 0; /* as it is */
+    while (k < rank - axis)
+        shape[k++] = 1;
+    DSC_TRY(dsc_upgrade_list(g, n, "axes_of_1", shape, k, &in[1], err));
+    DSC_TRY(dsc_graph_call(g, NULL, "Reshape", NULL, 2, in, &out, NULL, err));
+    n->in[in_idx] = out;
+    return DSC_OK;
+}
+
+enum dsc_status dsc_upgrade_broadcast(struct dsc_graph *g, struct dsc_node *n, int64_t opset,
+                                      struct dsc_err *err)
+{
+    const int64_t axis = dsc_node_int(n, "axis", -1);
+
+    if (opset >= 7)
+        return DSC_OK;
+    dsc_node_drop_attr(n, "broadcast");
+    dsc_node_drop_attr(n, "axis");
+    dsc_node_drop_attr(n, "consumed_inputs");
+    if (axis < 0 || !dsc_node_has_in(n, 1))
+        return DSC_OK;
+    return dsc_upgrade_align(g, n, 1, axis > DSC_MAX_RANK ? DSC_MAX_RANK : (int)axis, err);
+}

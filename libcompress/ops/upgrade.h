@@ -20,6 +20,19 @@ enum dsc_status dsc_upgrade_float(struct dsc_graph *g, struct dsc_node *n, const
 enum dsc_status dsc_node_set_in(struct dsc_graph *g, struct dsc_node *n, int in_idx, int value,
                                 struct dsc_err *err);
 
+/**
+ * `upgrade` of element-wise operators with two inputs. Up to opset 6 the attribute `axis` says at
+ * which axis of the first input the second one begins; without it they end together, as now.
+ *
+ * Errors  UNSUPPORTED  the ranks are needed and not declared
+ */
+enum dsc_status dsc_upgrade_broadcast(struct dsc_graph *g, struct dsc_node *n, int64_t opset,
+                                      struct dsc_err *err);
+/** Give input `in_idx` so many axes of size 1 at its end that, beginning at `axis` of input 0, it
+ *  ends with it. */
+enum dsc_status dsc_upgrade_align(struct dsc_graph *g, struct dsc_node *n, int in_idx, int axis,
+                                  struct dsc_err *err);
+
 /** New initializers named after the node: a scalar of a dtype, or a list of int64. */
 enum dsc_status dsc_upgrade_scalar(struct dsc_graph *g, const struct dsc_node *n, const char *what,
                                    enum dsc_dtype dtype, double v, int *id, struct dsc_err *err);
