@@ -99,9 +99,10 @@ struct hf_build {
     struct dsc_bytes *problems; /* missing tensors and other shapes, one after another */
     int n_problems;
     int ids, mask, types;
-    int shape;       /* [2]: batch, sequence */
-    int heads_shape; /* [4]: batch, sequence, heads, size of a head */
-    int flat_shape;  /* [2]: -1, hidden */
+    int64_t batch, sequence; /* symbols */
+    int shape;               /* [2]: batch, sequence */
+    int heads_shape;         /* [4]: batch, sequence, heads, size of a head */
+    int flat_shape;          /* [2]: -1, hidden */
     int scale, mask_bias, position_bias;
     int dropout, attn_dropout, head_dropout;
     const char *out_name; /* of the next node's output; NULL: made of the node's name */
@@ -137,6 +138,8 @@ int hf_call(struct hf_build *b, const char *op, const char *name, int n_in, cons
 /** hf_call with attribute `key` = v. */
 int hf_call_int(struct hf_build *b, const char *op, const char *name, int n_in, const int *in,
                 const char *key, int64_t v);
+/** What shape inference cannot see: the value is f32 [batch, sequence, d0(, d1)]. d1 0: rank 3. */
+void hf_by_sequence(struct hf_build *b, int value, int64_t d0, int64_t d1);
 int hf_i64s(struct hf_build *b, const char *name, int rank, int64_t n, const int64_t *v);
 int hf_f32(struct hf_build *b, const char *name, double v);
 /** The weight "NAME.SUFFIX" of that shape; a problem is noted, and building goes on. */

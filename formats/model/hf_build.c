@@ -59,6 +59,13 @@ int hf_call_int(struct hf_build *b, const char *op, const char *name, int n_in, 
     return out;
 }
 
+void hf_by_sequence(struct hf_build *b, int value, int64_t d0, int64_t d1)
+{
+    if (b->st == DSC_OK)
+        b->g->values[value].type = (struct dsc_type){
+            .dtype = DSC_F32, .rank = d1 ? 4 : 3, .dim = {b->batch, b->sequence, d0, d1}};
+}
+
 static int add_init(struct hf_build *b, const char *name, struct dsc_tensor *t)
 {
     int id = DSC_NO_VALUE;
@@ -211,12 +218,10 @@ int hf_activation(struct hf_build *b, int x, const char *name, const char *act)
 
 static int add_input(struct hf_build *b, const char *name)
 {
-    struct dsc_type type = {.dtype = DSC_I64, .rank = 2};
+    const struct dsc_type type = {.dtype = DSC_I64, .rank = 2, .dim = {b->batch, b->sequence}};
     int id = DSC_NO_VALUE;
 
-    if (b->st == DSC_OK && step(b, dsc_graph_symbol(b->g, "batch", &type.dim[0], b->err)) &&
-        step(b, dsc_graph_symbol(b->g, "sequence", &type.dim[1], b->err)) &&
-        step(b, dsc_graph_value(b->g, name, &type, &id, b->err)))
+    if (b->st == DSC_OK && step(b, dsc_graph_value(b->g, name, &type, &id, b->err)))
         step(b, dsc_graph_input(b->g, id, b->err));
     return id;
 }
@@ -241,6 +246,8 @@ static enum dsc_status report_problems(struct hf_build *b)
 
 static enum dsc_status build_into(struct hf_build *b)
 {
+    DSC_TRY(dsc_graph_symbol(b->g, "batch", &b->batch, b->err));
+    DSC_TRY(dsc_graph_symbol(b->g, "sequence", &b->sequence, b->err));
     b->ids = add_input(b, "input_ids");
     b->mask = add_input(b, "attention_mask");
     b->types = b->c->family->has_types_input ? add_input(b, "token_type_ids") : DSC_NO_VALUE;

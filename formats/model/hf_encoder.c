@@ -170,6 +170,7 @@ static int split_heads(struct hf_build *b, int x, const char *name, const int64_
     const int r =
         hf_call(b, "Reshape", hf_name(b, "%s.split", name), 2, (int[]){x, b->heads_shape}, NULL);
 
+    hf_by_sequence(b, r, b->c->n_heads, b->c->hidden / b->c->n_heads);
     return transpose(b, r, hf_name(b, "%s.heads", name), perm);
 }
 

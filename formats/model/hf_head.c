@@ -22,8 +22,12 @@ static int by_sequence(struct hf_build *b, int hidden, const char *out_name)
     const int n = hf_i64s(b, "hidden.size", 1, 1, &b->c->hidden);
     const int shape = hf_call_int(b, "Concat", "hidden.shape", 2, (int[]){b->shape, n}, "axis", 0);
 
+    int x;
+
     b->out_name = out_name;
-    return hf_call(b, "Reshape", "hidden.by_sequence", 2, (int[]){hidden, shape}, NULL);
+    x = hf_call(b, "Reshape", "hidden.by_sequence", 2, (int[]){hidden, shape}, NULL);
+    hf_by_sequence(b, x, b->c->hidden, 0);
+    return x;
 }
 
 /* The first token's row of each text: [batch, hidden]. */

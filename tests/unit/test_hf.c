@@ -77,7 +77,8 @@ static double difference(const struct dsc_graph *g, const char *in_path, const c
     return worst;
 }
 
-static const char *const families[] = {"bert", "distilbert", "electra"};
+static const char *const families[] = {"bert",  "distilbert", "electra",
+                                       "mpnet", "roberta",    "xlm-roberta"};
 
 static void check_lengths(const struct dsc_graph *g, const char *stem)
 {
@@ -149,6 +150,21 @@ START_TEST(a_folder_gives_labels_length_pooling_and_tokenizer)
 }
 END_TEST
 
+START_TEST(outputs_have_known_widths_and_free_batch_and_sequence)
+{
+    struct dsc_model m;
+    const struct dsc_type *t;
+
+    open_model(&m, golden("bert/base"));
+    t = &m.graph->values[m.graph->outputs[0]].type;
+    ck_assert_int_eq(t->rank, 3);
+    ck_assert_str_eq(m.graph->symbols[dsc_dim_symbol_idx(t->dim[0])], "batch");
+    ck_assert_str_eq(m.graph->symbols[dsc_dim_symbol_idx(t->dim[1])], "sequence");
+    ck_assert_int_eq(t->dim[2], 32);
+    dsc_model_close(&m);
+}
+END_TEST
+
 START_TEST(hidden_states_are_rows_and_linears_hold_the_file_s_weights)
 {
     struct dsc_model m;
@@ -177,6 +193,7 @@ int main(void)
                         (int)(sizeof families / sizeof families[0]));
     tcase_add_test(t, shards_make_the_same_graph_as_one_file);
     tcase_add_test(t, a_folder_gives_labels_length_pooling_and_tokenizer);
+    tcase_add_test(t, outputs_have_known_widths_and_free_batch_and_sequence);
     tcase_add_test(t, hidden_states_are_rows_and_linears_hold_the_file_s_weights);
     suite_add_tcase(s, t);
     r = srunner_create(s);
