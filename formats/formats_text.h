@@ -125,6 +125,7 @@ struct dsc_tok_enc {
  * Errors  ENCODING  not UTF-8; err.where has the byte offset ("byte 17", or "pair, byte 17")
  *         USAGE     max_length is negative or below the number of special tokens
  *         LIMIT     a regular expression of the tokenizer that takes too many steps on this text
+ *         UNSUPPORTED   a Replace whose pattern matches without a character of the text
  *         INCONSISTENT  the text needs an unknown token, and the tokenizer has none
  */
 enum dsc_status dsc_tok_encode(const struct dsc_tok *tok, const struct dsc_tok_in *in,

@@ -636,6 +636,23 @@ START_TEST(a_pattern_that_explodes_is_a_limit)
 }
 END_TEST
 
+START_TEST(a_replacement_of_nothing_is_not_supported)
+{
+    struct dsc_err err;
+    struct dsc_tok_enc e = {0};
+    struct dsc_tok *t = open_text("{\"normalizer\": {\"type\": \"Replace\", \"content\": \"-\", "
+                                  "\"pattern\": {\"Regex\": \"x*\"}}, " WORDPIECE("") "}",
+                                  &err);
+
+    ck_assert_msg(t != NULL, "%s", err.message);
+    ck_assert_int_eq(
+        dsc_tok_encode(t, &(struct dsc_tok_in){.text = "a", .n_text_bytes = 1}, &e, &err),
+        DSC_E_UNSUPPORTED);
+    dsc_tok_enc_clear(&e);
+    dsc_tok_close(t);
+}
+END_TEST
+
 START_TEST(a_cut_file_is_an_error_at_every_length)
 {
     struct dsc_file f;
@@ -748,6 +765,7 @@ int main(void)
     tcase_add_test(u, a_piece_that_stands_twice_has_its_last_id_and_score);
     tcase_add_test(u, an_unknown_word_without_an_unknown_token_is_an_error);
     tcase_add_test(u, a_pattern_that_explodes_is_a_limit);
+    tcase_add_test(u, a_replacement_of_nothing_is_not_supported);
     tcase_add_test(u, a_cut_file_is_an_error_at_every_length);
     tcase_add_test(u, a_broken_byte_never_crashes);
     tcase_add_test(u, an_encoding_that_ran_out_of_memory_is_used_again);
