@@ -353,12 +353,10 @@ static struct dsc_tensor *state_tensor(struct dsc_trainer *t, int i, char *name,
     return kind == 0 ? &t->w[p] : &t->moments[p * t->c.optim->n_moments + kind - 1];
 }
 
-enum dsc_status dsc_trainer_get_state(struct dsc_trainer *t, int i, struct dsc_named_tensor *out,
-                                      struct dsc_err *err)
+enum dsc_status dsc_trainer_get_state(struct dsc_trainer *t, int i, char *name, size_t n_name,
+                                      struct dsc_tensor *tensor, struct dsc_err *err)
 {
-    const struct dsc_tensor *src = state_tensor(t, i, out->name, sizeof out->name);
-
-    return dsc_to_host(&out->tensor, src, err);
+    return dsc_to_host(tensor, state_tensor(t, i, name, n_name), err);
 }
 
 enum dsc_status dsc_trainer_set_state(struct dsc_trainer *t, const char *name,

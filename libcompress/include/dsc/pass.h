@@ -8,6 +8,8 @@
 #include "dsc/graph.h"
 #include "dsc/status.h"
 
+#include <stdint.h>
+
 /** Dropout nodes become plain uses of their input (they pass it on outside training). */
 enum dsc_status dsc_pass_strip_dropout(struct dsc_graph *g, struct dsc_err *err);
 
@@ -16,5 +18,16 @@ enum dsc_status dsc_pass_strip_dropout(struct dsc_graph *g, struct dsc_err *err)
  * n_int (may be NULL): products that run on integers.
  */
 enum dsc_status dsc_pass_inference(struct dsc_graph *g, int *n_int, struct dsc_err *err);
+
+/**
+ * A new head on an encoder whose output 0 is token vectors [B, T, D] and that has an
+ * attention_mask input [B, T]: pooled vectors, dropout, a linear layer with weights N(0, 0.02)
+ * drawn from the seed and a bias of 0. The graph's only output becomes `logits` [B, n_labels].
+ *
+ * pooling  "mean" over the tokens of the mask, "cls" the first token, "max" over the mask's tokens
+ * Errors   SCHEMA  the graph has no such output or input; USAGE an unknown pooling
+ */
+enum dsc_status dsc_head_build(struct dsc_graph *g, const char *pooling, int n_labels,
+                               double dropout, uint64_t seed, struct dsc_err *err);
 
 #endif

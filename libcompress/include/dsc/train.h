@@ -154,16 +154,12 @@ struct dsc_session *dsc_trainer_session(struct dsc_trainer *t);
 enum dsc_status dsc_trainer_write_weights(struct dsc_trainer *t, struct dsc_graph *g,
                                           struct dsc_err *err);
 
-/** Named tensors: the state that a checkpoint needs, and the caller writes. */
-struct dsc_named_tensor {
-    char name[256];
-    struct dsc_tensor tensor; /* host */
-};
-
-/** Number of state tensors; then each: weights by name, moments as "m/NAME", "v/NAME". */
+/** State that a checkpoint needs, and the caller writes: the number of tensors; then each: weights
+ * by name, moments as "m/NAME", "v/NAME". */
 int dsc_trainer_n_state(const struct dsc_trainer *t);
-enum dsc_status dsc_trainer_get_state(struct dsc_trainer *t, int i, struct dsc_named_tensor *out,
-                                      struct dsc_err *err);
+/** name: n_name bytes are enough for the longest weight name and two more; tensor: on the host. */
+enum dsc_status dsc_trainer_get_state(struct dsc_trainer *t, int i, char *name, size_t n_name,
+                                      struct dsc_tensor *tensor, struct dsc_err *err);
 /** Set one by name (INCONSISTENT: unknown name or another shape), and the position. */
 enum dsc_status dsc_trainer_set_state(struct dsc_trainer *t, const char *name,
                                       const struct dsc_tensor *tensor, struct dsc_err *err);

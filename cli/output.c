@@ -1,0 +1,98 @@
+/* Writing a verb's model. */
+#include "output.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { VERIFY_ROWS = 8 };
+
+enum dsc_status dsc_output_check(struct dsc_cmd *cmd, struct dsc_err *err)
+{
+    const char *path = dsc_opt_text(cmd, DSC_OPT_output);
+    const bool may_replace = dsc_opt_flag(cmd, DSC_OPT_force);
+    char folder[4096];
+
+    if (access(path, F_OK) == 0 && !may_replace) {
+        dsc_fail(err, DSC_E_EXISTS, "the output exists");
+        dsc_err_hint(err, "give -f to replace it");
+        return dsc_err_file(err, path);
+    }
+    snprintf(folder, sizeof folder, "%s", path);
+    if (access(dirname(folder), W_OK) != 0) {
+        dsc_fail(err, DSC_E_EXISTS, "its folder cannot be written: %s", strerror(errno));
+        return dsc_err_file(err, path);
+    }
+    return DSC_OK;
+}
+
+struct verifier {
+    struct dsc_cmd *cmd;
+    struct dsc_textmodel *m;
+    const struct dsc_dataset *d;
+    struct dsc_device *dev;
+};
+
+static enum dsc_status run_on_rows(const struct verifier *v, const struct dsc_graph *g,
+                                   struct dsc_tensor *out, struct dsc_err *err)
+{
+    int64_t idx[VERIFY_ROWS];
+    const int64_t n = v->d->n < VERIFY_ROWS ? (int64_t)v->d->n : VERIFY_ROWS;
+    const struct dsc_run run = {.n_examples = n};
+    struct dsc_session *s = NULL;
+    struct dsc_tensor *t = dsc_heap_alloc((size_t)(g->n_inputs + g->n_outputs), sizeof *t, err);
+    enum dsc_status st;
+
+    if (!t)
+        return DSC_E_MEMORY;
+    for (int64_t i = 0; i < n; i++)
+        idx[i] = i;
+    DSC_TRY_OUT(st, dsc_session_open(&s, g, v->dev, err));
+    DSC_TRY_OUT(st, dsc_textmodel_fill(v->m, v->d, idx, n, t, err));
+    DSC_TRY_OUT(st, dsc_session_run(s, &run, t, t + g->n_inputs, err));
+    st = dsc_to_host(out, &t[g->n_inputs + v->m->output], err);
+out:
+    for (int i = 0; i < g->n_inputs + g->n_outputs; i++)
+        dsc_tensor_clear(&t[i]);
+    dsc_heap_free(t);
+    dsc_session_close(s);
+    return st;
+}
+
+static enum dsc_status verify(void *ctx, const struct dsc_graph *reread, struct dsc_err *err)
+{
+    const struct verifier *v = ctx;
+    struct dsc_tensor want = {0}, got = {0};
+    enum dsc_status st;
+
+    DSC_TRY_OUT(st, run_on_rows(v, v->m->model.graph, &want, err));
+    DSC_TRY_OUT(st, run_on_rows(v, reread, &got, err));
+    if (!dsc_tensor_same_shape(&want, &got) ||
+        memcmp(want.data, got.data, dsc_tensor_n_bytes(&want)) != 0)
+        st = dsc_fail(err, DSC_E_INTERNAL, "the written file computes other values");
+out:
+    dsc_tensor_clear(&want);
+    dsc_tensor_clear(&got);
+    return st;
+}
+
+enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
+                                 const struct dsc_dataset *d, struct dsc_device *dev,
+                                 struct dsc_err *err)
+{
+    const char *path = dsc_opt_text(cmd, DSC_OPT_output);
+    struct verifier v = {cmd, m, d, dev};
+    const struct dsc_write_opts o = {.may_replace = dsc_opt_flag(cmd, DSC_OPT_force),
+                                     .log = &cmd->log,
+                                     .check = verify,
+                                     .check_ctx = &v};
+    struct dsc_write_report report = {0};
+
+    DSC_TRY(dsc_provenance_set(cmd, m, d, err));
+    DSC_TRY(dsc_model_write(m->model.graph, path, &o, &report, err));
+    fprintf(cmd->out, "%s: %.1f MB\n", path, (double)report.size_bytes / 1e6);
+    dsc_json_int(&cmd->json, "size_bytes", (int64_t)report.size_bytes);
+    dsc_json_int(&cmd->json, "opset", report.opset_after);
+    return DSC_OK;
+}

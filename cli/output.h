@@ -1,0 +1,33 @@
+/* Writing a verb's model: provenance, verification on rows, the name only at the end. */
+#ifndef DSC_CLI_OUTPUT_H
+#define DSC_CLI_OUTPUT_H
+
+#include "cmd.h"
+#include "textmodel.h"
+
+/**
+ * Before work starts: -o must be given a place that can be written.
+ * Errors  EXISTS  it exists and -f was not given, or its folder cannot be written
+ */
+enum dsc_status dsc_output_check(struct dsc_cmd *cmd, struct dsc_err *err);
+
+/**
+ * Write m's graph to -o. The file is read back by the ordinary reader and run on up to 8 rows of d
+ * before it gets its name; its outputs must equal those of the graph in memory bit for bit. Adds
+ * the provenance to the metadata, and "output", "size_bytes", "opset" to the report.
+ *
+ * Errors  INTERNAL  the file read back computes something else
+ *         as dsc_model_write
+ */
+enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
+                                 const struct dsc_dataset *d, struct dsc_device *dev,
+                                 struct dsc_err *err);
+
+/**
+ * Set dscompress.provenance: verb, version, the options that change results, sha256 of inputs,
+ * and the provenance of the model it was made from. No clock, no path.
+ */
+enum dsc_status dsc_provenance_set(struct dsc_cmd *cmd, struct dsc_textmodel *m,
+                                   const struct dsc_dataset *d, struct dsc_err *err);
+
+#endif

@@ -1,0 +1,272 @@
+/* Training runs: from options and rows of text to weights. */
+#include "trainrun.h"
+
+#include "dsc/pass.h"
+#include "inputs.h"
+#include "progress.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+static void read_config(struct dsc_trainrun *r)
+{
+    static const char *const sched[] = {"linear", "cosine", "constant"};
+    static const char *const optim[] = {"adamw", "sgd"};
+    struct dsc_cmd *cmd = r->cmd;
+    struct dsc_train_config *c = &r->config;
+    const int64_t n_accumulate = dsc_opt_int(cmd, DSC_OPT_accumulate);
+    const int64_t batch = dsc_opt_int(cmd, DSC_OPT_batch);
+
+    *c = dsc_train_defaults();
+    c->sched = dsc_sched_find(sched[dsc_opt_enum(cmd, DSC_OPT_schedule)]);
+    c->optim = dsc_optim_find(optim[dsc_opt_enum(cmd, DSC_OPT_optimizer)]);
+    c->lr = dsc_opt_float(cmd, DSC_OPT_lr);
+    c->weight_decay = dsc_opt_float(cmd, DSC_OPT_weight_decay);
+    c->clip = dsc_opt_float(cmd, DSC_OPT_clip);
+    c->seed = (uint64_t)dsc_opt_int(cmd, DSC_OPT_seed);
+    c->batch = batch * n_accumulate; /* of one update */
+    c->micro = dsc_opt_is_set(cmd, DSC_OPT_micro) ? dsc_opt_int(cmd, DSC_OPT_micro) : batch;
+    r->n_epochs = dsc_opt_int(cmd, DSC_OPT_epochs);
+}
+
+/* About the square root of the number of operators: the least memory for one more forward pass. */
+static int n_segments_for(const struct dsc_graph *g)
+{
+    const int n = (int)sqrt((double)g->n_nodes / 4);
+
+    return n < 2 ? 2 : n;
+}
+
+static void plan_steps(struct dsc_trainrun *r)
+{
+    struct dsc_train_config *c = &r->config;
+
+    c->n_steps = dsc_train_steps_per_epoch((int64_t)r->train.n, c->batch) * (uint64_t)r->n_epochs;
+    c->n_warmup = (uint64_t)ceil(dsc_opt_float(r->cmd, DSC_OPT_warmup) * (double)c->n_steps);
+}
+
+/* Labels of the training data become the model's, when it has none. */
+static void adopt_labels(struct dsc_trainrun *r)
+{
+    if (r->m->n_labels == 0 && r->train.target == DSC_TARGET_CLASS) {
+        r->m->labels = r->train.label_names;
+        r->m->n_labels = r->train.n_labels;
+    }
+}
+
+static enum dsc_status open_patterns(struct dsc_trainrun *r, struct dsc_err *err)
+{
+    int n;
+    const char *const *items = dsc_opt_items(r->cmd, DSC_OPT_freeze, &n);
+
+    DSC_TRY(dsc_patterns_open(&r->freeze, "--freeze", items, n, r->cmd->arena, err));
+    items = dsc_opt_items(r->cmd, DSC_OPT_unfreeze, &n);
+    return dsc_patterns_open(&r->unfreeze, "--unfreeze", items, n, r->cmd->arena, err);
+}
+
+enum dsc_status dsc_trainrun_open(struct dsc_trainrun *r, struct dsc_err *err)
+{
+    const char *train = dsc_opt_text(r->cmd, DSC_OPT_train);
+    const char *dev = dsc_opt_text(r->cmd, DSC_OPT_eval);
+
+    read_config(r);
+    DSC_TRY(open_patterns(r, err));
+    DSC_TRY(dsc_textmodel_data(r->m, r->cmd, train, DSC_PART_TRAIN, true, &r->train, err));
+    adopt_labels(r);
+    plan_steps(r);
+    if (dev) {
+        DSC_TRY(dsc_textmodel_data(r->m, r->cmd, dev, DSC_PART_DEV, true, &r->dev_set, err));
+        r->has_dev = true;
+    }
+    if (dsc_opt_flag(r->cmd, DSC_OPT_grad_checkpoint))
+        r->config.n_segments = 0; /* chosen when the graph is final */
+    r->loss = dsc_loss_find(r->train.target == DSC_TARGET_VALUE ? "mse" : "cross-entropy");
+    return DSC_OK;
+}
+
+static bool is_frozen(void *ctx, const char *name)
+{
+    struct dsc_trainrun *r = ctx;
+    const bool froze = dsc_patterns_match(&r->freeze, name);
+    const bool unfroze = dsc_patterns_match(&r->unfreeze, name);
+
+    return froze && !unfroze;
+}
+
+static void log_params(struct dsc_trainrun *r)
+{
+    int64_t n_weights = 0;
+
+    for (int i = 0; i < r->n_params; i++) {
+        n_weights += r->params[i].n_elems;
+        dsc_log_printf(&r->cmd->log, DSC_LOG_DEBUG, "trains %s (%" PRId64 ")",
+                       r->graph->values[r->params[i].value].name, r->params[i].n_elems);
+    }
+    dsc_log_printf(&r->cmd->log, DSC_LOG_INFO,
+                   "%d tensors with %" PRId64 " weights are trained; %" PRIu64 " steps on %zu rows",
+                   r->n_params, n_weights, r->config.n_steps, r->train.n);
+    dsc_json_int(&r->cmd->json, "trained_params", n_weights);
+}
+
+enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err)
+{
+    r->graph = dsc_graph_copy(r->m->model.graph, err);
+    if (!r->graph)
+        return err->status;
+    r->target_input = r->graph->n_inputs;
+    DSC_TRY(dsc_loss_attach(r->graph, r->loss, "dscompress.target", &r->loss_output, err));
+    DSC_TRY(dsc_graph_sort(r->graph, false, err));
+    DSC_TRY(dsc_graph_verify(r->graph, err));
+    DSC_TRY(dsc_params_find(r->graph, is_frozen, r, r->cmd->arena, &r->params, &r->n_params, err));
+    DSC_TRY(dsc_patterns_check(&r->freeze, err));
+    DSC_TRY(dsc_patterns_check(&r->unfreeze, err));
+    if (r->config.n_segments == 0)
+        r->config.n_segments = n_segments_for(r->graph);
+    log_params(r);
+    return dsc_trainer_open(&r->trainer, r->graph, r->loss_output, &r->config, r->n_params,
+                            r->params, r->dev, err);
+}
+
+static enum dsc_status fill(void *ctx, const int64_t *idx, int64_t n, struct dsc_tensor *feeds,
+                            struct dsc_err *err)
+{
+    struct dsc_trainrun *r = ctx;
+    struct dsc_tensor *t = &feeds[r->target_input];
+    const struct dsc_dataset *d = &r->train;
+
+    DSC_TRY(dsc_textmodel_fill(r->m, d, idx, n, feeds, err));
+    if (d->target == DSC_TARGET_VALUE) { /* [n, 1], as the output */
+        DSC_TRY(dsc_tensor_new(t, DSC_F32, 2, (int64_t[]){n, 1}, err));
+        for (int64_t i = 0; i < n; i++)
+            dsc_tensor_set_f64(t, i, d->value[idx[i]]);
+        return DSC_OK;
+    }
+    DSC_TRY(dsc_tensor_new(t, DSC_I64, 1, &n, err));
+    for (int64_t i = 0; i < n; i++)
+        dsc_tensor_set_i64(t, i, d->label[idx[i]]);
+    return DSC_OK;
+}
+
+/* The trainer's weights in a graph of their own, since evaluation runs another graph. */
+static enum dsc_status score_graph(struct dsc_trainrun *r, struct dsc_textmodel *m,
+                                   struct dsc_err *err)
+{
+    *m = *r->m;
+    m->model.graph = dsc_graph_copy(r->m->model.graph, err);
+    if (!m->model.graph)
+        return err->status;
+    DSC_TRY(dsc_trainer_write_weights(r->trainer, m->model.graph, err));
+    return dsc_pass_strip_dropout(m->model.graph, err);
+}
+
+static enum dsc_status metric_of(struct dsc_trainrun *r, const struct dsc_predictions *p,
+                                 const struct dsc_metric **metric, struct dsc_err *err)
+{
+    int n = 0;
+    const char *const *items =
+        dsc_opt_is_set(r->cmd, DSC_OPT_metric) ? dsc_opt_items(r->cmd, DSC_OPT_metric, &n) : NULL;
+
+    return dsc_metric_named(n > 0               ? items[0]
+                            : p->n_classes == 0 ? "mse"
+                            : p->positive >= 0  ? "f1"
+                                                : "accuracy",
+                            metric, err);
+}
+
+static enum dsc_status score(struct dsc_trainrun *r, uint64_t epoch, struct dsc_err *err)
+{
+    struct dsc_progress *progress = r->cmd->progress;
+    struct dsc_textmodel m = {0};
+    struct dsc_session *s = NULL;
+    struct dsc_predictions p;
+    const struct dsc_metric *metric;
+    float *logits = NULL;
+    int64_t n_cols;
+    double value;
+    enum dsc_status st;
+
+    r->cmd->progress = NULL; /* the step bar stays as it is */
+    DSC_TRY_OUT(st, score_graph(r, &m, err));
+    DSC_TRY_OUT(st, dsc_session_open(&s, m.model.graph, r->dev, err));
+    DSC_TRY_OUT(st, dsc_textmodel_predict(&m, r->cmd, s, &r->dev_set, r->config.micro, &logits,
+                                          &n_cols, err));
+    DSC_TRY_OUT(st, dsc_textmodel_judge(&m, &r->dev_set, logits, n_cols, r->cmd->arena, &p, err));
+    DSC_TRY_OUT(st, metric_of(r, &p, &metric, err));
+    DSC_TRY_OUT(st, dsc_metric_value(metric, &p, &value, err));
+    if (progress)
+        dsc_progress_hide(progress);
+    dsc_log_printf(&r->cmd->log, DSC_LOG_INFO, "epoch %" PRIu64 ": loss %.4f, %s %.4f on %zu rows",
+                   epoch, r->last_loss, metric->name, value, r->dev_set.n);
+    if (epoch == (uint64_t)r->n_epochs) {
+        dsc_json_object(&r->cmd->json, "metrics");
+        dsc_json_float(&r->cmd->json, metric->name, value);
+        dsc_json_end(&r->cmd->json);
+    }
+out:
+    r->cmd->progress = progress;
+    dsc_heap_free(logits);
+    dsc_session_close(s);
+    dsc_graph_free(m.model.graph);
+    return st;
+}
+
+static enum dsc_status one_step(struct dsc_trainrun *r, const struct dsc_train_data *data,
+                                struct dsc_err *err)
+{
+    const uint64_t per_epoch = dsc_train_steps_per_epoch(data->n_examples, r->config.batch);
+    struct dsc_train_report report;
+
+    DSC_TRY(dsc_cmd_stopped(r->cmd, err));
+    DSC_TRY(dsc_trainer_step(r->trainer, data, &report, err));
+    r->last_loss = report.loss;
+    dsc_progress_update(r->cmd->progress, (int64_t)report.step,
+                        (struct dsc_progress_field[]){
+                            {"loss", report.loss}, {"lr", report.lr}, {"grad", report.grad_norm}},
+                        3);
+    if (r->after_step)
+        DSC_TRY(r->after_step(r->ctx, report.step, err));
+    if (report.step % per_epoch == 0 && r->has_dev)
+        return score(r, report.step / per_epoch, err);
+    return DSC_OK;
+}
+
+enum dsc_status dsc_trainrun_loop(struct dsc_trainrun *r, struct dsc_err *err)
+{
+    const struct dsc_train_data data = {.n_examples = (int64_t)r->train.n, .fill = fill, .ctx = r};
+    struct dsc_progress progress;
+    const double start = dsc_now_s();
+    enum dsc_status st = DSC_OK;
+
+    dsc_progress_begin(r->cmd, &progress, r->cmd->row->name, "steps",
+                       (int64_t)dsc_trainer_n_done(r->trainer), (int64_t)r->config.n_steps);
+    while (st == DSC_OK && dsc_trainer_n_done(r->trainer) < r->config.n_steps)
+        st = one_step(r, &data, err);
+    dsc_progress_end(r->cmd);
+    r->seconds = dsc_now_s() - start;
+    return st;
+}
+
+enum dsc_status dsc_trainrun_finish(struct dsc_trainrun *r, struct dsc_err *err)
+{
+    struct dsc_json *j = &r->cmd->json;
+    const double n_seen = (double)r->train.n * (double)r->n_epochs;
+
+    DSC_TRY(dsc_trainer_write_weights(r->trainer, r->m->model.graph, err));
+    dsc_json_int(j, "steps", (int64_t)r->config.n_steps);
+    dsc_json_float(j, "loss", r->last_loss);
+    dsc_json_float(j, "examples_per_s", n_seen / r->seconds);
+    fprintf(r->cmd->out, "%" PRIu64 " steps, last loss %.4f, %.1f examples/s\n", r->config.n_steps,
+            r->last_loss, n_seen / r->seconds);
+    return DSC_OK;
+}
+
+void dsc_trainrun_close(struct dsc_trainrun *r)
+{
+    dsc_trainer_close(r->trainer);
+    dsc_graph_free(r->graph);
+    dsc_patterns_close(&r->freeze);
+    dsc_patterns_close(&r->unfreeze);
+    dsc_dataset_close(&r->train);
+    dsc_dataset_close(&r->dev_set);
+}

@@ -1,0 +1,45 @@
+/*
+ * A training run of a text model, shared by train and quantize --method qat: options, data, loop,
+ * scores after each epoch.
+ */
+#ifndef DSC_CLI_TRAINRUN_H
+#define DSC_CLI_TRAINRUN_H
+
+#include "cmd.h"
+#include "dsc/train.h"
+#include "pattern.h"
+#include "textmodel.h"
+
+struct dsc_trainrun {
+    struct dsc_cmd *cmd;
+    struct dsc_textmodel *m; /* its graph ends in the logits */
+    struct dsc_device *dev;
+    struct dsc_dataset train, dev_set;
+    bool has_dev;
+    struct dsc_train_config config;
+    int64_t n_epochs;
+    struct dsc_patterns freeze, unfreeze;
+    const struct dsc_loss *loss;
+    struct dsc_graph *graph; /* with target and loss */
+    int loss_output, target_input;
+    struct dsc_param *params;
+    int n_params;
+    struct dsc_trainer *trainer;
+    double seconds;
+    double last_loss;
+    /** Called after every step (may be NULL): QAT freezes its observers. */
+    enum dsc_status (*after_step)(void *ctx, uint64_t step, struct dsc_err *err);
+    void *ctx;
+};
+
+/** Read the options of training into r->config, and the data; zero-initialise, set cmd, m, dev. */
+enum dsc_status dsc_trainrun_open(struct dsc_trainrun *r, struct dsc_err *err);
+/** After the graph is final: attach the loss, find the weights, open the trainer. */
+enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err);
+/** All steps, with progress; scores on --eval after each epoch. */
+enum dsc_status dsc_trainrun_loop(struct dsc_trainrun *r, struct dsc_err *err);
+/** Weights into m's graph, and the report's keys into cmd->json. */
+enum dsc_status dsc_trainrun_finish(struct dsc_trainrun *r, struct dsc_err *err);
+void dsc_trainrun_close(struct dsc_trainrun *r);
+
+#endif
