@@ -128,17 +128,16 @@ void dsc_tok_byte_ids(const struct tok_vocab *v, int32_t id[256])
     }
 }
 
-/* n_bytes: of all words together, which bounds the nodes. */
-enum dsc_status dsc_tok_trie_init(struct tok_trie *t, struct dsc_arena *a, size_t n_bytes,
+enum dsc_status dsc_tok_trie_init(struct tok_trie *t, struct dsc_arena *a, size_t n_nodes,
                                   struct dsc_err *err)
 {
     uint64_t n = 16;
 
-    if (n_bytes >= UINT32_MAX / 2)
-        return dsc_fail(err, DSC_E_LIMIT, "tokens of %zu bytes together", n_bytes);
-    while (n < 2 * (uint64_t)n_bytes)
+    if (n_nodes >= UINT32_MAX / 2)
+        return dsc_fail(err, DSC_E_LIMIT, "a trie of %zu nodes", n_nodes);
+    while (n < 2 * (uint64_t)n_nodes)
         n *= 2;
-    *t = (struct tok_trie){.mask = n - 1, .n_nodes = 1, .cap_nodes = (uint32_t)n_bytes + 1};
+    *t = (struct tok_trie){.mask = n - 1, .n_nodes = 1, .cap_nodes = (uint32_t)n_nodes + 1};
     DSC_NEW(t->edges, a, n, err);
     DSC_NEW(t->value, a, t->cap_nodes, err);
     for (uint32_t i = 0; i < t->cap_nodes; i++)

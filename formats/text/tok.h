@@ -90,7 +90,8 @@ struct tok_trie {
     bool starts[256]; /* first bytes of words */
 };
 
-enum dsc_status dsc_tok_trie_init(struct tok_trie *t, struct dsc_arena *a, size_t n_bytes,
+/* n_nodes: at most so many besides the root; the bytes of all words bound them. */
+enum dsc_status dsc_tok_trie_init(struct tok_trie *t, struct dsc_arena *a, size_t n_nodes,
                                   struct dsc_err *err);
 void dsc_tok_trie_add(struct tok_trie *t, struct tok_str word, int32_t value);
 

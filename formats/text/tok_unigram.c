@@ -6,6 +6,7 @@
 #include "tok.h"
 
 #include <float.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const double unk_penalty = 10.0; /* below the worst score of the vocabulary */
@@ -28,10 +29,41 @@ struct node {
 
 static const char what[] = "model Unigram";
 
+static int compare_words(const void *a, const void *b)
+{
+    const struct tok_str *x = a, *y = b;
+    size_t n = x->n < y->n ? x->n : y->n;
+    int order = memcmp(x->s, y->s, n);
+
+    return order ? order : (x->n > y->n) - (x->n < y->n);
+}
+
+/* Nodes of a trie of the words: in order, each adds what it does not share with the last one. */
+static enum dsc_status count_nodes(const struct tok_vocab *v, size_t *n_nodes, struct dsc_err *err)
+{
+    size_t n = (size_t)v->n_ids;
+    struct tok_str *word = dsc_heap_alloc(n, sizeof *word, err);
+
+    if (!word)
+        return DSC_E_MEMORY;
+    memcpy(word, v->words, n * sizeof *word);
+    qsort(word, n, sizeof *word, compare_words);
+    *n_nodes = word[0].n;
+    for (size_t i = 1; i < n; i++) {
+        size_t same = 0, max = word[i].n < word[i - 1].n ? word[i].n : word[i - 1].n;
+
+        while (same < max && word[i].s[same] == word[i - 1].s[same])
+            same++;
+        *n_nodes += word[i].n - same;
+    }
+    dsc_heap_free(word);
+    return DSC_OK;
+}
+
 static enum dsc_status parse_vocab(struct dsc_tok *t, struct unigram *u, const json_t *list,
                                    struct dsc_err *err)
 {
-    size_t n = json_array_size(list), n_bytes = 0, i;
+    size_t n = json_array_size(list), n_nodes, i;
     double lowest = DBL_MAX;
     const json_t *v;
 
@@ -52,10 +84,10 @@ static enum dsc_status parse_vocab(struct dsc_tok *t, struct unigram *u, const j
         DSC_TRY(dsc_tok_vocab_add(&t->vocab, &t->arena, word, (int64_t)i, err));
         u->score[i] = json_number_value(score);
         lowest = u->score[i] < lowest ? u->score[i] : lowest;
-        n_bytes += word.n;
     }
     u->unk_score = lowest - unk_penalty;
-    DSC_TRY(dsc_tok_trie_init(&u->trie, &t->arena, n_bytes, err));
+    DSC_TRY(count_nodes(&t->vocab, &n_nodes, err));
+    DSC_TRY(dsc_tok_trie_init(&u->trie, &t->arena, n_nodes, err));
     for (i = 0; i < n; i++)
         dsc_tok_trie_add(&u->trie, t->vocab.words[i], (int32_t)i);
     return DSC_OK;
