@@ -19,7 +19,7 @@ static void put_number(char out[NUMBER_BYTES], enum dsc_check_kind kind, double 
     else if (kind == DSC_CHECK_MAX_PARAMS)
         snprintf(out, NUMBER_BYTES, "%.0f", x);
     else if (kind == DSC_CHECK_MIN_SPEEDUP)
-        snprintf(out, NUMBER_BYTES, "%.3gx", x);
+        snprintf(out, NUMBER_BYTES, "%.2fx", x);
     else if (kind == DSC_CHECK_RETAIN)
         snprintf(out, NUMBER_BYTES, "%.3f%%", 100 * x);
     else

@@ -1,0 +1,1 @@
+dscompress gate "$MODELS/hf/bert/cls"

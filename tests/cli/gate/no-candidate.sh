@@ -1,0 +1,1 @@
+dscompress gate nothing.onnx --max-size 1GB
