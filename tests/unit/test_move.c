@@ -178,7 +178,7 @@ START_TEST(pad_has_four_modes)
     PASSES("Pad",
            {{DSC_BOOL, 2, {1, 1}, V(1)},
             {DSC_I64, 1, {2}, V(1, 1)},
-            {DSC_BOOL, -1},
+            {DSC_BOOL, -1, {0}, NULL},
             {DSC_I64, 1, {1}, V(-1)}},
            {{DSC_BOOL, 2, {1, 3}, V(0, 1, 0)}});
     PASSES("Pad", {{DSC_I32, 1, {3}, count}, {DSC_I64, 1, {2}, V(3, 5)}},
