@@ -1,6 +1,8 @@
 /* Operators that move elements without an index tensor; expectations are NumPy's. */
 #include "one_node.h"
 
+#include <stdlib.h>
+
 static const double count[64] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
                                  16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
 
@@ -231,6 +233,75 @@ START_TEST(dropout_of_old_opsets_is_read)
 }
 END_TEST
 
+/* Transpose by `perm` of a tensor that spans tiles, element by element. */
+static void transposes(enum dsc_dtype dtype, int rank, const int64_t *dim, const int64_t *perm)
+{
+    int64_t n = 1, y_dim[DSC_MAX_RANK];
+    struct call c = {.op = "Transpose", .in = {{dtype, rank, {0}, NULL}}, .out = {{dtype, rank}}};
+    double *x, *y;
+
+    for (int i = 0; i < rank; i++) {
+        n *= c.in[0].dim[i] = dim[i];
+        c.out[0].dim[i] = y_dim[i] = dim[perm[i]];
+    }
+    x = calloc((size_t)n, sizeof *x);
+    y = calloc((size_t)n, sizeof *y);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (double)(i * 7 % 127);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t at[DSC_MAX_RANK] = {0}, rest = i, from = 0;
+
+        for (int k = rank - 1; k >= 0; k--) {
+            at[perm[k]] = rest % y_dim[k];
+            rest /= y_dim[k];
+        }
+        for (int k = 0; k < rank; k++)
+            from = from * dim[k] + at[k];
+        y[i] = x[from];
+    }
+    c.in[0].v = x;
+    c.out[0].v = y;
+    c.attrs[0] = (struct attr){.name = "perm", .kind = DSC_ATTR_INTS, .n = rank};
+    for (int i = 0; i < rank; i++)
+        c.attrs[0].ints[i] = perm[i];
+    passes_from(&c, 0);
+    free(x);
+    free(y);
+}
+
+START_TEST(transpose_is_right_across_tiles_and_blocks)
+{
+    static const enum dsc_dtype types[] = {DSC_I8, DSC_F16, DSC_F32, DSC_I64};
+
+    for (int i = 0; i < 4; i++) {
+        transposes(types[i], 2, (int64_t[]){133, 151}, (int64_t[]){1, 0});
+        transposes(types[i], 4, (int64_t[]){2, 35, 3, 41}, (int64_t[]){0, 2, 3, 1});
+        transposes(types[i], 4, (int64_t[]){2, 35, 3, 41}, (int64_t[]){0, 2, 1, 3});
+        transposes(types[i], 4, (int64_t[]){5, 7, 9, 11}, (int64_t[]){3, 1, 0, 2});
+        transposes(types[i], 3, (int64_t[]){2, 70000, 2}, (int64_t[]){0, 2, 1});
+    }
+}
+END_TEST
+
+START_TEST(cast_is_right_for_every_pair_of_types)
+{
+    const double v[] = {0, 1, 3, 7, 2}, truth[] = {0, 1, 1, 1, 1};
+
+    for (int from = 1; from < DSC_DTYPE_COUNT; from++) {
+        for (int to = 1; to < DSC_DTYPE_COUNT; to++) {
+            struct call c = {.op = "Cast",
+                             .in = {{(enum dsc_dtype)from, 1, {5}, v}},
+                             .out = {{(enum dsc_dtype)to, 1, {5}, v}},
+                             .attrs = {I("to", dsc_dtype_onnx((enum dsc_dtype)to))}};
+
+            if (from == DSC_BOOL || to == DSC_BOOL)
+                c.out[0].v = truth;
+            passes_from(&c, 0);
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("move");
@@ -246,6 +317,8 @@ int main(void)
     tcase_add_test(t, expand_and_where_broadcast);
     tcase_add_test(t, shapes_are_read_without_their_data);
     tcase_add_test(t, cast_follows_numpy);
+    tcase_add_test(t, transpose_is_right_across_tiles_and_blocks);
+    tcase_add_test(t, cast_is_right_for_every_pair_of_types);
     tcase_add_test(t, pad_has_four_modes);
     tcase_add_test(t, tile_and_range_know_their_sizes);
     tcase_add_test(t, dropout_of_old_opsets_is_read);

@@ -1,7 +1,6 @@
-/* Moving elements: copy, add_copy, fill, cast, select, axpy. */
+/* Moving elements: copy, add_copy, fill, axpy. */
 #include "device/cpu/cpu.h"
 
-#include <math.h>
 #include <string.h>
 
 /*
@@ -49,66 +48,176 @@ static int64_t n_of(int rank, const int64_t *dim)
     return n;
 }
 
+/*
+ * A copy in rows along the last axis, or, where y and x are dense along different axes (a
+ * transpose of matrices), in blocks that both fit in the cache.
+ */
+enum { COPY_BLOCK = 32, COPY_MIN_BLOCK = 8, COPY_ROW_ELEMS = 1 << 16 };
+
 struct copy_job {
-    struct walk_nest nest;
+    struct walk_nest nest; /* blocks: the last two axes are x's dense one and y's dense one */
     char *y;
     const char *x;
     size_t elem_bytes;
-    int64_t n_rows, rows_per_tile;
+    int64_t n_rows, rows_per_tile, cols_per_tile, tiles_per_row;
 };
 
-static void copy_row(const struct copy_job *j, char *y, const char *x)
-{
-    const int inner = j->nest.rank - 1;
-    const int64_t n = j->nest.dim[inner], sy = j->nest.sy[inner], sx = j->nest.sx[inner];
+#define COPY_STRIDED(T_)            \
+    for (int64_t i = 0; i < n; i++) \
+        ((T_ *)y)[i * sy] = ((const T_ *)x)[i * sx];
 
+static void copy_row(size_t elem_bytes, int64_t n, char *y, int64_t sy, const char *x, int64_t sx)
+{
     if (sy == 1 && sx == 1) {
-        memcpy(y, x, (size_t)n * j->elem_bytes);
+        memcpy(y, x, (size_t)n * elem_bytes);
         return;
     }
-    switch (j->elem_bytes) { /* sizes, not types */
+    switch (elem_bytes) { /* sizes, not types */
     case 1:
-        for (int64_t i = 0; i < n; i++)
-            ((uint8_t *)y)[i * sy] = ((const uint8_t *)x)[i * sx];
+        COPY_STRIDED(uint8_t)
         break;
     case 2:
-        for (int64_t i = 0; i < n; i++)
-            ((uint16_t *)y)[i * sy] = ((const uint16_t *)x)[i * sx];
+        COPY_STRIDED(uint16_t)
         break;
     case 4:
-        for (int64_t i = 0; i < n; i++)
-            ((uint32_t *)y)[i * sy] = ((const uint32_t *)x)[i * sx];
+        COPY_STRIDED(uint32_t)
         break;
     default:
-        for (int64_t i = 0; i < n; i++)
-            ((uint64_t *)y)[i * sy] = ((const uint64_t *)x)[i * sx];
+        COPY_STRIDED(uint64_t)
         break;
     }
 }
 
-static void offsets_of(const struct walk_nest *s, int64_t row, int64_t *oy, int64_t *ox)
-{
-    *oy = *ox = 0;
-    for (int i = s->rank - 2; i >= 0; i--) {
-        const int64_t k = row % s->dim[i];
+/* y[i * sy + k] = x[i + k * sx]: block by block, so that lines of both are used while they are in
+ * the cache. */
+#define COPY_BLOCKS(T_)                                                  \
+    for (int64_t k0 = 0; k0 < n_cols; k0 += COPY_BLOCK)                  \
+        for (int64_t i = 0; i < n; i++)                                  \
+            for (int64_t k = k0; k < k0 + COPY_BLOCK && k < n_cols; k++) \
+                ((T_ *)y)[i * sy + k] = ((const T_ *)x)[i + k * sx];
 
+static void copy_blocks(size_t elem_bytes, int64_t n, int64_t n_cols, char *y, int64_t sy,
+                        const char *x, int64_t sx)
+{
+    switch (elem_bytes) {
+    case 1:
+        COPY_BLOCKS(uint8_t)
+        break;
+    case 2:
+        COPY_BLOCKS(uint16_t)
+        break;
+    case 4:
+        COPY_BLOCKS(uint32_t)
+        break;
+    default:
+        COPY_BLOCKS(uint64_t)
+        break;
+    }
+}
+
+/* A position in the outer axes of a nest, counted on like a meter. */
+struct place {
+    int64_t idx[DSC_MAX_RANK], oy, ox;
+};
+
+static void place_at(const struct walk_nest *s, int n_outer, int64_t row, struct place *p)
+{
+    p->oy = p->ox = 0;
+    for (int i = n_outer - 1; i >= 0; i--) {
+        p->idx[i] = row % s->dim[i];
         row /= s->dim[i];
-        *oy += k * s->sy[i];
-        *ox += k * s->sx[i];
+        p->oy += p->idx[i] * s->sy[i];
+        p->ox += p->idx[i] * s->sx[i];
+    }
+}
+
+static void place_next(const struct walk_nest *s, int n_outer, struct place *p)
+{
+    for (int i = n_outer - 1; i >= 0; i--) {
+        p->oy += s->sy[i];
+        p->ox += s->sx[i];
+        if (++p->idx[i] < s->dim[i])
+            return;
+        p->idx[i] = 0;
+        p->oy -= s->sy[i] * s->dim[i];
+        p->ox -= s->sx[i] * s->dim[i];
     }
 }
 
 static void copy_tile(void *ctx, int64_t tile)
 {
     const struct copy_job *j = ctx;
-    const int64_t end = (tile + 1) * j->rows_per_tile;
+    const struct walk_nest *s = &j->nest;
+    const int inner = s->rank - 1;
+    const int64_t first = tile / j->tiles_per_row * j->rows_per_tile;
+    const int64_t last = first + j->rows_per_tile;
+    const int64_t col = tile % j->tiles_per_row * j->cols_per_tile, left = s->dim[inner] - col;
+    const int64_t n = left < j->cols_per_tile ? left : j->cols_per_tile;
+    const int64_t bytes = (int64_t)j->elem_bytes;
+    struct place p;
 
-    for (int64_t r = tile * j->rows_per_tile; r < end && r < j->n_rows; r++) {
-        int64_t oy, ox;
-
-        offsets_of(&j->nest, r, &oy, &ox);
-        copy_row(j, j->y + oy * (int64_t)j->elem_bytes, j->x + ox * (int64_t)j->elem_bytes);
+    place_at(s, inner, first, &p);
+    for (int64_t r = first; r < last && r < j->n_rows; r++) {
+        copy_row(j->elem_bytes, n, j->y + (p.oy + col * s->sy[inner]) * bytes, s->sy[inner],
+                 j->x + (p.ox + col * s->sx[inner]) * bytes, s->sx[inner]);
+        place_next(s, inner, &p);
     }
+}
+
+/* A tile: COPY_BLOCK rows of y of one matrix. */
+static void block_tile(void *ctx, int64_t tile)
+{
+    const struct copy_job *j = ctx;
+    const struct walk_nest *s = &j->nest;
+    const int rows = s->rank - 2, cols = s->rank - 1;
+    const int64_t first = tile % j->tiles_per_row * COPY_BLOCK, left = s->dim[rows] - first;
+    const int64_t bytes = (int64_t)j->elem_bytes;
+    struct place p;
+
+    place_at(s, rows, tile / j->tiles_per_row, &p);
+    copy_blocks(j->elem_bytes, left < COPY_BLOCK ? left : COPY_BLOCK, s->dim[cols],
+                j->y + (p.oy + first * s->sy[rows]) * bytes, s->sy[rows],
+                j->x + (p.ox + first) * bytes, s->sx[cols]);
+}
+
+/* Axis `from` behind the others but the last. */
+static void move_axis_in(struct walk_nest *s, int from)
+{
+    const int64_t dim = s->dim[from], sy = s->sy[from], sx = s->sx[from];
+
+    for (int i = from; i < s->rank - 2; i++) {
+        s->dim[i] = s->dim[i + 1];
+        s->sy[i] = s->sy[i + 1];
+        s->sx[i] = s->sx[i + 1];
+    }
+    s->dim[s->rank - 2] = dim;
+    s->sy[s->rank - 2] = sy;
+    s->sx[s->rank - 2] = sx;
+}
+
+/* y is dense along the last axis, x along another one: put that next to it. */
+static bool make_blocks(struct walk_nest *s)
+{
+    const int inner = s->rank - 1;
+
+    if (s->sy[inner] != 1 || s->sx[inner] == 1 || s->sx[inner] == 0)
+        return false;
+    for (int i = 0; i < inner; i++) {
+        if (s->sx[i] == 1 && s->dim[i] >= COPY_MIN_BLOCK && s->dim[inner] >= COPY_MIN_BLOCK) {
+            move_axis_in(s, i);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void offsets_of(const struct walk_nest *s, int64_t row, int64_t *oy, int64_t *ox)
+{
+    struct place p;
+
+    place_at(s, s->rank - 1, row, &p);
+    *oy = p.oy;
+    *ox = p.ox;
 }
 
 static bool is_whole(const struct dsc_tensor *t, const struct dsc_walk *w,
@@ -141,6 +250,7 @@ enum dsc_status dsc_cpu_copy(struct dsc_device *d, int rank, const int64_t *dim,
                              struct dsc_err *e)
 {
     struct copy_job j = {.elem_bytes = (size_t)dsc_dtype_bits(x->dtype) / 8};
+    int64_t n_inner;
 
     if (n_of(rank, dim) == 0)
         return DSC_OK;
@@ -155,9 +265,21 @@ enum dsc_status dsc_cpu_copy(struct dsc_device *d, int rank, const int64_t *dim,
     }
     j.y = (char *)y->data + yw->offset * (int64_t)j.elem_bytes;
     j.x = (const char *)x->data + xw->offset * (int64_t)j.elem_bytes;
+    if (make_blocks(&j.nest)) {
+        const int64_t n_rows = j.nest.dim[j.nest.rank - 2];
+
+        j.tiles_per_row = (n_rows + COPY_BLOCK - 1) / COPY_BLOCK;
+        dsc_parallel_for(d->pool, n_of(j.nest.rank - 2, j.nest.dim) * j.tiles_per_row, block_tile,
+                         &j);
+        return DSC_OK;
+    }
+    n_inner = j.nest.dim[j.nest.rank - 1];
     j.n_rows = n_of(j.nest.rank - 1, j.nest.dim);
-    j.rows_per_tile = DSC_CPU_TILE / j.nest.dim[j.nest.rank - 1] + 1;
-    dsc_parallel_for(d->pool, (j.n_rows + j.rows_per_tile - 1) / j.rows_per_tile, copy_tile, &j);
+    j.rows_per_tile = n_inner < COPY_ROW_ELEMS ? COPY_ROW_ELEMS / n_inner : 1;
+    j.cols_per_tile = n_inner < COPY_ROW_ELEMS ? n_inner : COPY_ROW_ELEMS;
+    j.tiles_per_row = (n_inner + j.cols_per_tile - 1) / j.cols_per_tile;
+    dsc_parallel_for(d->pool, (j.n_rows + j.rows_per_tile - 1) / j.rows_per_tile * j.tiles_per_row,
+                     copy_tile, &j);
     return DSC_OK;
 }
 
@@ -300,7 +422,7 @@ enum dsc_status dsc_cpu_add_copy(struct dsc_device *d, int rank, const int64_t *
 }
 
 struct flat_job {
-    const struct dsc_tensor *y, *x, *c;
+    const struct dsc_tensor *y, *x;
     double alpha;
     int64_t n;
 };
@@ -360,113 +482,5 @@ enum dsc_status dsc_cpu_fill(struct dsc_device *d, const struct dsc_tensor *y, c
     memcpy(y->data, value, elem_bytes);
     for (done = elem_bytes; done < n_bytes; done *= 2)
         memcpy((char *)y->data + done, y->data, done < n_bytes - done ? done : n_bytes - done);
-    return DSC_OK;
-}
-
-/* C's conversion is undefined outside the target's range; ONNX leaves it open. We wrap integers
- * through 64 bits and saturate floats at 64 bits, which is what NumPy shows on x86-64 for values
- * that fit. */
-static void cast_element(struct dsc_tensor *y, const struct dsc_tensor *x, int64_t i)
-{
-    int64_t v;
-
-    if (dsc_dtype_is_float(y->dtype)) {
-        dsc_tensor_set_f64(y, i, dsc_tensor_get_f64(x, i));
-        return;
-    }
-    if (y->dtype == DSC_BOOL) {
-        ((uint8_t *)y->data)[i] = dsc_tensor_get_f64(x, i) != 0;
-        return;
-    }
-    v = dsc_tensor_get_i64(x, i); /* floats truncate toward zero */
-    if (dsc_dtype_bits(y->dtype) == 4 && dsc_dtype_is_float(x->dtype))
-        v = (int64_t)rint(dsc_tensor_get_f64(x, i));
-    if (dsc_dtype_bits(y->dtype) == 4) {
-        dsc_tensor_set_i64(y, i, v); /* 4-bit types saturate */
-        return;
-    }
-    memcpy((char *)y->data + (size_t)i * dsc_dtype_bytes(y->dtype, 1), &v,
-           dsc_dtype_bytes(y->dtype, 1)); /* little endian: the low bytes */
-}
-
-static void cast_tile(void *ctx, int64_t tile)
-{
-    const struct flat_job *j = ctx;
-    const int64_t first = tile * DSC_CPU_TILE, end = dsc_cpu_tile_end(tile, j->n);
-    struct dsc_tensor y = *j->y;
-
-    if (y.dtype == DSC_F32 && j->x->dtype == DSC_I32) {
-        for (int64_t i = first; i < end; i++)
-            ((float *)y.data)[i] = (float)((const int32_t *)j->x->data)[i];
-        return;
-    }
-    for (int64_t i = first; i < end; i++)
-        cast_element(&y, j->x, i);
-}
-
-enum dsc_status dsc_cpu_cast(struct dsc_device *d, const struct dsc_tensor *y,
-                             const struct dsc_tensor *x, struct dsc_err *e)
-{
-    struct flat_job j = {.y = y, .x = x, .n = dsc_tensor_n_elems(x)};
-
-    if (y->dtype == x->dtype) {
-        memcpy(y->data, x->data, dsc_tensor_n_bytes(x));
-        return DSC_OK;
-    }
-    dsc_cpu_clear_padding(y);
-    dsc_parallel_for(d->pool, dsc_cpu_n_tiles(j.n), cast_tile, &j);
-    return DSC_OK;
-}
-
-static int64_t broadcast_at(const struct dsc_tensor *t, const struct dsc_tensor *y, int64_t i)
-{
-    int64_t step = 1, at = 0;
-
-    for (int k = y->rank - 1; k >= 0; k--) {
-        const int kt = k - (y->rank - t->rank);
-        const int64_t c = i % y->dim[k];
-
-        i /= y->dim[k];
-        if (kt < 0)
-            continue;
-        at += t->dim[kt] == 1 ? 0 : c * step;
-        step *= t->dim[kt];
-    }
-    return at;
-}
-
-struct select_job {
-    const struct dsc_tensor *y, *c, *a, *b;
-    int64_t n;
-    bool is_plain; /* one shape everywhere */
-};
-
-static void select_tile(void *ctx, int64_t tile)
-{
-    const struct select_job *j = ctx;
-    const size_t size = dsc_dtype_bytes(j->y->dtype, 1);
-    const int64_t end = dsc_cpu_tile_end(tile, j->n);
-
-    for (int64_t i = tile * DSC_CPU_TILE; i < end; i++) {
-        const int64_t ic = j->is_plain ? i : broadcast_at(j->c, j->y, i);
-        const struct dsc_tensor *s = ((const uint8_t *)j->c->data)[ic] ? j->a : j->b;
-        const int64_t is = j->is_plain ? i : broadcast_at(s, j->y, i);
-
-        memcpy((char *)j->y->data + (size_t)i * size, (const char *)s->data + (size_t)is * size,
-               size);
-    }
-}
-
-enum dsc_status dsc_cpu_select(struct dsc_device *d, const struct dsc_tensor *y,
-                               const struct dsc_tensor *c, const struct dsc_tensor *a,
-                               const struct dsc_tensor *b, struct dsc_err *e)
-{
-    struct select_job j = {.y = y, .c = c, .a = a, .b = b, .n = dsc_tensor_n_elems(y)};
-
-    if (dsc_dtype_bits(y->dtype) < 8)
-        return dsc_cpu_no_dtype("select", y, e);
-    j.is_plain =
-        dsc_tensor_same_shape(y, c) && dsc_tensor_same_shape(y, a) && dsc_tensor_same_shape(y, b);
-    dsc_parallel_for(d->pool, dsc_cpu_n_tiles(j.n), select_tile, &j);
     return DSC_OK;
 }
