@@ -1,0 +1,96 @@
+/*
+ * Calibration: activations in, ranges out. Online, with bounded memory, and independent of the
+ * order in which values, batches or shards come (but for the moving average).
+ *
+ * Knows nothing of files: a set of ranges leaves as a bundle of named tensors and comes back from
+ * one.
+ */
+#ifndef DSC_CALIB_H
+#define DSC_CALIB_H
+
+#include "dsc/arena.h"
+#include "dsc/bundle.h"
+#include "dsc/status.h"
+#include "dsc/tensor.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { DSC_HIST_BINS = 4096 }; /* half below zero, half above: 32 KiB */
+
+/**
+ * What is known of one tensor. Bin b (0 .. DSC_HIST_BINS - 1) counts values in
+ * [(b - DSC_HIST_BINS / 2) w, (b + 1 - DSC_HIST_BINS / 2) w), w = 2^exponent. The width is the
+ * least power of two that holds the largest magnitude; growing merges pairs of bins exactly, so
+ * that counts do not depend on order or sharding (DESIGN, decision 13).
+ */
+struct dsc_hist {
+    uint64_t n;               /* finite values seen */
+    uint64_t n_bad;           /* NaN and infinities */
+    double low, high;         /* least and largest */
+    double ema_low, ema_high; /* moving averages over batches; used by the observer ema */
+    uint64_t n_batches;
+    int exponent;
+    uint64_t count[DSC_HIST_BINS];
+};
+
+void dsc_hist_init(struct dsc_hist *h);
+/** Add one batch of values. */
+void dsc_hist_add(struct dsc_hist *h, const float *x, int64_t n);
+/** a += b, exactly; the moving averages of a become meaningless and are dropped. */
+void dsc_hist_merge(struct dsc_hist *a, const struct dsc_hist *b);
+/** The value below which the part q of the values lies, by linear interpolation in its bin. */
+double dsc_hist_quantile(const struct dsc_hist *h, double q);
+
+/** Signal to quantization noise of the values on codes from low to high, in dB; capped at 200. */
+double dsc_hist_sqnr_db(const struct dsc_hist *h, double low, double high, int n_levels);
+
+/** An observer: turns a histogram into a range. One row of observers.def, one file. */
+struct dsc_observer {
+    const char *name;
+    const char *text; /* one line for help */
+    double param;     /* default of NAME:P; NaN: takes none */
+    double param_low, param_high;
+    bool can_merge;
+    /** levels: number of codes (256 for 8 bits). h->n > 0. */
+    void (*range)(const struct dsc_hist *h, double param, int n_levels, double *low, double *high);
+};
+
+const struct dsc_observer *dsc_observer_find(const char *name);
+const struct dsc_observer *const *dsc_observer_all(void); /* NULL ends them */
+/**
+ * "percentile:99.99" into an observer and its parameter.
+ * Errors  USAGE  unknown name (all are listed), a parameter out of range, or one too many
+ */
+enum dsc_status dsc_observer_parse(const char *text, const struct dsc_observer **observer,
+                                   double *param, struct dsc_err *err);
+
+/** Histograms by tensor name. */
+struct dsc_ranges;
+
+struct dsc_ranges *dsc_ranges_new(struct dsc_err *err);
+void dsc_ranges_free(struct dsc_ranges *r);
+/** Watch a name: dsc_ranges_hist finds only those. Adding twice is no error. */
+enum dsc_status dsc_ranges_watch(struct dsc_ranges *r, const char *name, struct dsc_err *err);
+/** NULL when the name is not watched. */
+struct dsc_hist *dsc_ranges_hist(struct dsc_ranges *r, const char *name);
+int dsc_ranges_n(const struct dsc_ranges *r);
+const char *dsc_ranges_name(const struct dsc_ranges *r, int i);
+
+/**
+ * What calibration data must not be: a tensor that was never reached, or that held NaN or infinity.
+ * Errors  EMPTY, NONFINITE  naming the first such tensor and how many there are
+ */
+enum dsc_status dsc_ranges_check(const struct dsc_ranges *r, struct dsc_err *err);
+
+/** To a bundle (tensors NAME/count, NAME/limits) and back. Errors: SCHEMA, MEMORY. */
+enum dsc_status dsc_ranges_to_bundle(const struct dsc_ranges *r, struct dsc_bundle *b,
+                                     struct dsc_err *err);
+enum dsc_status dsc_ranges_from_bundle(struct dsc_ranges *r, const struct dsc_bundle *b,
+                                       struct dsc_err *err);
+/** a += b. Errors: INCONSISTENT, other names. */
+enum dsc_status dsc_ranges_merge(struct dsc_ranges *a, const struct dsc_ranges *b,
+                                 struct dsc_err *err);
+
+#endif

@@ -1,0 +1,18 @@
+/* percentile: on each side, 100 - P percent of the values are cut off. */
+#include "calib.h"
+
+static void range(const struct dsc_hist *h, double param, int n_levels, double *low, double *high)
+{
+    *low = dsc_hist_quantile(h, 1 - param / 100);
+    *high = dsc_hist_quantile(h, param / 100);
+}
+
+const struct dsc_observer dsc_observer_percentile = {
+    .name = "percentile",
+    .text = "cuts off 100 - P percent of the values on each side",
+    .param = 99.999,
+    .param_low = 50,
+    .param_high = 100,
+    .can_merge = true,
+    .range = range,
+};

@@ -1,0 +1,151 @@
+/* quantize: int8, after training or while training. */
+#include "cmd.h"
+#include "dsc/pass.h"
+#include "models.h"
+#include "observe.h"
+#include "output.h"
+#include "quantrun.h"
+#include "trainrun.h"
+
+#include <string.h>
+
+enum method { METHOD_STATIC, METHOD_DYNAMIC, METHOD_QAT };
+
+/* Rows that are observed before QAT learns: 8 batches of 32 keep outliers (docs/adr/0002). */
+enum { QAT_OBSERVED_BATCHES = 8 };
+
+struct job {
+    struct dsc_cmd *cmd;
+    struct dsc_textmodel m;
+    struct dsc_quantrun q;
+    struct dsc_trainrun r;
+    struct dsc_dataset calib;
+    struct dsc_device *dev;
+    enum method method;
+    int64_t batch;
+    uint64_t size_before;
+};
+
+static enum dsc_status static_ranges(struct job *j, struct dsc_err *err)
+{
+    const char *file = dsc_opt_text(j->cmd, DSC_OPT_ranges);
+    const char *data = dsc_opt_text(j->cmd, DSC_OPT_calib);
+
+    DSC_TRY(dsc_cmd_check_used(j->cmd, err));
+    if (!data)
+        return dsc_fail(err, DSC_E_USAGE, "quantize --method static needs --calib DATA");
+    DSC_TRY(dsc_textmodel_data(&j->m, j->cmd, data, DSC_PART_TRAIN, false, &j->calib, err));
+    if (file)
+        return dsc_ranges_read(j->q.ranges, file, err);
+    DSC_TRY(dsc_observe_watch(j->q.ranges, j->m.model.graph, &j->q.plan, err));
+    return dsc_observe_run(j->cmd, &j->m, &j->calib, (int64_t)j->calib.n, j->batch, j->dev,
+                           j->q.ranges, err);
+}
+
+static enum dsc_status write_model(struct job *j, const struct dsc_dataset *rows,
+                                   struct dsc_err *err)
+{
+    DSC_TRY(dsc_quant_finish(j->m.model.graph, &j->q.target, err));
+    DSC_TRY(dsc_textmodel_store(&j->m, err));
+    DSC_TRY(dsc_output_write(j->cmd, &j->m, rows, j->dev, err));
+    dsc_json_int(&j->cmd->json, "size_bytes_before", (int64_t)j->size_before);
+    return DSC_OK;
+}
+
+static enum dsc_status quantize_static(struct job *j, struct dsc_err *err)
+{
+    DSC_TRY(static_ranges(j, err));
+    DSC_TRY(dsc_quantrun_insert(&j->q, err));
+    DSC_TRY(dsc_quantrun_report(&j->q, err));
+    return write_model(j, &j->calib, err);
+}
+
+static enum dsc_status quantize_dynamic(struct job *j, struct dsc_err *err)
+{
+    const char *data = dsc_opt_text(j->cmd, DSC_OPT_calib);
+
+    DSC_TRY(dsc_cmd_check_used(j->cmd, err));
+    if (data)
+        return dsc_fail(err, DSC_E_USAGE,
+                        "--method dynamic computes ranges at run time: --calib "
+                        "would have no effect");
+    return dsc_fail(err, DSC_E_UNSUPPORTED, "--method dynamic is not there yet");
+}
+
+/* Observe with the weights as they are, then learn weights and scales together. */
+static enum dsc_status quantize_qat(struct job *j, struct dsc_err *err)
+{
+    const int64_t n_batches = dsc_opt_is_set(j->cmd, DSC_OPT_freeze_observers)
+                                  ? dsc_opt_int(j->cmd, DSC_OPT_freeze_observers)
+                                  : QAT_OBSERVED_BATCHES;
+    int64_t n = n_batches * j->batch;
+
+    if (!dsc_opt_is_set(j->cmd, DSC_OPT_train))
+        return dsc_fail(err, DSC_E_USAGE, "quantize --method qat needs --train DATA");
+    j->r = (struct dsc_trainrun){.cmd = j->cmd, .m = &j->m, .dev = j->dev};
+    DSC_TRY(dsc_trainrun_open(&j->r, err));
+    DSC_TRY(dsc_cmd_check_used(j->cmd, err));
+    if (n < 1 || n > (int64_t)j->r.train.n)
+        n = (int64_t)j->r.train.n;
+    DSC_TRY(dsc_observe_watch(j->q.ranges, j->m.model.graph, &j->q.plan, err));
+    DSC_TRY(dsc_observe_run(j->cmd, &j->m, &j->r.train, n, j->batch, j->dev, j->q.ranges, err));
+    DSC_TRY(dsc_quantrun_insert(&j->q, err));
+    DSC_TRY(dsc_trainrun_prepare(&j->r, err));
+    DSC_TRY(dsc_trainrun_loop(&j->r, err));
+    DSC_TRY(dsc_trainrun_finish(&j->r, err));
+    DSC_TRY(dsc_quantrun_report(&j->q, err));
+    return write_model(j, &j->r.train, err);
+}
+
+static enum dsc_status work(struct job *j, struct dsc_err *err)
+{
+    static enum dsc_status (*const methods[])(struct job *, struct dsc_err *) = {
+        [METHOD_STATIC] = quantize_static,
+        [METHOD_DYNAMIC] = quantize_dynamic,
+        [METHOD_QAT] = quantize_qat};
+    struct dsc_cmd *cmd = j->cmd;
+
+    j->method = (enum method)dsc_opt_enum(cmd, DSC_OPT_method);
+    j->batch = dsc_opt_int(cmd, DSC_OPT_batch);
+    (void)dsc_opt_enum(cmd, DSC_OPT_scheme); /* w8a8 is the only word there is */
+    DSC_TRY(dsc_output_check(cmd, err));
+    DSC_TRY(dsc_cmd_device(cmd, &j->dev, err));
+    DSC_TRY(dsc_textmodel_open(&j->m, cmd, cmd->args[0], err));
+    j->size_before = j->m.model.size_bytes;
+    j->q = (struct dsc_quantrun){.cmd = cmd, .m = &j->m};
+    DSC_TRY(dsc_quantrun_open(&j->q, err));
+    DSC_TRY(dsc_quantrun_plan(&j->q, err));
+    return methods[j->method](j, err);
+}
+
+static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
+{
+    struct job j = {.cmd = cmd};
+    const enum dsc_status st = work(&j, err);
+
+    dsc_trainrun_close(&j.r);
+    dsc_quantrun_close(&j.q);
+    dsc_dataset_close(&j.calib);
+    dsc_textmodel_close(&j.m);
+    dsc_device_close(j.dev);
+    return st;
+}
+
+const struct dsc_command dsc_command_quantize = {
+    .name = "quantize",
+    .args = "MODEL",
+    .summary = "make a model int8",
+    .about =
+        "static: ranges of activations are observed on --calib data. qat: weights and scales learn "
+        "on --train data with the rounding simulated (LSQ).\n\n"
+        "The output is standard QuantizeLinear/DequantizeLinear ONNX with int8 weights, and runs "
+        "on integers here and in ONNX Runtime and OpenVINO. Weights are symmetric per output "
+        "channel, embeddings per column; LayerNorm, Softmax and the products of attention stay "
+        "float. The fate of every tensor is in --json, the worst are printed.",
+    .examples = "dscompress quantize sms.onnx --calib sms.tsv --split 70/10/20 -o sms-int8.onnx\n"
+                "dscompress quantize sms.onnx --method qat --train sms.tsv --epochs 1 -o qat.onnx",
+    .needs = "output",
+    .n_args_min = 1,
+    .n_args_max = 1,
+    .run = run,
+};

@@ -1,0 +1,114 @@
+/* Calibration of a text model. */
+#include "observe.h"
+
+#include "progress.h"
+
+enum dsc_status dsc_observe_watch(struct dsc_ranges *r, const struct dsc_graph *g,
+                                  const struct dsc_quant_plan *plan, struct dsc_err *err)
+{
+    for (int i = 0; i < plan->n_sites; i++)
+        if (plan->sites[i].kind == DSC_SITE_ACTIVATION)
+            DSC_TRY(dsc_ranges_watch(r, g->values[plan->sites[i].value].name, err));
+    return DSC_OK;
+}
+
+struct watcher {
+    struct dsc_ranges *r;
+    const struct dsc_graph *g;
+};
+
+static enum dsc_status after_node(void *ctx, const struct dsc_node *n,
+                                  const struct dsc_tensor *const *in, struct dsc_tensor *const *out,
+                                  struct dsc_err *err)
+{
+    struct watcher *w = ctx;
+
+    for (int k = 0; k < n->n_out; k++) {
+        struct dsc_hist *h = out[k] ? dsc_ranges_hist(w->r, w->g->values[n->out[k]].name) : NULL;
+        struct dsc_tensor host;
+
+        if (!h)
+            continue;
+        if (out[k]->dtype != DSC_F32)
+            return dsc_fail(err, DSC_E_TYPE, "'%s' is %s, ranges are of f32",
+                            w->g->values[n->out[k]].name, dsc_dtype_text(out[k]->dtype));
+        DSC_TRY(dsc_to_host(&host, out[k], err));
+        dsc_hist_add(h, host.data, dsc_tensor_n_elems(&host));
+        dsc_tensor_clear(&host);
+    }
+    return DSC_OK;
+}
+
+static enum dsc_status one_batch(const struct dsc_textmodel *m, const struct dsc_dataset *d,
+                                 struct dsc_session *s, int64_t first, int64_t n, struct watcher *w,
+                                 struct dsc_err *err)
+{
+    const struct dsc_run run = {.n_examples = n, .after_node = after_node, .ctx = w};
+    const int n_in = w->g->n_inputs, n_out = w->g->n_outputs;
+    struct dsc_tensor *t = dsc_heap_alloc((size_t)(n_in + n_out), sizeof *t, err);
+    int64_t *idx = t ? dsc_heap_alloc((size_t)n, sizeof *idx, err) : NULL;
+    enum dsc_status st = idx ? DSC_OK : DSC_E_MEMORY;
+
+    for (int64_t i = 0; idx && i < n; i++)
+        idx[i] = first + i;
+    if (st == DSC_OK)
+        st = dsc_textmodel_fill(m, d, idx, n, t, err);
+    if (st == DSC_OK)
+        st = dsc_session_run(s, &run, t, t + n_in, err);
+    for (int i = 0; t && i < n_in + n_out; i++)
+        dsc_tensor_clear(&t[i]);
+    dsc_heap_free(idx);
+    dsc_heap_free(t);
+    return st;
+}
+
+enum dsc_status dsc_observe_run(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
+                                const struct dsc_dataset *d, int64_t n, int64_t batch,
+                                struct dsc_device *dev, struct dsc_ranges *r, struct dsc_err *err)
+{
+    struct watcher w = {r, m->model.graph};
+    struct dsc_progress progress;
+    struct dsc_session *s;
+    enum dsc_status st = DSC_OK;
+
+    DSC_TRY(dsc_session_open(&s, m->model.graph, dev, err));
+    dsc_progress_begin(cmd, &progress, "calibrate", "examples", 0, n);
+    for (int64_t at = 0; at < n && st == DSC_OK; at += batch) {
+        st = dsc_cmd_stopped(cmd, err);
+        if (st == DSC_OK)
+            st = one_batch(m, d, s, at, n - at < batch ? n - at : batch, &w, err);
+        dsc_progress_update(&progress, at + batch < n ? at + batch : n, NULL, 0);
+    }
+    dsc_progress_end(cmd);
+    dsc_session_close(s);
+    return st == DSC_OK ? dsc_ranges_check(r, err) : st;
+}
+
+enum dsc_status dsc_ranges_read(struct dsc_ranges *r, const char *path, struct dsc_err *err)
+{
+    struct dsc_bundle b = {0};
+    enum dsc_status st = dsc_safetensors_read(&b, path, NULL, err);
+
+    if (st == DSC_OK)
+        st = dsc_ranges_from_bundle(r, &b, err);
+    dsc_bundle_clear(&b);
+    if (st != DSC_OK)
+        dsc_err_file(err, path);
+    return st;
+}
+
+enum dsc_status dsc_ranges_write(const struct dsc_ranges *r, const char *path, bool may_replace,
+                                 struct dsc_err *err)
+{
+    struct dsc_bundle b;
+    enum dsc_status st;
+
+    dsc_bundle_init(&b);
+    st = dsc_ranges_to_bundle(r, &b, err);
+    if (st == DSC_OK)
+        st = dsc_bundle_set_meta(&b, "schema", "dscompress.ranges/1", err);
+    if (st == DSC_OK)
+        st = dsc_safetensors_write(&b, path, may_replace, err);
+    dsc_bundle_clear(&b);
+    return st;
+}

@@ -1,0 +1,27 @@
+/* Calibration of a text model: which values, which rows, and the ranges that come of it. */
+#ifndef DSC_CLI_OBSERVE_H
+#define DSC_CLI_OBSERVE_H
+
+#include "calib.h"
+#include "cmd.h"
+#include "dsc/quant.h"
+#include "textmodel.h"
+
+/** Watch every activation of the plan. */
+enum dsc_status dsc_observe_watch(struct dsc_ranges *r, const struct dsc_graph *g,
+                                  const struct dsc_quant_plan *plan, struct dsc_err *err);
+
+/**
+ * Run the first n rows of d in batches and add what the watched values hold.
+ * Errors  as dsc_session_run
+ */
+enum dsc_status dsc_observe_run(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
+                                const struct dsc_dataset *d, int64_t n, int64_t batch,
+                                struct dsc_device *dev, struct dsc_ranges *r, struct dsc_err *err);
+
+/** A ranges file: a safetensors of histograms, with the observer's name beside. */
+enum dsc_status dsc_ranges_read(struct dsc_ranges *r, const char *path, struct dsc_err *err);
+enum dsc_status dsc_ranges_write(const struct dsc_ranges *r, const char *path, bool may_replace,
+                                 struct dsc_err *err);
+
+#endif

@@ -1,0 +1,248 @@
+/* Planning and reporting quantization. */
+#include "quantrun.h"
+
+#include "table.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WORST_SHOWN = 8 };
+
+static enum dsc_status read_symmetric(struct dsc_quantrun *r, struct dsc_err *err)
+{
+    int n;
+    const char *const *items = dsc_opt_items(r->cmd, DSC_OPT_symmetric, &n);
+
+    for (int i = 0; i < n; i++) {
+        if (strcmp(items[i], "activations") == 0)
+            r->target.is_act_symmetric = true;
+        else if (strcmp(items[i], "weights") != 0) /* these always are */
+            return dsc_fail(err, DSC_E_USAGE, "--symmetric takes weights, activations; not '%s'",
+                            items[i]);
+    }
+    return DSC_OK;
+}
+
+static enum dsc_status read_granularity(struct dsc_quantrun *r, struct dsc_err *err)
+{
+    const char *text = dsc_opt_text(r->cmd, DSC_OPT_granularity);
+
+    r->is_per_tensor = strcmp(text, "tensor") == 0;
+    if (!r->is_per_tensor && strcmp(text, "channel") != 0)
+        return dsc_fail(err, DSC_E_USAGE, "--granularity is tensor or channel, not '%s'", text);
+    return DSC_OK;
+}
+
+enum dsc_status dsc_quantrun_open(struct dsc_quantrun *r, struct dsc_err *err)
+{
+    static const char *const names[] = {"generic", "ort", "openvino", "tensorrt"};
+    const char *text = dsc_opt_text(r->cmd, DSC_OPT_observer);
+    int n;
+    const char *const *items;
+
+    r->target = *dsc_quant_target_find(names[dsc_opt_enum(r->cmd, DSC_OPT_quantize_target)]);
+    r->weight_limit = dsc_opt_flag(r->cmd, DSC_OPT_reduce_range) ? 63 : 127;
+    DSC_TRY(read_symmetric(r, err));
+    DSC_TRY(read_granularity(r, err));
+    items = dsc_opt_items(r->cmd, DSC_OPT_include, &n);
+    DSC_TRY(dsc_patterns_open(&r->include, "--include", items, n, r->cmd->arena, err));
+    items = dsc_opt_items(r->cmd, DSC_OPT_exclude, &n);
+    DSC_TRY(dsc_patterns_open(&r->exclude, "--exclude", items, n, r->cmd->arena, err));
+    r->ranges = dsc_ranges_new(err);
+    if (!r->ranges)
+        return DSC_E_MEMORY;
+    return dsc_observer_parse(text ? text : "percentile", &r->observer, &r->param, err);
+}
+
+static bool is_chosen(void *ctx, const char *node, const char *weight)
+{
+    struct dsc_quantrun *r = ctx;
+    const bool in_node = dsc_patterns_match(&r->include, node);
+    const bool in_weight = dsc_patterns_match(&r->include, weight);
+    const bool out_node = dsc_patterns_match(&r->exclude, node);
+    const bool out_weight = dsc_patterns_match(&r->exclude, weight);
+
+    return (r->include.n == 0 || in_node || in_weight) && !out_node && !out_weight;
+}
+
+enum dsc_status dsc_quantrun_plan(struct dsc_quantrun *r, struct dsc_err *err)
+{
+    struct dsc_graph *g = r->m->model.graph;
+
+    DSC_TRY(dsc_quant_prepare(g, err));
+    DSC_TRY(dsc_quant_make_plan(g, &r->target, is_chosen, r, r->cmd->arena, &r->plan, err));
+    DSC_TRY(dsc_patterns_check(&r->include, err));
+    for (int i = 0; r->is_per_tensor && i < r->plan.n_sites; i++)
+        r->plan.sites[i].axis = -1;
+    DSC_NEW(r->sqnr_db, r->cmd->arena, r->plan.n_sites, err);
+    return dsc_patterns_check(&r->exclude, err);
+}
+
+static bool range_of(void *ctx, const char *value, double *low, double *high)
+{
+    struct dsc_quantrun *r = ctx;
+    const struct dsc_hist *h = dsc_ranges_hist(r->ranges, value);
+
+    if (!h || h->n == 0)
+        return false;
+    r->observer->range(h, r->param, 1 << dsc_dtype_bits(r->target.act_dtype), low, high);
+    return true;
+}
+
+static int site_of(const struct dsc_quantrun *r, const char *name)
+{
+    for (int i = 0; i < r->plan.n_sites; i++)
+        if (strcmp(r->m->model.graph->values[r->plan.sites[i].value].name, name) == 0)
+            return i;
+    return -1;
+}
+
+/* Scales of the largest magnitude, and what they cost. */
+static enum dsc_status weight_scales(void *ctx, const char *name, const struct dsc_tensor *w,
+                                     int axis, double limit, double *scales, int64_t n_scales,
+                                     struct dsc_err *err)
+{
+    struct dsc_quantrun *r = ctx;
+    const int64_t n = dsc_tensor_n_elems(w);
+    const float *v = w->data;
+    const int site = site_of(r, name);
+    int64_t inner = 1;
+    double signal = 0, noise = 0;
+
+    limit = fmin(limit, r->weight_limit);
+    for (int i = axis + 1; axis >= 0 && i < w->rank; i++)
+        inner *= w->dim[i];
+    for (int64_t k = 0; k < n_scales; k++)
+        scales[k] = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double *s = &scales[n_scales == 1 ? 0 : i / inner % n_scales];
+
+        *s = fmax(*s, fabs((double)v[i]) / limit);
+    }
+    for (int64_t k = 0; k < n_scales; k++)
+        scales[k] = scales[k] > 0 ? (double)(float)scales[k] : 1;
+    for (int64_t i = 0; i < n; i++) {
+        const double s = scales[n_scales == 1 ? 0 : i / inner % n_scales], x = (double)v[i];
+
+        signal += x * x;
+        noise += (x - rint(x / s) * s) * (x - rint(x / s) * s);
+    }
+    if (site >= 0)
+        r->sqnr_db[site] = noise > 0 ? 10 * log10(signal / noise) : 200;
+    return DSC_OK;
+}
+
+enum dsc_status dsc_quantrun_insert(struct dsc_quantrun *r, struct dsc_err *err)
+{
+    const struct dsc_quant_source source = {range_of, weight_scales, r};
+    const struct dsc_graph *g = r->m->model.graph;
+
+    for (int i = 0; i < r->plan.n_sites; i++) {
+        const char *name = g->values[r->plan.sites[i].value].name;
+        double low, high;
+
+        if (r->plan.sites[i].kind == DSC_SITE_ACTIVATION && range_of(r, name, &low, &high))
+            r->sqnr_db[i] =
+                dsc_hist_sqnr_db(dsc_ranges_hist(r->ranges, name), fmin(low, 0), fmax(high, 0),
+                                 1 << dsc_dtype_bits(r->target.act_dtype));
+    }
+    return dsc_quant_insert(r->m->model.graph, &r->plan, &source, err);
+}
+
+struct by_sqnr {
+    int site;
+    double db;
+};
+
+static int compare_sqnr(const void *a, const void *b)
+{
+    const struct by_sqnr *x = a, *y = b;
+
+    return x->db != y->db ? (x->db < y->db ? -1 : 1) : x->site - y->site;
+}
+
+static const char *kind_text(const struct dsc_quantrun *r, const struct dsc_quant_site *s)
+{
+    return s->kind == DSC_SITE_ACTIVATION ? dsc_dtype_text(r->target.act_dtype) : "i8";
+}
+
+static const char *granularity_text(const struct dsc_quant_site *s)
+{
+    return s->axis < 0 ? "tensor" : s->kind == DSC_SITE_TABLE ? "column" : "channel";
+}
+
+/* Every float initializer of the model that is not a site, and why. */
+static void report_rest(struct dsc_quantrun *r)
+{
+    const struct dsc_graph *g = r->m->model.graph;
+    struct dsc_json *j = &r->cmd->json;
+
+    for (int i = 0; i < r->plan.n_fates; i++) {
+        if (r->plan.fates[i].is_quantized)
+            continue;
+        dsc_json_object(j, NULL);
+        dsc_json_text(j, "name", r->plan.fates[i].node->name);
+        dsc_json_text(j, "dtype_in", "f32");
+        dsc_json_text(j, "dtype_out", "f32");
+        dsc_json_text(j, "why", r->plan.fates[i].why);
+        dsc_json_end(j);
+    }
+    for (int i = 0; i < g->n_values; i++) {
+        const struct dsc_value *v = &g->values[i];
+
+        if (!dsc_tensor_is_present(&v->init) || v->init.dtype != DSC_F32 ||
+            dsc_tensor_n_elems(&v->init) < 2 || site_of(r, v->name) >= 0 ||
+            strstr(v->name, "_scale"))
+            continue;
+        dsc_json_object(j, NULL);
+        dsc_json_text(j, "name", v->name);
+        dsc_json_text(j, "dtype_in", "f32");
+        dsc_json_text(j, "dtype_out", "f32");
+        dsc_json_text(j, "why", "read by no operator with an integer kernel on this target");
+        dsc_json_end(j);
+    }
+}
+
+enum dsc_status dsc_quantrun_report(struct dsc_quantrun *r, struct dsc_err *err)
+{
+    const struct dsc_graph *g = r->m->model.graph;
+    struct dsc_json *j = &r->cmd->json;
+    struct by_sqnr *order;
+    struct dsc_table t;
+
+    DSC_NEW(order, r->cmd->arena, r->plan.n_sites, err);
+    for (int i = 0; i < r->plan.n_sites; i++)
+        order[i] = (struct by_sqnr){i, r->sqnr_db[i]};
+    qsort(order, (size_t)r->plan.n_sites, sizeof *order, compare_sqnr);
+    dsc_table_init(&t, r->cmd->arena, "worst tensors,type,scale per,>SQNR dB");
+    dsc_json_array(j, "tensors");
+    for (int i = 0; i < r->plan.n_sites; i++) {
+        const struct dsc_quant_site *s = &r->plan.sites[order[i].site];
+
+        dsc_json_object(j, NULL);
+        dsc_json_text(j, "name", g->values[s->value].name);
+        dsc_json_text(j, "dtype_in", "f32");
+        dsc_json_text(j, "dtype_out", kind_text(r, s));
+        dsc_json_text(j, "granularity", granularity_text(s));
+        dsc_json_float(j, "sqnr_db", order[i].db);
+        dsc_json_text(j, "why", "");
+        dsc_json_end(j);
+        if (i >= WORST_SHOWN)
+            continue;
+        dsc_table_cell(&t, "%s", g->values[s->value].name);
+        dsc_table_cell(&t, "%s", kind_text(r, s));
+        dsc_table_cell(&t, "%s", granularity_text(s));
+        dsc_table_cell(&t, "%.1f", order[i].db);
+    }
+    report_rest(r);
+    dsc_json_end(j);
+    return dsc_table_print(&t, r->cmd->out, err);
+}
+
+void dsc_quantrun_close(struct dsc_quantrun *r)
+{
+    dsc_patterns_close(&r->include);
+    dsc_patterns_close(&r->exclude);
+    dsc_ranges_free(r->ranges);
+}

@@ -1,0 +1,35 @@
+/* What quantize and calibrate share: target, choice of nodes, plan, source of scales, report. */
+#ifndef DSC_CLI_QUANTRUN_H
+#define DSC_CLI_QUANTRUN_H
+
+#include "calib.h"
+#include "cmd.h"
+#include "dsc/quant.h"
+#include "pattern.h"
+#include "textmodel.h"
+
+struct dsc_quantrun {
+    struct dsc_cmd *cmd;
+    struct dsc_textmodel *m;
+    struct dsc_quant_target target; /* of --target, changed by --symmetric */
+    struct dsc_patterns include, exclude;
+    struct dsc_quant_plan plan;
+    struct dsc_ranges *ranges;
+    const struct dsc_observer *observer;
+    double param;
+    double weight_limit; /* 127, or 63 with --reduce-range */
+    bool is_per_tensor;  /* --granularity tensor */
+    double *sqnr_db;     /* [n_sites], after dsc_quantrun_insert */
+};
+
+/** Options into r (zero-initialised, cmd and m set). Errors: USAGE. */
+enum dsc_status dsc_quantrun_open(struct dsc_quantrun *r, struct dsc_err *err);
+/** Prepare m's graph and choose the sites. Errors: USAGE, a pattern or plan that holds nothing. */
+enum dsc_status dsc_quantrun_plan(struct dsc_quantrun *r, struct dsc_err *err);
+/** FakeQuantize in m's graph, by the ranges. */
+enum dsc_status dsc_quantrun_insert(struct dsc_quantrun *r, struct dsc_err *err);
+/** "tensors" of the report, and a table of the worst. */
+enum dsc_status dsc_quantrun_report(struct dsc_quantrun *r, struct dsc_err *err);
+void dsc_quantrun_close(struct dsc_quantrun *r);
+
+#endif
