@@ -115,6 +115,8 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     j->q = (struct dsc_quantrun){.cmd = cmd, .m = &j->m};
     DSC_TRY(dsc_quantrun_open(&j->q, err));
     DSC_TRY(dsc_quantrun_plan(&j->q, err));
+    if (dsc_opt_flag(cmd, DSC_OPT_dry_run))
+        return dsc_quantrun_report(&j->q, err);
     return methods[j->method](j, err);
 }
 
