@@ -175,6 +175,10 @@ static enum dsc_status read_model(struct onnx_in *in, struct dsc_graph *g, struc
     DSC_TRY(onnx_read_graph(in, g, graph, &scope, 0));
     if (in->missing)
         return report_missing(in);
+    for (int i = 0; i < g->n_inputs; i++)
+        if (g->values[g->inputs[i]].type.dtype == DSC_DTYPE_NONE)
+            return dsc_fail(in->err, DSC_E_TYPE, "input '%s' has no element type",
+                            g->values[g->inputs[i]].name);
     if (in->n_renamed)
         dsc_log_printf(in->log, DSC_LOG_WARNING, "%d nodes with a name that another has renamed",
                        in->n_renamed);

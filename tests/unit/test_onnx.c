@@ -500,6 +500,18 @@ START_TEST(all_missing_operators_are_named_at_once)
 }
 END_TEST
 
+START_TEST(an_input_without_a_type_is_refused)
+{
+    struct dsc_bytes graph = {0}, value = {0};
+
+    pb_text(&value, 1, "x");
+    pb_message(&graph, 11, &value);
+    add_value(&graph, 12, "y", 4);
+    add_node(&graph, 1, NULL, "Add", "x", "x", "y");
+    ck_assert_int_eq(refusal(&graph), DSC_E_TYPE);
+}
+END_TEST
+
 START_TEST(text_that_is_not_utf8_is_refused)
 {
     struct dsc_bytes graph = {0};
@@ -699,6 +711,7 @@ int main(void)
     tcase_add_test(t, a_cycle_is_refused);
     tcase_add_test(t, names_that_stand_twice_are_refused);
     tcase_add_test(t, all_missing_operators_are_named_at_once);
+    tcase_add_test(t, an_input_without_a_type_is_refused);
     tcase_add_test(t, text_that_is_not_utf8_is_refused);
     tcase_add_test(t, external_data_stay_in_the_models_folder);
     tcase_add_test(t, external_offsets_stay_in_their_file);
