@@ -230,6 +230,68 @@ START_TEST(dropout_equals_its_double_twin_at_every_level)
 }
 END_TEST
 
+enum { IG_BATCH = 3, IG_M = 67, IG_N = 197, IG_K = 37 };
+
+static void codes(struct dsc_device *d, struct dsc_tensor *t, enum dsc_dtype dtype, int64_t n)
+{
+    ck_assert_int_eq(dsc_device_tensor(d, t, dtype, 1, &n, NULL), DSC_OK);
+    for (int64_t i = 0; i < n; i++)
+        ((uint8_t *)t->data)[i] = (uint8_t)(i * 7919 % 251 + i % 13);
+}
+
+static int32_t code(const struct dsc_tensor *t, int64_t i)
+{
+    return t->dtype == DSC_U8 ? ((const uint8_t *)t->data)[i] : ((const int8_t *)t->data)[i];
+}
+
+/* n_za, n_zb: 0 none, 1 one, else one per row (column) of each batch; one B for all if shared */
+static void check_igemm(enum dsc_dtype ta, enum dsc_dtype tb, int64_t n_za, int64_t n_zb,
+                        bool is_shared)
+{
+    static const int64_t same[IG_BATCH] = {0};
+    const struct dsc_igemm_spec s = {IG_M, IG_N, IG_K, IG_BATCH, NULL, is_shared ? same : NULL};
+    const int64_t n_c = IG_BATCH * IG_M * IG_N;
+    struct dsc_device *d;
+    struct dsc_tensor a, b, c, za, zb;
+
+    ck_assert_int_eq(dsc_device_open(&d, "cpu", 2, NULL), DSC_OK);
+    codes(d, &a, ta, IG_BATCH * IG_M * IG_K);
+    codes(d, &b, tb, IG_BATCH * IG_K * IG_N);
+    codes(d, &za, ta, n_za ? n_za : 1);
+    codes(d, &zb, tb, n_zb ? n_zb : 1);
+    ck_assert_int_eq(dsc_device_tensor(d, &c, DSC_I32, 1, &n_c, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_igemm(d, &s, &c, &a, &b, n_za ? &za : NULL, n_zb ? &zb : NULL, NULL),
+                     DSC_OK);
+    for (int64_t i = 0; i < n_c; i++) {
+        const int64_t row = i / IG_N, col = i % IG_N, batch = row / IG_M;
+        int32_t sum = 0;
+
+        for (int64_t k = 0; k < IG_K; k++)
+            sum += (code(&a, row * IG_K + k) - (n_za ? code(&za, row % n_za) : 0)) *
+                   (code(&b, (is_shared ? 0 : batch * IG_K * IG_N) + k * IG_N + col) -
+                    (n_zb ? code(&zb, (batch * IG_N + col) % n_zb) : 0));
+        if (((const int32_t *)c.data)[i] != sum)
+            ck_abort_msg("element %lld", (long long)i);
+    }
+    dsc_tensor_clear(&a);
+    dsc_tensor_clear(&b);
+    dsc_tensor_clear(&c);
+    dsc_tensor_clear(&za);
+    dsc_tensor_clear(&zb);
+    dsc_device_close(d);
+}
+
+START_TEST(integer_products_of_batches_equal_plain_sums)
+{
+    check_igemm(DSC_U8, DSC_I8, 0, 0, false);
+    check_igemm(DSC_I8, DSC_I8, 1, 0, true);
+    check_igemm(DSC_U8, DSC_U8, 1, 1, false);
+    check_igemm(DSC_I8, DSC_U8, IG_M, IG_N, true);
+    check_igemm(DSC_U8, DSC_U8, 0, 0, false);
+    check_igemm(DSC_I8, DSC_I8, IG_BATCH * IG_M, IG_BATCH * IG_N, false);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("cpu_prims");
@@ -237,6 +299,7 @@ int main(void)
     SRunner *r;
     int n_failed;
 
+    tcase_add_test(t, integer_products_of_batches_equal_plain_sums);
     tcase_add_test(t, maps_equal_their_double_twins_at_every_level);
     tcase_add_test(t, softmax_equals_its_double_twin_at_every_level);
     tcase_add_test(t, normalization_equals_its_double_twin_at_every_level);
