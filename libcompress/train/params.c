@@ -1,6 +1,7 @@
 /* Which initializers are trainable. */
 #include "dsc/train.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Operators through which a weight passes unchanged on its way to a parameter input. */
@@ -37,6 +38,21 @@ static void mark(const struct dsc_graph *g, bool *is_param, bool *is_scalar_para
     }
 }
 
+/*
+ * A learned scale moves in proportion to its size: AdamW steps by about the learning rate whatever
+ * the gradient, which for a scale of 0.003 would be a leap. With the factor, a scale moves by
+ * about 10 learning rates of itself per step, as a weight of size 0.1 does.
+ */
+static double scale_lr_factor(const struct dsc_tensor *scale)
+{
+    const int64_t n = dsc_tensor_n_elems(scale);
+    double sum = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        sum += fabs(dsc_tensor_get_f64(scale, i));
+    return 10 * sum / (double)n;
+}
+
 static bool is_trainable(const struct dsc_value *v, int64_t n_least)
 {
     return dsc_tensor_is_present(&v->init) && !v->is_input && dsc_dtype_is_float(v->init.dtype) &&
@@ -62,8 +78,11 @@ enum dsc_status dsc_params_find(const struct dsc_graph *g,
         if (!(is_param[i] || is_scalar_param[i]) || !is_trainable(v, is_scalar_param[i] ? 1 : 2) ||
             (is_frozen && is_frozen(ctx, v->name)))
             continue;
-        p[n++] = (struct dsc_param){
-            .value = i, .n_elems = dsc_tensor_n_elems(&v->init), .has_decay = v->init.rank >= 2};
+        p[n++] =
+            (struct dsc_param){.value = i,
+                               .n_elems = dsc_tensor_n_elems(&v->init),
+                               .has_decay = v->init.rank >= 2,
+                               .lr_factor = is_scalar_param[i] ? scale_lr_factor(&v->init) : 1};
     }
     *params = p;
     *n_params = n;

@@ -21,7 +21,8 @@
 struct dsc_param {
     int value; /* value number of the initializer: its name is its identity */
     int64_t n_elems;
-    bool has_decay; /* rank >= 2 */
+    bool has_decay;   /* rank >= 2 */
+    double lr_factor; /* of the learning rate: 1, but for learned quantization scales */
 };
 
 /**
