@@ -237,7 +237,8 @@ END_TEST
 static void transposes(enum dsc_dtype dtype, int rank, const int64_t *dim, const int64_t *perm)
 {
     int64_t n = 1, y_dim[DSC_MAX_RANK];
-    struct call c = {.op = "Transpose", .in = {{dtype, rank, {0}, NULL}}, .out = {{dtype, rank}}};
+    struct call c = {
+        .op = "Transpose", .in = {{dtype, rank, {0}, NULL}}, .out = {{dtype, rank, {0}, NULL}}};
     double *x, *y;
 
     for (int i = 0; i < rank; i++) {
