@@ -3,10 +3,12 @@
  * ranges of elements, so that two tiles never share a byte of packed 4-bit codes.
  */
 #include "device/cpu/cpu.h"
+#include "kernels/kernels.h"
 
 #include <math.h>
 
 struct quant_job {
+    const struct dsc_kernels *kernels;
     struct dsc_scale_map m;
     const struct dsc_tensor *y, *x, *scale, *zero;
     double low, high; /* of the codes */
@@ -48,11 +50,11 @@ static void quantize_run(const struct quant_job *j, int64_t first, int64_t last,
     const float *x = j->x->data;
 
     if (j->x->dtype == DSC_F32 && y.dtype == DSC_U8) {
-        for (int64_t i = first; i < last; i++)
-            ((uint8_t *)y.data)[i] = (uint8_t)code_of(x[i], scale, zero, j->low, j->high);
+        j->kernels->quantize_u8_f32((uint8_t *)y.data + first, x + first, scale, (int32_t)zero,
+                                    last - first);
     } else if (j->x->dtype == DSC_F32 && y.dtype == DSC_I8) {
-        for (int64_t i = first; i < last; i++)
-            ((int8_t *)y.data)[i] = (int8_t)code_of(x[i], scale, zero, j->low, j->high);
+        j->kernels->quantize_s8_f32((int8_t *)y.data + first, x + first, scale, (int32_t)zero,
+                                    last - first);
     } else {
         for (int64_t i = first; i < last; i++)
             dsc_tensor_set_i64(
@@ -68,11 +70,11 @@ static void dequantize_run(const struct quant_job *j, int64_t first, int64_t las
     float *y = j->y->data;
 
     if (j->x->dtype == DSC_I8)
-        for (int64_t i = first; i < last; i++)
-            y[i] = (float)(((const int8_t *)j->x->data)[i] - (int32_t)zero) * scale;
+        j->kernels->dequantize_s8_f32(y + first, (const int8_t *)j->x->data + first, scale,
+                                      (int32_t)zero, last - first);
     else if (j->x->dtype == DSC_U8)
-        for (int64_t i = first; i < last; i++)
-            y[i] = (float)(((const uint8_t *)j->x->data)[i] - (int32_t)zero) * scale;
+        j->kernels->dequantize_u8_f32(y + first, (const uint8_t *)j->x->data + first, scale,
+                                      (int32_t)zero, last - first);
     else
         for (int64_t i = first; i < last; i++)
             y[i] = (float)(dsc_tensor_get_i64(j->x, i) - zero) * scale;
@@ -107,7 +109,8 @@ enum dsc_status dsc_cpu_quantize(struct dsc_device *d, const struct dsc_scale_ma
                                  const struct dsc_tensor *scale, const struct dsc_tensor *zero,
                                  struct dsc_err *e)
 {
-    struct quant_job j = {.m = *map, .y = y, .x = x, .scale = scale, .zero = zero};
+    struct quant_job j = {
+        .kernels = d->kernels, .m = *map, .y = y, .x = x, .scale = scale, .zero = zero};
 
     if (dsc_cpu_is_half(x) || dsc_cpu_is_half(scale)) {
         struct dsc_cpu_wide w = {.n = 2, .arg = {x, scale}};
@@ -130,7 +133,8 @@ enum dsc_status dsc_cpu_dequantize(struct dsc_device *d, const struct dsc_scale_
                                    const struct dsc_tensor *scale, const struct dsc_tensor *zero,
                                    struct dsc_err *e)
 {
-    struct quant_job j = {.m = *map, .y = y, .x = x, .scale = scale, .zero = zero};
+    struct quant_job j = {
+        .kernels = d->kernels, .m = *map, .y = y, .x = x, .scale = scale, .zero = zero};
 
     if (dsc_cpu_is_half(y) || dsc_cpu_is_half(scale)) {
         struct dsc_cpu_wide w = {.n = 2, .arg = {y, scale}, .outs = 1};
