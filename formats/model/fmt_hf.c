@@ -101,4 +101,6 @@ const struct dsc_format dsc_format_hf = {
     .text = "Hugging Face folder: BERT, DistilBERT, RoBERTa, XLM-R, MPNet, ELECTRA",
     .probe = probe,
     .read = read,
+    .is_target = hf_is_target,
+    .write = hf_write,
 };

@@ -26,6 +26,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define HF_PROP_CONFIG "dscompress.hf.config"
+#define HF_PROPS_FILE "dscompress.json" /* metadata for which the other files have no place */
+
 enum {
     HF_TEXT_MAX_BYTES = 256 * 1024 * 1024, /* tokenizer.json of a large vocabulary: 20 MB */
     HF_MAX_LAYERS = 1000,
@@ -167,6 +170,9 @@ struct hf_kept {
     const char *name, *key;
 };
 extern const struct hf_kept hf_kept_files[];
+
+/** The metadata of that key stands in config.json, tokenizer.json or a kept file. */
+bool hf_prop_is_in_files(const char *key);
 
 /** JSON as text with a final 0 (counted); jansson's dump flags. */
 enum dsc_status hf_json_text(struct dsc_bytes *text, const json_t *j, size_t flags,

@@ -101,7 +101,7 @@ static int embeddings(struct hf_build *b)
 static int mask_bias(struct hf_build *b)
 {
     const int axes = hf_i64s(b, "mask.axes", 1, 2, (int64_t[]){1, 2});
-    const int one = hf_f32(b, "mask.one", 1), far = hf_f32(b, "mask.bias", MASK_BIAS);
+    const int one = hf_f32(b, "mask.one", 1), far = hf_f32(b, "mask.padding", MASK_BIAS);
     const int m = hf_call_int(b, "Cast", "mask.float", 1, &b->mask, "to", dsc_dtype_onnx(DSC_F32));
     const int m4 = hf_call(b, "Unsqueeze", "mask.unsqueeze", 2, (int[]){m, axes}, NULL);
     const int inverse = hf_call(b, "Sub", "mask.inverse", 2, (int[]){one, m4}, NULL);

@@ -3,6 +3,7 @@
  * becomes metadata of the graph (keys dscompress.*), so that an artefact needs no folder.
  */
 #include "dsc/io.h"
+#include "formats_props.h"
 #include "formats_text.h"
 #include "model/hf.h"
 
@@ -134,7 +135,7 @@ static enum dsc_status read_tokenizer(struct meta_in *in)
         *in->err = own;
         return st;
     }
-    st = dsc_graph_set_prop(in->g, "dscompress.tokenizer", dsc_tok_json(tok, NULL), in->err);
+    st = dsc_graph_set_prop(in->g, DSC_PROP_TOKENIZER, dsc_tok_json(tok, NULL), in->err);
     dsc_tok_close(tok);
     return st;
 }
@@ -162,7 +163,7 @@ static enum dsc_status read_labels(struct meta_in *in)
             break;
     }
     if (st == DSC_OK)
-        st = list ? set_json(in, "dscompress.labels", list, JSON_COMPACT)
+        st = list ? set_json(in, DSC_PROP_LABELS, list, JSON_COMPACT)
                   : dsc_fail(in->err, DSC_E_MEMORY, "out of memory");
     json_decref(list);
     DSC_TRY(st);
@@ -172,7 +173,7 @@ static enum dsc_status read_labels(struct meta_in *in)
         task = "classify";
     else if (type)
         return dsc_fail(in->err, DSC_E_UNSUPPORTED, "\"problem_type\" is \"%s\"", type);
-    return dsc_graph_set_prop(in->g, "dscompress.task", task, in->err);
+    return dsc_graph_set_prop(in->g, DSC_PROP_TASK, task, in->err);
 }
 
 static enum dsc_status length_of(struct meta_in *in, const char *file, const char *key,
@@ -199,7 +200,7 @@ static enum dsc_status read_length(struct meta_in *in)
     DSC_TRY(length_of(in, "tokenizer_config.json", "model_max_length", &n));
     DSC_TRY(length_of(in, "sentence_bert_config.json", "max_seq_length", &n));
     snprintf(text, sizeof text, "%" PRId64, n);
-    return dsc_graph_set_prop(in->g, "dscompress.max_length", text, in->err);
+    return dsc_graph_set_prop(in->g, DSC_PROP_MAX_LENGTH, text, in->err);
 }
 
 /* How sentence-transformers makes one row of a text: "mean", "cls" or "max". */
@@ -230,7 +231,7 @@ static enum dsc_status read_pooling(struct meta_in *in)
         dsc_log_printf(in->log, DSC_LOG_WARNING, "the pooling%s%s of 1_Pooling is left out",
                        mode ? " " : " of several kinds", mode ? mode : "");
     else if (mode)
-        st = dsc_graph_set_prop(in->g, "dscompress.pooling", mode, in->err);
+        st = dsc_graph_set_prop(in->g, DSC_PROP_POOLING, mode, in->err);
     json_decref(j);
     return st;
 }
@@ -246,8 +247,40 @@ static enum dsc_status keep_config(struct meta_in *in)
     json_object_del(j, "torch_dtype");
     json_object_set_new(j, "architectures", json_pack("[s]", arch));
     json_object_set_new(j, "dtype", json_string("float32"));
-    st = set_json(in, "dscompress.hf.config", j, JSON_COMPACT | JSON_SORT_KEYS);
+    st = set_json(in, HF_PROP_CONFIG, j, JSON_COMPACT | JSON_SORT_KEYS);
     json_decref(j);
+    return st;
+}
+
+bool hf_prop_is_in_files(const char *key)
+{
+    static const char *const keys[] = {HF_PROP_CONFIG, DSC_PROP_TOKENIZER, DSC_PROP_LABELS};
+
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (strcmp(keys[i], key) == 0)
+            return true;
+    for (int i = 0; hf_kept_files[i].name; i++)
+        if (strcmp(hf_kept_files[i].key, key) == 0)
+            return true;
+    return false;
+}
+
+/* What our writer adds to a folder; it overrides what the other files say. */
+static enum dsc_status read_props(struct meta_in *in)
+{
+    enum dsc_status st = DSC_OK;
+    const char *key;
+    json_t *all, *value;
+
+    DSC_TRY(open_json(in, HF_PROPS_FILE, &all));
+    json_object_foreach(all, key, value)
+    {
+        if (st == DSC_OK && !json_is_string(value))
+            st = dsc_fail(in->err, DSC_E_SCHEMA, HF_PROPS_FILE ": '%s' is no text", key);
+        if (st == DSC_OK && !hf_prop_is_in_files(key))
+            st = dsc_graph_set_prop(in->g, key, json_string_value(value), in->err);
+    }
+    json_decref(all);
     return st;
 }
 
@@ -258,7 +291,9 @@ static enum dsc_status read_all(struct meta_in *in)
     DSC_TRY(read_tokenizer(in));
     DSC_TRY(read_length(in));
     DSC_TRY(read_pooling(in));
-    return in->c->is_classifier ? read_labels(in) : DSC_OK;
+    if (in->c->is_classifier)
+        DSC_TRY(read_labels(in));
+    return read_props(in);
 }
 
 enum dsc_status hf_meta_read(struct dsc_graph *g, const char *folder, const struct hf_config *c,
