@@ -142,7 +142,8 @@ static enum dsc_status replace(const struct tok_charsmap *m, const char *s, size
     int64_t at = lookup(m, s, n);
 
     *is_done = at >= 0;
-    if (at == -2 || at > (int64_t)m->n_text)
+    /* A replacement starts with a character: all text behind this place is valid UTF-8. */
+    if (at == -2 || at > (int64_t)m->n_text || (at >= 0 && (m->text[at] & 0xC0) == 0x80))
         return dsc_fail(err, DSC_E_INCONSISTENT, "Precompiled: the trie points outside its table");
     if (at >= 0)
         uni_put(out, m->text + at, strlen(m->text + at));
