@@ -78,6 +78,27 @@ static int64_t ir_of_opset(int64_t opset)
     return ONNX_MAX_IR;
 }
 
+/* Standard operators took bfloat16 with opset 13 and the 4-bit types with 21. */
+static int64_t need_of_type(const struct dsc_graph *g, int value)
+{
+    const enum dsc_dtype dtype =
+        value == DSC_NO_VALUE ? DSC_DTYPE_NONE : g->values[value].type.dtype;
+
+    return dsc_dtype_bits(dtype) == 4 ? 21 : dtype == DSC_BF16 ? 13 : 1;
+}
+
+static int64_t need_of_types(const struct dsc_graph *g, const struct dsc_node *n)
+{
+    int64_t need = 1;
+
+    for (int i = 0; i < n->n_in + n->n_out; i++) {
+        const int64_t v = need_of_type(g, i < n->n_in ? n->in[i] : n->out[i - n->n_in]);
+
+        need = v > need ? v : need;
+    }
+    return need;
+}
+
 static enum dsc_status raise_opset(struct dsc_graph *into, const struct dsc_graph *g,
                                    struct dsc_err *err)
 {
@@ -86,8 +107,10 @@ static enum dsc_status raise_opset(struct dsc_graph *into, const struct dsc_grap
         const char *domain = dsc_op_domain(n->op);
         int64_t need = n->op->since > 0 ? n->op->since : 1;
         const int64_t of_node = n->op->min_opset ? n->op->min_opset(g, n) : 0;
+        const int64_t of_types = domain[0] ? 1 : need_of_types(g, n);
 
         need = of_node > need ? of_node : need;
+        need = of_types > need ? of_types : need;
         if (dsc_graph_opset(into, domain) < need)
             DSC_TRY(dsc_graph_set_opset(into, domain, need, err));
         for (int k = 0; k < n->n_attrs; k++)

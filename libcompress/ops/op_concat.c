@@ -104,7 +104,6 @@ const struct dsc_op dsc_op_concat = {
     .n_out = 1,
     .is_variadic_in = true,
     .since = 4,
-    .quant = DSC_QUANT_PASS,
     .prune = DSC_PRUNE_CONCAT,
     .infer = infer,
     .forward = forward,

@@ -66,6 +66,13 @@ START_TEST(slice_clamps_and_steps_both_ways)
            {{DSC_F32, 1, {1}, V(1)}});
     PASSES_FROM(9, "Slice", {{DSC_F32, 1, {5}, count}}, {{DSC_F32, 1, {2}, V(1, 2)}},
                 {IS("starts", 1, 1), IS("ends", 1, 3)});
+    PASSES("Slice",
+           {{DSC_F32, 1, {5}, count},
+            {DSC_I64, 1, {1}, V(100)},
+            {DSC_I64, 1, {1}, V(-9e18)},
+            {DSC_I64, 1, {1}, V(0)},
+            {DSC_I64, 1, {1}, V(-3)}},
+           {{DSC_F32, 1, {2}, V(4, 1)}});
     FAILS(DSC_E_RANGE, "step 0", "Slice",
           {{DSC_F32, 1, {5}, count},
            {DSC_I64, 1, {1}, V(4)},

@@ -202,6 +202,34 @@ START_TEST(a_written_graph_reads_back_the_same)
 }
 END_TEST
 
+static int64_t opset_of_transpose(enum dsc_dtype dtype)
+{
+    struct dsc_graph *g = dsc_graph_new(NULL);
+    const struct dsc_type type = {.dtype = dtype, .rank = 2, .dim = {3, 4}};
+    const struct dsc_write_opts force = {.may_replace = true};
+    struct dsc_write_report report = {0};
+    struct dsc_node *n;
+    int x, y;
+
+    ck_assert_int_eq(dsc_graph_value(g, "x", &type, &x, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_graph_input(g, x, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_graph_call(g, NULL, "Transpose", "t", 1, &x, &y, &n, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_graph_output(g, y, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_graph_set_opset(g, "", 11, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_graph_verify(g, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_onnx_write(g, in_dir("t.onnx"), &force, &report, NULL), DSC_OK);
+    dsc_graph_free(g);
+    return report.opset_after;
+}
+
+START_TEST(element_types_raise_the_opset)
+{
+    ck_assert_int_eq(opset_of_transpose(DSC_F32), 11);
+    ck_assert_int_eq(opset_of_transpose(DSC_BF16), 13);
+    ck_assert_int_eq(opset_of_transpose(DSC_I4), 21);
+}
+END_TEST
+
 START_TEST(writing_twice_gives_the_same_bytes)
 {
     struct dsc_graph *g = two_layers(3);
@@ -697,6 +725,7 @@ int main(void)
 
     tcase_add_checked_fixture(t, make_dir, remove_dir);
     tcase_add_test(t, a_written_graph_reads_back_the_same);
+    tcase_add_test(t, element_types_raise_the_opset);
     tcase_add_test(t, writing_twice_gives_the_same_bytes);
     tcase_add_test(t, an_output_that_exists_is_kept_without_force);
     tcase_add_test(t, a_file_that_fails_its_check_leaves_nothing);
