@@ -3,6 +3,8 @@
 
 #include "progress.h"
 
+#include <string.h>
+
 enum dsc_status dsc_observe_watch(struct dsc_ranges *r, const struct dsc_graph *g,
                                   const struct dsc_quant_plan *plan, struct dsc_err *err)
 {
@@ -15,7 +17,65 @@ enum dsc_status dsc_observe_watch(struct dsc_ranges *r, const struct dsc_graph *
 struct watcher {
     struct dsc_ranges *r;
     const struct dsc_graph *g;
+    const struct dsc_tensor *mask; /* of the batch, [rows, tokens]; NULL: nothing is padding */
+    float *kept;                   /* values of real tokens */
+    size_t n_kept_max;
 };
+
+static bool is_token(const struct dsc_tensor *mask, int64_t row, int64_t token)
+{
+    return dsc_tensor_get_i64(mask, row * mask->dim[1] + token) != 0;
+}
+
+/*
+ * Padding is not data: its activations depend on how batches were made. Tensors by token, that is
+ * [rows, tokens, ..], [rows * tokens, ..] or [rows, heads, tokens, ..], are counted without it;
+ * others whole.
+ */
+static int64_t keep_tokens(struct watcher *w, const struct dsc_tensor *t)
+{
+    const int64_t rows = w->mask->dim[0], tokens = w->mask->dim[1];
+    const bool is_flat = t->rank >= 1 && t->dim[0] == rows * tokens;
+    const bool is_by_row = t->rank >= 2 && t->dim[0] == rows && t->dim[1] == tokens;
+    const bool is_by_head = t->rank == 4 && t->dim[0] == rows && t->dim[2] == tokens;
+    const int64_t heads = is_by_head && !is_by_row && !is_flat ? t->dim[1] : 1;
+    const int64_t n_lines = rows * heads * tokens;
+    const int64_t width = n_lines ? dsc_tensor_n_elems(t) / n_lines : 0;
+    int64_t n = 0;
+
+    if (!is_flat && !is_by_row && !is_by_head)
+        return -1;
+    for (int64_t i = 0; i < n_lines; i++) {
+        if (!is_token(w->mask, i / (heads * tokens), i % tokens))
+            continue;
+        memcpy(w->kept + n, (const float *)t->data + i * width, (size_t)width * sizeof(float));
+        n += width;
+    }
+    return n;
+}
+
+static enum dsc_status add_values(struct watcher *w, struct dsc_hist *h, const struct dsc_tensor *t,
+                                  struct dsc_err *err)
+{
+    const size_t n_elems = (size_t)dsc_tensor_n_elems(t);
+    int64_t n = -1;
+
+    if (w->mask && n_elems > w->n_kept_max) {
+        void *p = dsc_heap_grow(w->kept, n_elems, sizeof *w->kept, err);
+
+        if (!p)
+            return DSC_E_MEMORY;
+        w->kept = p;
+        w->n_kept_max = n_elems;
+    }
+    if (w->mask && n_elems > 0)
+        n = keep_tokens(w, t);
+    if (n >= 0)
+        dsc_hist_add(h, w->kept, n);
+    else
+        dsc_hist_add(h, t->data, (int64_t)n_elems);
+    return DSC_OK;
+}
 
 static enum dsc_status after_node(void *ctx, const struct dsc_node *n,
                                   const struct dsc_tensor *const *in, struct dsc_tensor *const *out,
@@ -26,6 +86,7 @@ static enum dsc_status after_node(void *ctx, const struct dsc_node *n,
     for (int k = 0; k < n->n_out; k++) {
         struct dsc_hist *h = out[k] ? dsc_ranges_hist(w->r, w->g->values[n->out[k]].name) : NULL;
         struct dsc_tensor host;
+        enum dsc_status st;
 
         if (!h)
             continue;
@@ -33,8 +94,9 @@ static enum dsc_status after_node(void *ctx, const struct dsc_node *n,
             return dsc_fail(err, DSC_E_TYPE, "'%s' is %s, ranges are of f32",
                             w->g->values[n->out[k]].name, dsc_dtype_text(out[k]->dtype));
         DSC_TRY(dsc_to_host(&host, out[k], err));
-        dsc_hist_add(h, host.data, dsc_tensor_n_elems(&host));
+        st = add_values(w, h, &host, err);
         dsc_tensor_clear(&host);
+        DSC_TRY(st);
     }
     return DSC_OK;
 }
@@ -53,6 +115,7 @@ static enum dsc_status one_batch(const struct dsc_textmodel *m, const struct dsc
         idx[i] = first + i;
     if (st == DSC_OK)
         st = dsc_textmodel_fill(m, d, idx, n, t, err);
+    w->mask = st == DSC_OK && m->input[DSC_ROLE_MASK] >= 0 ? &t[m->input[DSC_ROLE_MASK]] : NULL;
     if (st == DSC_OK)
         st = dsc_session_run(s, &run, t, t + n_in, err);
     for (int i = 0; t && i < n_in + n_out; i++)
@@ -66,7 +129,7 @@ enum dsc_status dsc_observe_run(struct dsc_cmd *cmd, const struct dsc_textmodel 
                                 const struct dsc_dataset *d, int64_t n, int64_t batch,
                                 struct dsc_device *dev, struct dsc_ranges *r, struct dsc_err *err)
 {
-    struct watcher w = {r, m->model.graph};
+    struct watcher w = {.r = r, .g = m->model.graph};
     struct dsc_progress progress;
     struct dsc_session *s;
     enum dsc_status st = DSC_OK;
@@ -80,6 +143,7 @@ enum dsc_status dsc_observe_run(struct dsc_cmd *cmd, const struct dsc_textmodel 
         dsc_progress_update(&progress, at + batch < n ? at + batch : n, NULL, 0);
     }
     dsc_progress_end(cmd);
+    dsc_heap_free(w.kept);
     dsc_session_close(s);
     return st == DSC_OK ? dsc_ranges_check(r, err) : st;
 }
