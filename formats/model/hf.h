@@ -27,12 +27,16 @@
 #include <stdint.h>
 
 #define HF_PROP_CONFIG "dscompress.hf.config"
+/* 15 digits: 0.1 stays 0.1 */
+#define HF_JSON (JSON_SORT_KEYS | JSON_REAL_PRECISION(15))
+#define HF_PROP_MODULES "dscompress.hf.modules"
 #define HF_PROPS_FILE "dscompress.json" /* metadata for which the other files have no place */
 
 enum {
     HF_TEXT_MAX_BYTES = 256 * 1024 * 1024, /* tokenizer.json of a large vocabulary: 20 MB */
     HF_MAX_LAYERS = 1000,
-    HF_MAX_POSITIONS = 16384, /* MPNet has a table of positions times positions */
+    HF_MAX_POSITIONS = 65536,
+    HF_MAX_BIAS_POSITIONS = 4096, /* a table of positions times positions */
     HF_BUCKETS = 32,
     HF_BUCKET_DISTANCE = 128
 };

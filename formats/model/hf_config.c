@@ -134,10 +134,10 @@ static enum dsc_status check_options(struct config_in *in)
     if (!hf_activation_is_known(in->c->act))
         return dsc_fail(in->err, DSC_E_UNSUPPORTED, "\"%s\" is \"%s\"", in->c->family->keys->act,
                         in->c->act);
-    if (in->c->family->has_bias_table && in->c->n_positions > HF_MAX_POSITIONS)
+    if (in->c->family->has_bias_table && in->c->n_positions > HF_MAX_BIAS_POSITIONS)
         return dsc_fail(in->err, DSC_E_LIMIT,
                         "\"max_position_embeddings\" is %" PRId64 ", at most %d here",
-                        in->c->n_positions, HF_MAX_POSITIONS);
+                        in->c->n_positions, HF_MAX_BIAS_POSITIONS);
     if (in->c->hidden % in->c->n_heads != 0)
         return dsc_fail(in->err, DSC_E_INCONSISTENT,
                         "\"%s\" %" PRId64 " is no multiple of \"%s\" %" PRId64,
@@ -156,7 +156,7 @@ static void read_sizes(struct config_in *in)
     c->n_layers = read_int(in, k->n_layers, k->n_layers_default, 0, HF_MAX_LAYERS);
     c->n_heads = read_int(in, k->n_heads, k->n_heads_default, 1, CONFIG_MAX_SIZE);
     c->inner = read_int(in, k->inner, k->inner_default, 1, CONFIG_MAX_SIZE);
-    c->n_positions = read_int(in, "max_position_embeddings", 512, 1, CONFIG_MAX_SIZE);
+    c->n_positions = read_int(in, "max_position_embeddings", 512, 1, HF_MAX_POSITIONS);
     c->n_types = read_int(in, "type_vocab_size", 2, 1, CONFIG_MAX_SIZE);
     c->pad = read_int(in, "pad_token_id", c->family->pad_default, 0, c->vocab - 1);
     if (c->family->fixed_pad >= 0)

@@ -17,6 +17,8 @@ const struct hf_kept hf_kept_files[] = {
     {"tokenizer_config.json", "dscompress.hf.tokenizer_config"},
     {"special_tokens_map.json", "dscompress.hf.special_tokens_map"},
     {"sentence_bert_config.json", "dscompress.hf.sentence_bert_config"},
+    {"config_sentence_transformers.json", "dscompress.hf.config_sentence_transformers"},
+    {"modules.json", HF_PROP_MODULES},
     {NULL, NULL}};
 
 struct meta_in {
@@ -203,6 +205,39 @@ static enum dsc_status read_length(struct meta_in *in)
     return dsc_graph_set_prop(in->g, DSC_PROP_MAX_LENGTH, text, in->err);
 }
 
+static bool ends_with(const char *s, const char *end)
+{
+    const size_t n = strlen(s), n_end = strlen(end);
+
+    return n >= n_end && strcmp(s + n - n_end, end) == 0;
+}
+
+/* Of a pipeline with modules that have weights of their own, the encoder is read, aloud. */
+static enum dsc_status read_modules(struct meta_in *in)
+{
+    static const char *const known[] = {".Transformer", ".Pooling", ".Normalize"};
+    enum dsc_status st = DSC_OK;
+    json_t *all, *module;
+    size_t i;
+
+    DSC_TRY(open_json(in, "modules.json", &all));
+    json_array_foreach(all, i, module)
+    {
+        const char *type = json_string_value(json_object_get(module, "type"));
+        bool is_known = false;
+
+        for (size_t k = 0; type && k < sizeof known / sizeof known[0]; k++)
+            is_known |= ends_with(type, known[k]);
+        if (is_known || st != DSC_OK)
+            continue;
+        dsc_log_printf(in->log, DSC_LOG_WARNING, "module %zu of modules.json (%s) is left out", i,
+                       type ? type : "without a type");
+        st = dsc_graph_set_prop(in->g, HF_PROP_MODULES, NULL, in->err);
+    }
+    json_decref(all);
+    return st;
+}
+
 /* How sentence-transformers makes one row of a text: "mean", "cls" or "max". */
 static enum dsc_status read_pooling(struct meta_in *in)
 {
@@ -247,7 +282,7 @@ static enum dsc_status keep_config(struct meta_in *in)
     json_object_del(j, "torch_dtype");
     json_object_set_new(j, "architectures", json_pack("[s]", arch));
     json_object_set_new(j, "dtype", json_string("float32"));
-    st = set_json(in, HF_PROP_CONFIG, j, JSON_COMPACT | JSON_SORT_KEYS);
+    st = set_json(in, HF_PROP_CONFIG, j, JSON_COMPACT | HF_JSON);
     json_decref(j);
     return st;
 }
@@ -291,6 +326,7 @@ static enum dsc_status read_all(struct meta_in *in)
     DSC_TRY(read_tokenizer(in));
     DSC_TRY(read_length(in));
     DSC_TRY(read_pooling(in));
+    DSC_TRY(read_modules(in));
     if (in->c->is_classifier)
         DSC_TRY(read_labels(in));
     return read_props(in);

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { WRITE_JSON = JSON_INDENT(2) | JSON_SORT_KEYS };
+enum { WRITE_JSON = JSON_INDENT(2) | HF_JSON };
 
 /* What a written folder may hold: what is removed when one is replaced. */
 static const char *const known_names[] = {"config.json",
@@ -23,6 +23,7 @@ static const char *const known_names[] = {"config.json",
                                           "tokenizer_config.json",
                                           "special_tokens_map.json",
                                           "sentence_bert_config.json",
+                                          "config_sentence_transformers.json",
                                           "modules.json",
                                           "1_Pooling/config.json",
                                           "1_Pooling",
@@ -130,7 +131,7 @@ static enum dsc_status make_config(struct hf_out *w)
     DSC_TRY(follow_sizes(w));
     if (w->config.is_classifier)
         DSC_TRY(follow_labels(w));
-    st = hf_json_text(&again, w->config.json, JSON_COMPACT | JSON_SORT_KEYS, w->err);
+    st = hf_json_text(&again, w->config.json, JSON_COMPACT | HF_JSON, w->err);
     hf_config_clear(&w->config);
     if (st == DSC_OK)
         st = hf_config_read(&w->config, (const char *)again.data, strlen((char *)again.data), NULL,
@@ -261,6 +262,8 @@ static enum dsc_status put_pooling(struct hf_out *w, const char *mode)
                                strcmp(mode, "cls") == 0, "pooling_mode_mean_tokens",
                                strcmp(mode, "mean") == 0, "pooling_mode_max_tokens",
                                strcmp(mode, "max") == 0, "pooling_mode_mean_sqrt_len_tokens", 0)));
+    if (dsc_graph_prop(w->g, HF_PROP_MODULES))
+        return DSC_OK; /* kept as it was */
     return put_json(w, "modules.json",
                     json_pack("[{s:i,s:s,s:s,s:s},{s:i,s:s,s:s,s:s}]", "idx", 0, "name", "0",
                               "path", "", "type", "sentence_transformers.models.Transformer", "idx",
