@@ -38,6 +38,7 @@ enum dsc_status dsc_shape_check(enum dsc_dtype dtype, int rank, const int64_t *d
                                 int64_t *n_elems, struct dsc_err *err)
 {
     int64_t n = 1, n_bytes;
+    bool is_empty = false;
 
     if (rank < 0 || rank > DSC_MAX_RANK)
         return dsc_fail(err, DSC_E_LIMIT, "rank %d, at most %d axes are supported", rank,
@@ -45,13 +46,16 @@ enum dsc_status dsc_shape_check(enum dsc_dtype dtype, int rank, const int64_t *d
     for (int i = 0; i < rank; i++)
         if (dim[i] < 0)
             return dsc_fail(err, DSC_E_RANGE, "axis %d has the negative size %" PRId64, i, dim[i]);
-    for (int i = 0; i < rank; i++)
-        if (!dsc_mul_i64(n, dim[i], &n))
+    /* Strides are products without the empty axis: they must fit even where no element is. */
+    for (int i = 0; i < rank; i++) {
+        is_empty = is_empty || dim[i] == 0;
+        if (!dsc_mul_i64(n, dim[i] ? dim[i] : 1, &n))
             return dsc_fail(err, DSC_E_OVERFLOW, "the shape's elements do not fit 63 bits");
+    }
     if (!dsc_mul_i64(n, (dsc_dtype_bits(dtype) + 7) / 8, &n_bytes))
         return dsc_fail(err, DSC_E_OVERFLOW, "the shape's bytes do not fit 63 bits");
     if (n_elems)
-        *n_elems = n;
+        *n_elems = is_empty ? 0 : n;
     return DSC_OK;
 }
 

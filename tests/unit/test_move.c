@@ -139,6 +139,8 @@ START_TEST(expand_and_where_broadcast)
           {{DSC_F32, 2, {3, 1}, count}, {DSC_I64, 1, {2}, V(1, -1)}});
     FAILS(DSC_E_OVERFLOW, "", "Expand",
           {{DSC_F32, 1, {1}, count}, {DSC_I64, 1, {3}, V(1e15, 1e15, 1e15)}});
+    FAILS(DSC_E_OVERFLOW, "", "Expand",
+          {{DSC_F32, 2, {3, 1}, count}, {DSC_I64, 1, {4}, V(0, 9e18, 3, 1)}});
     FAILS(DSC_E_TYPE, "not bool", "Where",
           {{DSC_U8, 1, {1}, V(1)}, {DSC_F32, 0, {0}, V(-5)}, {DSC_F32, 0, {0}, count}});
     DIFFERENTIATES(0, "Expand", {{DSC_F64, 2, {3, 1}, count}, {DSC_I64, 1, {3}, V(2, 1, 2)}});
