@@ -79,6 +79,7 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     DSC_TRY(dsc_trainrun_open(&j->r, err));
     DSC_TRY(check_positive(j, err));
     DSC_TRY(add_head(j, err));
+    DSC_TRY(dsc_model_can_write(j->m.model.graph, dsc_opt_text(cmd, DSC_OPT_output), err));
     DSC_TRY(dsc_trainrun_prepare(&j->r, err));
     if (dsc_opt_is_set(cmd, DSC_OPT_metric))
         (void)dsc_opt_text(cmd, DSC_OPT_metric);

@@ -78,6 +78,8 @@ struct dsc_format {
     enum dsc_status (*write)(const struct dsc_graph *g, const char *path,
                              const struct dsc_write_opts *o, struct dsc_write_report *report,
                              struct dsc_err *err);
+    /** NULL: any graph. */
+    enum dsc_status (*can_write)(const struct dsc_graph *g, const char *path, struct dsc_err *err);
 };
 
 const struct dsc_format *const *dsc_format_all(void); /* NULL ends them */
@@ -110,6 +112,13 @@ void dsc_model_close(struct dsc_model *m);
 enum dsc_status dsc_model_write(const struct dsc_graph *g, const char *path,
                                 const struct dsc_write_opts *opts, struct dsc_write_report *report,
                                 struct dsc_err *err);
+
+/**
+ * Would the format of that path hold such a graph? For verbs that run long before they write.
+ * Errors  USAGE, UNSUPPORTED: as dsc_model_write would give
+ */
+enum dsc_status dsc_model_can_write(const struct dsc_graph *g, const char *path,
+                                    struct dsc_err *err);
 
 /**
  * ONNX, directly. `size_bytes` may be NULL.

@@ -103,4 +103,5 @@ const struct dsc_format dsc_format_hf = {
     .read = read,
     .is_target = hf_is_target,
     .write = hf_write,
+    .can_write = hf_can_write,
 };

@@ -186,6 +186,7 @@ enum dsc_status hf_open(struct dsc_file *f, struct dsc_arena *tmp, const char *f
                         const char *name, struct dsc_err *err);
 
 bool hf_is_target(const char *path);
+enum dsc_status hf_can_write(const struct dsc_graph *g, const char *path, struct dsc_err *err);
 enum dsc_status hf_write(const struct dsc_graph *g, const char *path,
                          const struct dsc_write_opts *o, struct dsc_write_report *report,
                          struct dsc_err *err);

@@ -367,6 +367,21 @@ static enum dsc_status write_to(struct hf_out *w, const char *path)
     return folder_commit(&w->folder, w->err);
 }
 
+enum dsc_status hf_can_write(const struct dsc_graph *g, const char *path, struct dsc_err *err)
+{
+    struct dsc_err own = {0};
+    struct hf_out w = {.g = g, .err = err ? err : &own};
+    enum dsc_status st = make_config(&w);
+
+    if (st == DSC_OK)
+        st = build_again(&w);
+    if (st != DSC_OK)
+        dsc_err_file(w.err, path);
+    dsc_graph_free(w.again);
+    hf_config_clear(&w.config);
+    return st;
+}
+
 enum dsc_status hf_write(const struct dsc_graph *g, const char *path,
                          const struct dsc_write_opts *o, struct dsc_write_report *report,
                          struct dsc_err *err)

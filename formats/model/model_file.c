@@ -101,18 +101,36 @@ void dsc_model_close(struct dsc_model *m)
     *m = (struct dsc_model){0};
 }
 
+static const struct dsc_format *format_of_target(const char *path, struct dsc_err *err)
+{
+    char known[128];
+
+    for (int i = 0; rows[i]; i++)
+        if (rows[i]->write && rows[i]->is_target(path))
+            return rows[i];
+    list_formats(known, sizeof known, true);
+    dsc_fail(err, DSC_E_USAGE, "no format writes to such a name (%s)", known);
+    dsc_err_hint(err, "FILE.onnx writes one file, DIR/ a Hugging Face folder");
+    dsc_err_file(err, path);
+    return NULL;
+}
+
+enum dsc_status dsc_model_can_write(const struct dsc_graph *g, const char *path,
+                                    struct dsc_err *err)
+{
+    const struct dsc_format *f = format_of_target(path, err);
+
+    if (!f)
+        return DSC_E_USAGE;
+    return f->can_write ? f->can_write(g, path, err) : DSC_OK;
+}
+
 enum dsc_status dsc_model_write(const struct dsc_graph *g, const char *path,
                                 const struct dsc_write_opts *opts, struct dsc_write_report *report,
                                 struct dsc_err *err)
 {
     static const struct dsc_write_opts plain = {0};
-    char known[128];
+    const struct dsc_format *f = format_of_target(path, err);
 
-    for (int i = 0; rows[i]; i++)
-        if (rows[i]->write && rows[i]->is_target(path))
-            return rows[i]->write(g, path, opts ? opts : &plain, report, err);
-    list_formats(known, sizeof known, true);
-    dsc_fail(err, DSC_E_USAGE, "no format writes to such a name (%s)", known);
-    dsc_err_hint(err, "FILE.onnx writes one file, DIR/ a Hugging Face folder");
-    return dsc_err_file(err, path);
+    return f ? f->write(g, path, opts ? opts : &plain, report, err) : DSC_E_USAGE;
 }

@@ -354,6 +354,9 @@ START_TEST(a_graph_that_its_config_does_not_describe_is_refused_and_leaves_nothi
     dsc_tensor_clear(&t);
     ck_assert_int_eq(dsc_model_write(m.graph, in_dir("out/"), NULL, NULL, &err), DSC_E_UNSUPPORTED);
     ck_assert_ptr_nonnull(strstr(err.message, "attention.scale"));
+    ck_assert_int_eq(dsc_model_can_write(m.graph, in_dir("out/"), NULL), DSC_E_UNSUPPORTED);
+    ck_assert_int_eq(dsc_model_can_write(m.graph, in_dir("out.bin"), NULL), DSC_E_USAGE);
+    ck_assert_int_eq(dsc_model_can_write(m.graph, in_dir("out.onnx"), NULL), DSC_OK);
     dsc_model_close(&m);
     snprintf(command, sizeof command, "test -z \"$(ls -A '%s')\"", dir);
     ck_assert_int_eq(system(command), 0);
