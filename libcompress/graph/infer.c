@@ -48,9 +48,11 @@ enum dsc_status dsc_type_broadcast(struct dsc_type *out, const struct dsc_type *
 {
     struct dsc_type r = {.dtype = a->dtype, .rank = a->rank > b->rank ? a->rank : b->rank};
 
-    if (a->rank < 0 || b->rank < 0) {
+    if (r.dtype == DSC_DTYPE_NONE)
+        r.dtype = b->dtype;
+    if (a->rank < 0 || b->rank < 0) { /* out may be a or b */
         dsc_type_unknown(out);
-        out->dtype = a->dtype;
+        out->dtype = r.dtype;
         return DSC_OK;
     }
     for (int i = 0; i < r.rank; i++) {

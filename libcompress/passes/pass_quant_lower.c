@@ -11,6 +11,7 @@
 
 struct match {
     struct dsc_node *node, *x;                   /* x: the DequantizeLinear of the activation */
+    struct dsc_node *rows;                       /* the Reshape between x and node, or NULL */
     const struct dsc_tensor *w, *w_scale, *bias; /* int8 constant; f32; f32, i32 or NULL */
     const struct dsc_tensor *bias_scale;         /* of an i32 bias */
     bool is_trans;
@@ -70,8 +71,11 @@ static bool match_node(const struct dsc_graph *g, struct dsc_node *n, struct mat
         return false;
     if (!is_gemm && g->values[n->in[0]].type.rank != 2)
         return false;
+    m->rows = dsc_producer(g, n->in[0]);
+    if (!dsc_node_is(m->rows, "", "Reshape"))
+        m->rows = NULL;
     m->is_trans = is_gemm && dsc_node_int(n, "transB", 0) != 0;
-    m->x = dsc_producer(g, n->in[0]);
+    m->x = dsc_producer(g, m->rows ? m->rows->in[0] : n->in[0]);
     if (!dsc_node_is(m->x, "", "DequantizeLinear") || !dsc_node_has_in(m->x, 2))
         return false;
     s = dsc_constant(g, m->x->in[1]);
@@ -138,6 +142,11 @@ static enum dsc_status lower_node(struct dsc_graph *g, const struct match *m, st
     struct dsc_node *n;
 
     in[0] = m->x->in[0];
+    if (m->rows) {
+        snprintf(name, sizeof name, "%s/rows", m->node->name);
+        DSC_TRY(dsc_add_node(g, "", "Reshape", name, 2, (int[]){in[0], m->rows->in[1]}, &in[0],
+                             NULL, err));
+    }
     in[3] = m->x->in[1];
     in[4] = m->x->in[2];
     in[5] = m->w_scale_id;
