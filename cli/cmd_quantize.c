@@ -31,10 +31,10 @@ static enum dsc_status static_ranges(struct job *j, struct dsc_err *err)
     const char *file = dsc_opt_text(j->cmd, DSC_OPT_ranges);
     const char *data = dsc_opt_text(j->cmd, DSC_OPT_calib);
 
-    DSC_TRY(dsc_cmd_check_used(j->cmd, err));
     if (!data)
         return dsc_fail(err, DSC_E_USAGE, "quantize --method static needs --calib DATA");
     DSC_TRY(dsc_textmodel_data(&j->m, j->cmd, data, DSC_PART_TRAIN, false, &j->calib, err));
+    DSC_TRY(dsc_cmd_check_used(j->cmd, err));
     if (file)
         return dsc_ranges_read(j->q.ranges, file, err);
     DSC_TRY(dsc_observe_watch(j->q.ranges, j->m.model.graph, &j->q.plan, err));
