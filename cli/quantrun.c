@@ -52,7 +52,7 @@ enum dsc_status dsc_quantrun_open(struct dsc_quantrun *r, struct dsc_err *err)
     r->ranges = dsc_ranges_new(err);
     if (!r->ranges)
         return DSC_E_MEMORY;
-    return dsc_observer_parse(text ? text : "percentile", &r->observer, &r->param, err);
+    return dsc_observer_parse(text, &r->observer, &r->param, err);
 }
 
 static bool is_chosen(void *ctx, const char *node, const char *weight)
