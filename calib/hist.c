@@ -66,6 +66,7 @@ static void batch_limits(struct dsc_hist *h, const float *x, int64_t n, double *
 
 void dsc_hist_add(struct dsc_hist *h, const float *x, int64_t n)
 {
+    const uint64_t n_bad = h->n_bad;
     double low, high, inv_width;
 
     batch_limits(h, x, n, &low, &high);
@@ -74,11 +75,19 @@ void dsc_hist_add(struct dsc_hist *h, const float *x, int64_t n)
     widen_to(h, exponent_for(fmax(fmax(fabs(low), fabs(high)),
                                   h->n ? fmax(fabs(h->low), fabs(h->high)) : 0)));
     inv_width = ldexp(1, -h->exponent);
-    for (int64_t i = 0; i < n; i++) {
-        if (x[i] - x[i] != 0)
-            continue;
-        h->count[(int)floor((double)x[i] * inv_width) + HALF]++;
-        h->n++;
+    /* the sum is positive, so truncation is floor; a negative value within 2^-42 of a bin's width
+     * of 0 counts as 0, at every width */
+    if (h->n_bad == n_bad) {
+        for (int64_t i = 0; i < n; i++)
+            h->count[(int)((double)x[i] * inv_width + HALF)]++;
+        h->n += (uint64_t)n;
+    } else {
+        for (int64_t i = 0; i < n; i++) {
+            if (x[i] - x[i] != 0)
+                continue;
+            h->count[(int)((double)x[i] * inv_width + HALF)]++;
+            h->n++;
+        }
     }
     h->ema_low = h->n_batches ? EMA_KEEP * h->ema_low + (1 - EMA_KEEP) * low : low;
     h->ema_high = h->n_batches ? EMA_KEEP * h->ema_high + (1 - EMA_KEEP) * high : high;

@@ -102,17 +102,14 @@ static enum dsc_status after_node(void *ctx, const struct dsc_node *n,
 }
 
 static enum dsc_status one_batch(const struct dsc_textmodel *m, const struct dsc_dataset *d,
-                                 struct dsc_session *s, int64_t first, int64_t n, struct watcher *w,
-                                 struct dsc_err *err)
+                                 struct dsc_session *s, const int64_t *idx, int64_t n,
+                                 struct watcher *w, struct dsc_err *err)
 {
     const struct dsc_run run = {.n_examples = n, .after_node = after_node, .ctx = w};
     const int n_in = w->g->n_inputs, n_out = w->g->n_outputs;
     struct dsc_tensor *t = dsc_heap_alloc((size_t)(n_in + n_out), sizeof *t, err);
-    int64_t *idx = t ? dsc_heap_alloc((size_t)n, sizeof *idx, err) : NULL;
-    enum dsc_status st = idx ? DSC_OK : DSC_E_MEMORY;
+    enum dsc_status st = t ? DSC_OK : DSC_E_MEMORY;
 
-    for (int64_t i = 0; idx && i < n; i++)
-        idx[i] = first + i;
     if (st == DSC_OK)
         st = dsc_textmodel_fill(m, d, idx, n, t, err);
     w->mask = st == DSC_OK && m->input[DSC_ROLE_MASK] >= 0 ? &t[m->input[DSC_ROLE_MASK]] : NULL;
@@ -120,9 +117,25 @@ static enum dsc_status one_batch(const struct dsc_textmodel *m, const struct dsc
         st = dsc_session_run(s, &run, t, t + n_in, err);
     for (int i = 0; t && i < n_in + n_out; i++)
         dsc_tensor_clear(&t[i]);
-    dsc_heap_free(idx);
     dsc_heap_free(t);
     return st;
+}
+
+static enum dsc_status one_window(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
+                                  const struct dsc_dataset *d, struct dsc_session *s, int64_t first,
+                                  int64_t n, int64_t batch, struct watcher *w, struct dsc_err *err)
+{
+    int64_t idx[DSC_TEXT_WINDOW];
+
+    DSC_TRY(dsc_textmodel_order(m, d, first, n, idx, err));
+    for (int64_t at = 0; at < n; at += batch) {
+        const int64_t part = n - at < batch ? n - at : batch;
+
+        DSC_TRY(dsc_cmd_stopped(cmd, err));
+        DSC_TRY(one_batch(m, d, s, idx + at, part, w, err));
+        dsc_progress_update(cmd->progress, first + at + part, NULL, 0);
+    }
+    return DSC_OK;
 }
 
 enum dsc_status dsc_observe_run(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
@@ -136,12 +149,9 @@ enum dsc_status dsc_observe_run(struct dsc_cmd *cmd, const struct dsc_textmodel 
 
     DSC_TRY(dsc_session_open(&s, m->model.graph, dev, err));
     dsc_progress_begin(cmd, &progress, "calibrate", "examples", 0, n);
-    for (int64_t at = 0; at < n && st == DSC_OK; at += batch) {
-        st = dsc_cmd_stopped(cmd, err);
-        if (st == DSC_OK)
-            st = one_batch(m, d, s, at, n - at < batch ? n - at : batch, &w, err);
-        dsc_progress_update(&progress, at + batch < n ? at + batch : n, NULL, 0);
-    }
+    for (int64_t at = 0; at < n && st == DSC_OK; at += DSC_TEXT_WINDOW)
+        st = one_window(cmd, m, d, s, at, n - at < DSC_TEXT_WINDOW ? n - at : DSC_TEXT_WINDOW,
+                        batch, &w, err);
     dsc_progress_end(cmd);
     dsc_heap_free(w.kept);
     dsc_session_close(s);

@@ -12,10 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    DEFAULT_MAX_LENGTH = 512,
-    WINDOW_ROWS = 1024, /* rows that are sorted by length together: bounds memory */
-};
+enum { DEFAULT_MAX_LENGTH = 512 };
 
 /* What exporters call these inputs. */
 static const struct {
@@ -322,21 +319,23 @@ static int compare_length(const void *a, const void *b)
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
-/* Rows of a window by length, so that a batch holds little padding. */
-static enum dsc_status sort_window(const struct dsc_textmodel *m, const struct dsc_dataset *d,
-                                   int64_t first, int64_t n, struct by_length *order,
-                                   struct dsc_err *err)
+enum dsc_status dsc_textmodel_order(const struct dsc_textmodel *m, const struct dsc_dataset *d,
+                                    int64_t first, int64_t n, int64_t *idx, struct dsc_err *err)
 {
+    struct by_length *order = dsc_heap_alloc((size_t)n, sizeof *order, err);
     struct dsc_tok_enc enc = {0};
-    enum dsc_status st = DSC_OK;
+    enum dsc_status st = order ? DSC_OK : DSC_E_MEMORY;
 
     for (int64_t i = 0; i < n && st == DSC_OK; i++) {
         st = encode_row(m, d, first + i, &enc, err);
         order[i] = (struct by_length){first + i, enc.n};
     }
-    dsc_tok_enc_clear(&enc);
     if (st == DSC_OK)
         qsort(order, (size_t)n, sizeof *order, compare_length);
+    for (int64_t i = 0; i < n && st == DSC_OK; i++)
+        idx[i] = order[i].row;
+    dsc_tok_enc_clear(&enc);
+    dsc_heap_free(order);
     return st;
 }
 
@@ -402,20 +401,17 @@ out:
     return st;
 }
 
-static enum dsc_status predict_window(struct predictor *p, struct dsc_cmd *cmd,
-                                      struct by_length *order, int64_t first, int64_t n,
-                                      int64_t batch, struct dsc_err *err)
+static enum dsc_status predict_window(struct predictor *p, struct dsc_cmd *cmd, int64_t first,
+                                      int64_t n, int64_t batch, struct dsc_err *err)
 {
-    int64_t idx[WINDOW_ROWS];
+    int64_t idx[DSC_TEXT_WINDOW];
 
-    DSC_TRY(sort_window(p->m, p->d, first, n, order, err));
+    DSC_TRY(dsc_textmodel_order(p->m, p->d, first, n, idx, err));
     for (int64_t at = 0; at < n; at += batch) {
         const int64_t part = n - at < batch ? n - at : batch;
 
         DSC_TRY(dsc_cmd_stopped(cmd, err));
-        for (int64_t i = 0; i < part; i++)
-            idx[i] = order[at + i].row;
-        DSC_TRY(predict_batch(p, idx, part, err));
+        DSC_TRY(predict_batch(p, idx + at, part, err));
         if (cmd->progress)
             dsc_progress_update(cmd->progress, first + at + part, NULL, 0);
     }
@@ -428,17 +424,14 @@ enum dsc_status dsc_textmodel_predict(const struct dsc_textmodel *m, struct dsc_
                                       struct dsc_err *err)
 {
     struct predictor p = {.m = m, .s = s, .d = d};
-    struct by_length *order = dsc_heap_alloc(WINDOW_ROWS, sizeof *order, err);
-    enum dsc_status st = order ? DSC_OK : DSC_E_MEMORY;
+    enum dsc_status st = DSC_OK;
 
-    batch = batch > WINDOW_ROWS ? WINDOW_ROWS : batch;
-    for (int64_t at = 0; at < (int64_t)d->n && st == DSC_OK; at += WINDOW_ROWS) {
+    for (int64_t at = 0; at < (int64_t)d->n && st == DSC_OK; at += DSC_TEXT_WINDOW) {
         const int64_t left = (int64_t)d->n - at;
 
-        st =
-            predict_window(&p, cmd, order, at, left < WINDOW_ROWS ? left : WINDOW_ROWS, batch, err);
+        st = predict_window(&p, cmd, at, left < DSC_TEXT_WINDOW ? left : DSC_TEXT_WINDOW, batch,
+                            err);
     }
-    dsc_heap_free(order);
     if (st != DSC_OK) {
         dsc_heap_free(p.logits);
         return st;

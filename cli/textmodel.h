@@ -68,6 +68,15 @@ enum dsc_status dsc_textmodel_fill(const struct dsc_textmodel *m, const struct d
                                    const int64_t *idx, int64_t n, struct dsc_tensor *feeds,
                                    struct dsc_err *err);
 
+enum { DSC_TEXT_WINDOW = 1024 }; /* rows that are sorted by length together: bounds memory */
+
+/**
+ * Rows first .. first + n - 1, n <= DSC_TEXT_WINDOW, by number of tokens (ties by row), so that
+ * batches of neighbours hold little padding.
+ */
+enum dsc_status dsc_textmodel_order(const struct dsc_textmodel *m, const struct dsc_dataset *d,
+                                    int64_t first, int64_t n, int64_t *idx, struct dsc_err *err);
+
 /**
  * Logits of all rows, in their order.
  *
