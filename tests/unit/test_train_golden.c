@@ -1,0 +1,284 @@
+/*
+ * Training against PyTorch: gradients of exported models, 20 steps of AdamW and SGD, and LSQ.
+ * The golden files and what they hold: tests/golden/torch/README.md.
+ */
+#include "dsc/exec.h"
+#include "dsc/train.h"
+#include "formats_model.h"
+#include "formats_npz.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_PARAMS = 128, N_STEPS = 20, BATCH = 4 };
+
+static void read_npz(struct dsc_bundle *b, const char *model, const char *part)
+{
+    struct dsc_err err = {0};
+    char path[512];
+
+    snprintf(path, sizeof path, "%s/torch/%s%s.npz", getenv("GOLDEN"), model, part);
+    dsc_bundle_init(b);
+    ck_assert_msg(dsc_npz_read(b, path, 0, &err) == DSC_OK, "%s: %s", path, err.message);
+}
+
+static void assert_close(const char *what, const struct dsc_tensor *got,
+                         const struct dsc_tensor *want, double rtol, double atol)
+{
+    struct dsc_tensor host;
+
+    ck_assert_int_eq(dsc_to_host(&host, got, NULL), DSC_OK);
+    ck_assert_msg(dsc_tensor_n_elems(&host) == dsc_tensor_n_elems(want), "%s: sizes differ", what);
+    for (int64_t i = 0; i < dsc_tensor_n_elems(want); i++) {
+        const double g = dsc_tensor_get_f64(&host, i), w = dsc_tensor_get_f64(want, i);
+
+        ck_assert_msg(fabs(g - w) <= atol + rtol * fabs(w), "%s[%lld]: %.9g, PyTorch %.9g", what,
+                      (long long)i, g, w);
+    }
+    dsc_tensor_clear(&host);
+}
+
+/* A model with its loss, on a device. */
+struct rig {
+    struct dsc_model m;
+    struct dsc_graph *g; /* with the loss */
+    struct dsc_device *dev;
+    struct dsc_session *s;
+    int loss_output;
+};
+
+static void open_rig(struct rig *r, const char *file, const char *device)
+{
+    struct dsc_err err = {0};
+    char path[512];
+
+    *r = (struct rig){0};
+    snprintf(path, sizeof path, "%s/torch/%s.onnx", getenv("GOLDEN"), file);
+    ck_assert_msg(dsc_model_open_graph(&r->m, path, NULL, &err) == DSC_OK, "%s: %s", path,
+                  err.message);
+    r->g = r->m.graph;
+    ck_assert_int_eq(
+        dsc_loss_attach(r->g, dsc_loss_find("cross-entropy"), "label", &r->loss_output, &err),
+        DSC_OK);
+    ck_assert_msg(dsc_graph_verify(r->g, &err) == DSC_OK, "%s", err.message);
+    ck_assert_int_eq(dsc_device_open(&r->dev, device, 2, &err), DSC_OK);
+    ck_assert_int_eq(dsc_session_open(&r->s, r->g, r->dev, &err), DSC_OK);
+}
+
+static void close_rig(struct rig *r)
+{
+    dsc_session_close(r->s);
+    dsc_device_close(r->dev);
+    dsc_model_close(&r->m);
+}
+
+static void feed_by_name(const struct dsc_graph *g, const struct dsc_bundle *in,
+                         struct dsc_tensor *feeds)
+{
+    for (int i = 0; i < g->n_inputs; i++) {
+        const struct dsc_tensor *t = dsc_bundle_find(in, g->values[g->inputs[i]].name);
+
+        ck_assert_msg(t != NULL, "no array '%s'", g->values[g->inputs[i]].name);
+        feeds[i] = *t; /* borrowed */
+    }
+}
+
+static void check_gradients(const char *model, const char *exporter, const char *device,
+                            int n_segments)
+{
+    struct dsc_bundle in, out, loss, grad;
+    struct dsc_tensor feeds[8] = {0}, outputs[8] = {0}, grads[MAX_PARAMS] = {0};
+    const struct dsc_run run = {0};
+    int wanted[MAX_PARAMS];
+    struct dsc_tape *tape;
+    struct dsc_err err = {0};
+    struct rig r;
+    char name[64];
+
+    snprintf(name, sizeof name, "%s_%s", model, exporter);
+    open_rig(&r, name, device);
+    read_npz(&in, model, ".in");
+    read_npz(&out, model, ".out");
+    read_npz(&loss, model, ".loss");
+    read_npz(&grad, name, ".grad");
+    ck_assert_int_le(grad.n, MAX_PARAMS);
+    for (int i = 0; i < grad.n; i++) {
+        wanted[i] = dsc_graph_find_value(r.g, grad.items[i].name);
+        ck_assert_msg(wanted[i] >= 0, "no weight '%s'", grad.items[i].name);
+    }
+    ck_assert_msg(dsc_tape_open(&tape, r.s, grad.n, wanted, n_segments, &err) == DSC_OK, "%s",
+                  err.message);
+    feed_by_name(r.g, &in, feeds);
+    ck_assert_msg(dsc_tape_run(tape, &run, feeds, outputs, &err) == DSC_OK, "%s (%s)", err.message,
+                  err.where);
+    assert_close("logits", &outputs[0], dsc_bundle_find(&out, "logits"), 1e-5, 2e-6);
+    assert_close("loss", &outputs[r.loss_output], dsc_bundle_find(&loss, "loss"), 1e-5, 1e-6);
+    ck_assert_msg(dsc_tape_backward(tape, r.loss_output, NULL, grads, &err) == DSC_OK, "%s (%s)",
+                  err.message, err.where);
+    for (int i = 0; i < grad.n; i++)
+        assert_close(grad.items[i].name, &grads[i], &grad.items[i].tensor, 1e-4, 1e-6);
+    for (int i = 0; i < grad.n; i++)
+        dsc_tensor_clear(&grads[i]);
+    for (int i = 0; i < r.g->n_outputs; i++)
+        dsc_tensor_clear(&outputs[i]);
+    dsc_tape_close(tape);
+    dsc_bundle_clear(&in);
+    dsc_bundle_clear(&out);
+    dsc_bundle_clear(&loss);
+    dsc_bundle_clear(&grad);
+    close_rig(&r);
+}
+
+static const char *const models[] = {"tiny_bert", "mlp", "mixed"};
+static const char *const exporters[] = {"ts", "dynamo"};
+
+START_TEST(gradients_of_exported_models_equal_pytorch)
+{
+    check_gradients(models[_i / 2], exporters[_i % 2], "cpu", 1);
+}
+END_TEST
+
+START_TEST(recomputed_gradients_equal_pytorch)
+{
+    check_gradients(models[_i / 2], exporters[_i % 2], "cpu", 3);
+}
+END_TEST
+
+START_TEST(gradients_on_the_shadow_device_equal_pytorch)
+{
+    check_gradients(models[_i / 2], exporters[_i % 2], "shadow", 2);
+}
+END_TEST
+
+/* One batch of train_batches.npz a step, whatever order the trainer asks for within it. */
+struct batches {
+    const struct dsc_graph *g;
+    const struct dsc_bundle *b;
+    int64_t step;
+};
+
+static enum dsc_status fill(void *ctx, const int64_t *idx, int64_t n, struct dsc_tensor *feeds,
+                            struct dsc_err *err)
+{
+    struct batches *b = ctx;
+
+    for (int i = 0; i < b->g->n_inputs; i++) {
+        const struct dsc_tensor *t = dsc_bundle_find(b->b, b->g->values[b->g->inputs[i]].name);
+        int64_t dim[2] = {n, t->rank == 3 ? t->dim[2] : 1};
+        const int64_t width = dim[1];
+
+        DSC_TRY(dsc_tensor_new(&feeds[i], DSC_I64, t->rank - 1, dim, err));
+        for (int64_t k = 0; k < n; k++)
+            memcpy((int64_t *)feeds[i].data + k * width,
+                   (const int64_t *)t->data + (b->step * BATCH + idx[k]) * width,
+                   (size_t)width * sizeof(int64_t));
+    }
+    return DSC_OK;
+}
+
+static void compare_params(struct dsc_trainer *t, const struct dsc_bundle *want)
+{
+    int n_compared = 0;
+
+    for (int i = 0; i < dsc_trainer_n_state(t); i++) {
+        const struct dsc_tensor *w;
+        struct dsc_tensor got;
+        char name[256];
+
+        ck_assert_int_eq(dsc_trainer_get_state(t, i, name, sizeof name, &got, NULL), DSC_OK);
+        w = dsc_bundle_find(want, name);
+        if (w && !strstr(name, "key.bias")) { /* exactly 0 gradient: noise (README) */
+            assert_close(name, &got, w, 1e-4, 2e-5);
+            n_compared++;
+        }
+        dsc_tensor_clear(&got);
+    }
+    ck_assert_int_eq(n_compared, want->n - 2); /* two layers' key biases */
+}
+
+static void check_training(const char *optim, double lr, double decay)
+{
+    struct dsc_train_config c = dsc_train_defaults();
+    struct dsc_bundle batches, want, params;
+    struct dsc_param *list;
+    struct dsc_trainer *t;
+    struct dsc_arena arena;
+    struct dsc_err err = {0};
+    struct rig r;
+    char name[64];
+    int n_params;
+
+    open_rig(&r, "tiny_bert_ts", "cpu");
+    read_npz(&batches, "train_batches", "");
+    snprintf(name, sizeof name, "train_%s", optim);
+    read_npz(&want, name, "");
+    read_npz(&params, name, ".params");
+    dsc_arena_init(&arena);
+    ck_assert_int_eq(dsc_params_find(r.g, NULL, NULL, &arena, &list, &n_params, &err), DSC_OK);
+    ck_assert_int_eq(n_params, params.n);
+    c.optim = dsc_optim_find(optim);
+    c.lr = lr;
+    c.weight_decay = decay;
+    c.batch = BATCH;
+    c.n_steps = N_STEPS;
+    c.n_warmup = 4;
+    ck_assert_msg(dsc_trainer_open(&t, r.g, r.loss_output, &c, n_params, list, r.dev, &err) ==
+                      DSC_OK,
+                  "%s", err.message);
+    struct batches b = {.g = r.g, .b = &batches};
+    const struct dsc_train_data data = {.n_examples = BATCH, .fill = fill, .ctx = &b};
+
+    for (b.step = 0; b.step < N_STEPS; b.step++) {
+        struct dsc_train_report report;
+
+        ck_assert_msg(dsc_trainer_step(t, &data, &report, &err) == DSC_OK, "%s", err.message);
+        ck_assert_double_eq_tol(report.loss,
+                                dsc_tensor_get_f64(dsc_bundle_find(&want, "loss"), b.step), 1e-5);
+        ck_assert_double_eq_tol(report.lr, dsc_tensor_get_f64(dsc_bundle_find(&want, "lr"), b.step),
+                                1e-12);
+        ck_assert_double_eq_tol(report.grad_norm,
+                                dsc_tensor_get_f64(dsc_bundle_find(&want, "grad_norm"), b.step),
+                                1e-4);
+    }
+    compare_params(t, &params);
+    dsc_trainer_close(t);
+    dsc_arena_clear(&arena);
+    dsc_bundle_clear(&batches);
+    dsc_bundle_clear(&want);
+    dsc_bundle_clear(&params);
+    close_rig(&r);
+}
+
+START_TEST(twenty_steps_of_adamw_equal_pytorch)
+{
+    check_training("adamw", 5e-3, 0.01);
+}
+END_TEST
+
+START_TEST(twenty_steps_of_sgd_equal_pytorch)
+{
+    check_training("sgd", 5e-2, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("train-golden");
+    TCase *t = tcase_create("train-golden");
+    SRunner *r = srunner_create(s);
+    int n_failed;
+
+    suite_add_tcase(s, t);
+    tcase_add_loop_test(t, gradients_of_exported_models_equal_pytorch, 0, 6);
+    tcase_add_loop_test(t, recomputed_gradients_equal_pytorch, 0, 6);
+    tcase_add_loop_test(t, gradients_on_the_shadow_device_equal_pytorch, 0, 6);
+    tcase_add_test(t, twenty_steps_of_adamw_equal_pytorch);
+    tcase_add_test(t, twenty_steps_of_sgd_equal_pytorch);
+    srunner_run_all(r, CK_ENV);
+    n_failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return n_failed != 0;
+}
