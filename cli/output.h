@@ -24,6 +24,14 @@ enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
                                  struct dsc_err *err);
 
 /**
+ * The provenance as an object in `j`, without a parent: what identifies a command on its inputs.
+ * `d` and `d2` (may be NULL) are the data it reads.
+ */
+enum dsc_status dsc_provenance_json(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
+                                    const struct dsc_dataset *d, const struct dsc_dataset *d2,
+                                    struct dsc_json *j, struct dsc_err *err);
+
+/**
  * Set dscompress.provenance: verb, version, the options that change results, sha256 of inputs,
  * and the provenance of the model it was made from. No clock, no path.
  */

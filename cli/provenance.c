@@ -82,31 +82,43 @@ static enum dsc_status hash_model(const char *path, char hex[65], struct dsc_err
     return DSC_OK;
 }
 
+enum dsc_status dsc_provenance_json(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
+                                    const struct dsc_dataset *d, const struct dsc_dataset *d2,
+                                    struct dsc_json *j, struct dsc_err *err)
+{
+    char hex[65];
+
+    DSC_TRY(hash_model(m->path, hex, err));
+    dsc_json_text(j, "verb", cmd->row->name);
+    dsc_json_text(j, "version", DSC_VERSION);
+    add_flags(cmd, j);
+    dsc_json_object(j, "inputs");
+    dsc_json_text(j, "model", hex);
+    if (d)
+        dsc_json_text(j, "data", d->report.sha256);
+    if (d2)
+        dsc_json_text(j, "data2", d2->report.sha256);
+    dsc_json_end(j);
+    return DSC_OK;
+}
+
 enum dsc_status dsc_provenance_set(struct dsc_cmd *cmd, struct dsc_textmodel *m,
                                    const struct dsc_dataset *d, struct dsc_err *err)
 {
     const char *parent = dsc_graph_prop(m->model.graph, DSC_PROP_PROVENANCE);
     struct dsc_json j = {0};
-    char hex[65];
     enum dsc_status st;
 
-    DSC_TRY(hash_model(m->path, hex, err));
     dsc_json_object(&j, NULL);
-    dsc_json_text(&j, "verb", cmd->row->name);
-    dsc_json_text(&j, "version", DSC_VERSION);
-    add_flags(cmd, &j);
-    dsc_json_object(&j, "inputs");
-    dsc_json_text(&j, "model", hex);
-    if (d)
-        dsc_json_text(&j, "data", d->report.sha256);
-    dsc_json_end(&j);
+    st = dsc_provenance_json(cmd, m, d, NULL, &j, err);
     if (parent)
         dsc_json_text(&j, "parent", parent);
     dsc_json_end(&j);
     dsc_bytes_add(&j.text, "", 1);
-    st = j.text.is_failed ? dsc_fail(err, DSC_E_MEMORY, "no memory for the provenance")
-                          : dsc_graph_set_prop(m->model.graph, DSC_PROP_PROVENANCE,
-                                               (const char *)j.text.data, err);
+    if (st == DSC_OK)
+        st = j.text.is_failed ? dsc_fail(err, DSC_E_MEMORY, "no memory for the provenance")
+                              : dsc_graph_set_prop(m->model.graph, DSC_PROP_PROVENANCE,
+                                                   (const char *)j.text.data, err);
     dsc_json_clear(&j);
     return st;
 }

@@ -79,6 +79,7 @@ enum dsc_status dsc_trainrun_open(struct dsc_trainrun *r, struct dsc_err *err)
         DSC_TRY(dsc_textmodel_data(r->m, r->cmd, dev, DSC_PART_DEV, true, &r->dev_set, err));
         r->has_dev = true;
     }
+    r->state_dir = dsc_opt_text(r->cmd, DSC_OPT_state);
     if (dsc_opt_flag(r->cmd, DSC_OPT_grad_checkpoint))
         r->config.n_segments = 0; /* chosen when the graph is final */
     r->loss = dsc_loss_find(r->train.target == DSC_TARGET_VALUE ? "mse" : "cross-entropy");
@@ -124,8 +125,11 @@ enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err
     if (r->config.n_segments == 0)
         r->config.n_segments = n_segments_for(r->graph);
     log_params(r);
-    return dsc_trainer_open(&r->trainer, r->graph, r->loss_output, &r->config, r->n_params,
-                            r->params, r->dev, err);
+    DSC_TRY(dsc_state_open(&r->state, r->cmd, r->state_dir, r->m, &r->train,
+                           r->has_dev ? &r->dev_set : NULL, err));
+    DSC_TRY(dsc_trainer_open(&r->trainer, r->graph, r->loss_output, &r->config, r->n_params,
+                             r->params, r->dev, err));
+    return dsc_state_load(&r->state, r->trainer, err);
 }
 
 static enum dsc_status fill(void *ctx, const int64_t *idx, int64_t n, struct dsc_tensor *feeds,
@@ -215,6 +219,7 @@ static enum dsc_status one_step(struct dsc_trainrun *r, const struct dsc_train_d
                                 struct dsc_err *err)
 {
     const uint64_t per_epoch = dsc_train_steps_per_epoch(data->n_examples, r->config.batch);
+    const double start = dsc_now_s();
     struct dsc_train_report report;
 
     DSC_TRY(dsc_cmd_stopped(r->cmd, err));
@@ -224,11 +229,27 @@ static enum dsc_status one_step(struct dsc_trainrun *r, const struct dsc_train_d
                         (struct dsc_progress_field[]){
                             {"loss", report.loss}, {"lr", report.lr}, {"grad", report.grad_norm}},
                         3);
+    DSC_TRY(dsc_state_metrics(&r->state, &report, (double)report.n_examples / (dsc_now_s() - start),
+                              err));
     if (r->after_step)
         DSC_TRY(r->after_step(r->ctx, report.step, err));
     if (report.step % per_epoch == 0 && r->has_dev)
-        return score(r, report.step / per_epoch, err);
-    return DSC_OK;
+        DSC_TRY(score(r, report.step / per_epoch, err));
+    return report.step % per_epoch == 0 ? dsc_state_save(&r->state, r->trainer, err)
+                                        : dsc_state_tick(&r->state, r->trainer, err);
+}
+
+/* A stop by signal leaves a checkpoint of all that was done. */
+static enum dsc_status save_at_stop(struct dsc_trainrun *r, enum dsc_status st)
+{
+    struct dsc_err err = {0};
+
+    if (st != DSC_E_INTERRUPTED && st != DSC_E_TERMINATED)
+        return st;
+    if (dsc_state_save(&r->state, r->trainer, &err) != DSC_OK)
+        dsc_log_printf(&r->cmd->log, DSC_LOG_WARNING, "the state could not be saved: %s",
+                       err.message);
+    return st;
 }
 
 enum dsc_status dsc_trainrun_loop(struct dsc_trainrun *r, struct dsc_err *err)
@@ -242,6 +263,7 @@ enum dsc_status dsc_trainrun_loop(struct dsc_trainrun *r, struct dsc_err *err)
                        (int64_t)dsc_trainer_n_done(r->trainer), (int64_t)r->config.n_steps);
     while (st == DSC_OK && dsc_trainer_n_done(r->trainer) < r->config.n_steps)
         st = one_step(r, &data, err);
+    st = save_at_stop(r, st);
     dsc_progress_end(r->cmd);
     r->seconds = dsc_now_s() - start;
     return st;
@@ -263,6 +285,7 @@ enum dsc_status dsc_trainrun_finish(struct dsc_trainrun *r, struct dsc_err *err)
 
 void dsc_trainrun_close(struct dsc_trainrun *r)
 {
+    dsc_state_close(&r->state);
     dsc_trainer_close(r->trainer);
     dsc_graph_free(r->graph);
     dsc_patterns_close(&r->freeze);

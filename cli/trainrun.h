@@ -8,6 +8,7 @@
 #include "cmd.h"
 #include "dsc/train.h"
 #include "pattern.h"
+#include "state.h"
 #include "textmodel.h"
 
 struct dsc_trainrun {
@@ -25,6 +26,8 @@ struct dsc_trainrun {
     struct dsc_param *params;
     int n_params;
     struct dsc_trainer *trainer;
+    struct dsc_state state;
+    const char *state_dir;
     double seconds;
     double last_loss;
     /** Called after every step (may be NULL): QAT freezes its observers. */
