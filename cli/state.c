@@ -318,6 +318,25 @@ static enum dsc_status append(const struct dsc_state *s, const char *name, const
     return dsc_err_file(err, path);
 }
 
+static enum dsc_status add_event(struct dsc_state *s, uint64_t step,
+                                 const struct dsc_scalar *scalars, int n, struct dsc_err *err)
+{
+    if (!s->events)
+        DSC_TRY(dsc_events_open(&s->events, s->dir, err));
+    return dsc_events_add(s->events, step, scalars, n, err);
+}
+
+enum dsc_status dsc_state_score(struct dsc_state *s, uint64_t step, const char *metric,
+                                double value, struct dsc_err *err)
+{
+    char tag[64];
+
+    if (!s->dir)
+        return DSC_OK;
+    snprintf(tag, sizeof tag, "eval/%s", metric);
+    return add_event(s, step, &(struct dsc_scalar){tag, value}, 1, err);
+}
+
 enum dsc_status dsc_state_metrics(struct dsc_state *s, const struct dsc_train_report *r,
                                   double examples_per_s, struct dsc_err *err)
 {
@@ -341,11 +360,19 @@ enum dsc_status dsc_state_metrics(struct dsc_state *s, const struct dsc_train_re
     DSC_TRY(st);
     snprintf(line, sizeof line, "%" PRIu64 ",%.9g,%.9g,%.9g,%.6g\n", r->step, r->loss, r->lr,
              r->grad_norm, examples_per_s);
-    return append(s, "metrics.csv", "step,loss,lr,grad_norm,examples_per_s\n", line, err);
+    DSC_TRY(append(s, "metrics.csv", "step,loss,lr,grad_norm,examples_per_s\n", line, err));
+    return add_event(s, r->step,
+                     (struct dsc_scalar[]){{"train/loss", r->loss},
+                                           {"train/lr", r->lr},
+                                           {"train/grad_norm", r->grad_norm},
+                                           {"train/examples_per_s", examples_per_s}},
+                     4, err);
 }
 
 void dsc_state_close(struct dsc_state *s)
 {
+    if (s->events)
+        fclose(s->events); /* every event was flushed and checked */
     if (s->dir && s->lock_fd >= 0)
         close(s->lock_fd);
     *s = (struct dsc_state){.lock_fd = -1};

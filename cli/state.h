@@ -5,6 +5,7 @@
  *   checkpoint-STEP.safetensors weights and moments; its metadata hold step and fingerprint
  *   checkpoint-STEP.sha256      of that file, as sha256sum prints it
  *   metrics.jsonl, metrics.csv  one line a step
+ *   events.out.tfevents.*       the same for TensorBoard; one file a process
  *
  * The fingerprint is the sha256 of what identifies the command: verb, version, options that change
  * results, model and data. The same command resumes; another is refused. The last two checkpoints
@@ -15,6 +16,7 @@
 
 #include "cmd.h"
 #include "dsc/train.h"
+#include "events.h"
 #include "textmodel.h"
 
 /** Zero-initialise; `dir` NULL: no state is kept and all calls do nothing. */
@@ -24,6 +26,7 @@ struct dsc_state {
     int lock_fd;
     char fingerprint[65];
     double last_save_s;
+    FILE *events; /* opened by the first step */
 };
 
 /**
@@ -50,6 +53,9 @@ enum dsc_status dsc_state_tick(struct dsc_state *s, struct dsc_trainer *t, struc
 /** One line in the metrics files. Errors: IO, NOSPACE. */
 enum dsc_status dsc_state_metrics(struct dsc_state *s, const struct dsc_train_report *r,
                                   double examples_per_s, struct dsc_err *err);
+/** The score of an epoch, for TensorBoard. */
+enum dsc_status dsc_state_score(struct dsc_state *s, uint64_t step, const char *metric,
+                                double value, struct dsc_err *err);
 void dsc_state_close(struct dsc_state *s);
 
 #endif

@@ -202,6 +202,8 @@ static enum dsc_status score(struct dsc_trainrun *r, uint64_t epoch, struct dsc_
         dsc_progress_hide(progress);
     dsc_log_printf(&r->cmd->log, DSC_LOG_INFO, "epoch %" PRIu64 ": loss %.4f, %s %.4f on %zu rows",
                    epoch, r->last_loss, metric->name, value, r->dev_set.n);
+    DSC_TRY_OUT(
+        st, dsc_state_score(&r->state, dsc_trainer_n_done(r->trainer), metric->name, value, err));
     if (epoch == (uint64_t)r->n_epochs) {
         dsc_json_object(&r->cmd->json, "metrics");
         dsc_json_float(&r->cmd->json, metric->name, value);
