@@ -59,7 +59,7 @@ enum dsc_status dsc_fail(struct dsc_err *err, enum dsc_status s, const char *fmt
 enum dsc_status dsc_err_file(struct dsc_err *err, const char *file)
 {
     if (!err)
-        return DSC_OK;
+        return DSC_E_INTERNAL;
     if (!err->file[0] && file)
         snprintf(err->file, sizeof err->file, "%s", file);
     return err->status;
@@ -70,7 +70,7 @@ enum dsc_status dsc_err_where(struct dsc_err *err, const char *fmt, ...)
     va_list ap;
 
     if (!err)
-        return DSC_OK;
+        return DSC_E_INTERNAL;
     if (!err->where[0]) {
         va_start(ap, fmt);
         vsnprintf(err->where, sizeof err->where, fmt, ap);
@@ -84,7 +84,7 @@ enum dsc_status dsc_err_hint(struct dsc_err *err, const char *fmt, ...)
     va_list ap;
 
     if (!err)
-        return DSC_OK;
+        return DSC_E_INTERNAL;
     if (!err->hint[0]) {
         va_start(ap, fmt);
         vsnprintf(err->hint, sizeof err->hint, fmt, ap);

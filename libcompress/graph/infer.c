@@ -99,6 +99,21 @@ enum dsc_status dsc_axes_mask(const struct dsc_tensor *axes, int rank, uint32_t 
     return DSC_OK;
 }
 
+enum dsc_status dsc_same_dtype(const struct dsc_infer *q, uint32_t inputs, struct dsc_err *err)
+{
+    enum dsc_dtype d = DSC_DTYPE_NONE;
+
+    for (int i = 0; i < q->n_in; i++) {
+        if (q->in[i].dtype == DSC_DTYPE_NONE || (i < 16 && !(inputs >> i & 1)))
+            continue;
+        if (d != DSC_DTYPE_NONE && q->in[i].dtype != d)
+            return dsc_fail(err, DSC_E_TYPE, "inputs are %s and %s", dsc_dtype_text(d),
+                            dsc_dtype_text(q->in[i].dtype));
+        d = q->in[i].dtype;
+    }
+    return DSC_OK;
+}
+
 enum dsc_status dsc_infer_like_input(struct dsc_infer *q, struct dsc_err *err)
 {
     (void)err;

@@ -8,6 +8,7 @@ static enum dsc_status infer(struct dsc_infer *q, struct dsc_err *err)
 {
     struct dsc_equation eq;
 
+    DSC_TRY(dsc_same_dtype(q, DSC_ALL_IN, err));
     q->out[0].dtype = q->in[0].dtype;
     for (int t = 0; t < q->n_in; t++)
         if (q->in[t].rank < 0)

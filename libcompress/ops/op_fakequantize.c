@@ -16,11 +16,14 @@ static enum dsc_status infer(struct dsc_infer *q, struct dsc_err *err)
     const struct dsc_type *x = &q->in[0], *s = &q->in[1];
     int axis;
 
+    DSC_TRY(dsc_same_dtype(q, DSC_IN(0) | DSC_IN(1), err));
+    if (q->value[2] && dsc_tensor_n_elems(q->value[2]) < 1)
+        return dsc_fail(err, DSC_E_SHAPE, "the zero point is empty");
     if (s->rank > 1)
         return dsc_fail(err, DSC_E_SHAPE, "the scale has rank %d", s->rank);
-    if (s->rank == 1 && s->dim[0] > 1 && x->rank >= 0) {
+    if (s->rank == 1 && s->dim[0] != 1 && x->rank >= 0) {
         DSC_TRY(dsc_axis_check(dsc_node_int(q->node, "axis", 1), x->rank, &axis, err));
-        if (x->dim[axis] >= 0 && x->dim[axis] != s->dim[0])
+        if (x->dim[axis] >= 0 && s->dim[0] >= 0 && x->dim[axis] != s->dim[0])
             return dsc_fail(err, DSC_E_SHAPE, "%lld scales for axis %d of size %lld",
                             (long long)s->dim[0], axis, (long long)x->dim[axis]);
     }

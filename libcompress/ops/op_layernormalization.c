@@ -11,6 +11,7 @@ static enum dsc_status infer(struct dsc_infer *q, struct dsc_err *err)
     struct dsc_type stat = q->in[0];
     int axis;
 
+    DSC_TRY(dsc_same_dtype(q, DSC_ALL_IN, err));
     q->out[0] = q->in[0];
     if (stat.dtype != DSC_F64 && stat.dtype != DSC_DTYPE_NONE)
         stat.dtype = DSC_F32;

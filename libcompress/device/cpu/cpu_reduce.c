@@ -197,7 +197,7 @@ static int64_t int_step(enum dsc_reduce_fn fn, bool is_unsigned, int64_t acc, in
     case DSC_REDUCE_prod:
         return (int64_t)((uint64_t)acc * (uint64_t)v);
     case DSC_REDUCE_l1:
-        return acc + (v < 0 && !is_unsigned ? -v : v);
+        return (int64_t)((uint64_t)acc + (v < 0 && !is_unsigned ? -(uint64_t)v : (uint64_t)v));
     case DSC_REDUCE_l2:
     case DSC_REDUCE_sum_square:
         return (int64_t)((uint64_t)acc + (uint64_t)v * (uint64_t)v);
@@ -225,7 +225,7 @@ static void reduce_int_tile(void *ctx, int64_t tile)
 
                 sum += j->fn == DSC_REDUCE_log_sum ? v : exp(v);
             }
-            dsc_tensor_set_i64(&y, o, (int64_t)log(sum));
+            dsc_tensor_set_f64(&y, o, trunc(log(sum))); /* also of 0 and below */
             continue;
         }
         for (int64_t k = 0; k < j->n_in; k++)
@@ -233,9 +233,10 @@ static void reduce_int_tile(void *ctx, int64_t tile)
                 int_step(j->fn, is_unsigned, acc, dsc_tensor_get_i64(j->x, base + offset_of(j, k)));
         if (j->fn == DSC_REDUCE_mean)
             acc = j->n_in ? acc / j->n_in : 0;
-        if (j->fn == DSC_REDUCE_l2)
-            acc = (int64_t)sqrt((double)acc);
-        dsc_tensor_set_i64(&y, o, acc);
+        if (j->fn == DSC_REDUCE_l2) /* a wrapped sum has no root: 0 */
+            dsc_tensor_set_f64(&y, o, trunc(sqrt((double)acc)));
+        else
+            dsc_tensor_set_i64(&y, o, acc);
     }
 }
 

@@ -150,6 +150,8 @@ enum dsc_status dsc_scalar_check(const struct dsc_tensor *t, const char *what, i
 /** Host tensor of axes to a bit mask; RANGE outside the rank, DUP when one stands twice. */
 enum dsc_status dsc_axes_mask(const struct dsc_tensor *axes, int rank, uint32_t *mask,
                               struct dsc_err *err);
+/** TYPE where two of the inputs (DSC_IN bits; those from 16 on always) have other types. */
+enum dsc_status dsc_same_dtype(const struct dsc_infer *q, uint32_t inputs, struct dsc_err *err);
 enum dsc_status dsc_infer_like_input(struct dsc_infer *q, struct dsc_err *err); /* all outputs */
 enum dsc_status dsc_infer_broadcast(struct dsc_infer *q, struct dsc_err *err);
 enum dsc_status dsc_infer_compare(struct dsc_infer *q, struct dsc_err *err); /* broadcast, bool */

@@ -48,7 +48,8 @@ enum dsc_status dsc_fail(struct dsc_err *err, enum dsc_status s, const char *fmt
     __attribute__((format(printf, 3, 4)));
 enum dsc_status dsc_vfail(struct dsc_err *err, enum dsc_status s, const char *fmt, va_list ap);
 
-/** Add the file, the place or a hint where the record has none yet; return the record's status. */
+/** Add the file, the place or a hint where the record has none yet; return the record's status,
+ *  INTERNAL without a record: that something failed is never lost. */
 enum dsc_status dsc_err_file(struct dsc_err *err, const char *file);
 enum dsc_status dsc_err_where(struct dsc_err *err, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -1,0 +1,16 @@
+/*
+ * Fuzz harnesses. Each is a libFuzzer target (clang, meson option `fuzz`) and, linked with
+ * fuzz_main.c, a program that changes the bytes of given files by a seed.
+ */
+#ifndef DSC_TESTS_FUZZ_H
+#define DSC_TESTS_FUZZ_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
+
+/** What the input at hand turned out to be, printed when the driver is verbose. */
+void fuzz_note(const char *what);
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * Runs a harness on changed bytes: fuzz_X [-v] [-n RUNS] [-s FIRST_SEED] [FILE ..].
+ * Without files the bytes are random. Run i uses seed FIRST_SEED + i, so that -n 1 -s SEED repeats
+ * one of them; -v prints each seed before its run.
+ */
+#include "dsc/rng.h"
+#include "fuzz.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_BYTES = 1 << 20, RANDOM_BYTES = 96 };
+
+static bool is_verbose;
+
+void fuzz_note(const char *what)
+{
+    if (is_verbose)
+        fprintf(stderr, "%s\n", what);
+}
+
+static size_t load(const char *path, uint8_t *bytes)
+{
+    FILE *f = fopen(path, "rb");
+    size_t n = 0;
+
+    if (!f) {
+        perror(path);
+        exit(66);
+    }
+    n = fread(bytes, 1, MAX_BYTES, f);
+    fclose(f);
+    return n;
+}
+
+/* Flip, set, repeat, remove: one to eight places. */
+static size_t change(struct dsc_rng *r, uint8_t *bytes, size_t n)
+{
+    static const uint8_t odd[] = {0, 1, 0x7f, 0x80, 0xff, 8, 9, 64};
+
+    for (uint64_t k = 1 + dsc_rng_below(r, 8); k > 0 && n > 0; k--) {
+        const size_t at = (size_t)dsc_rng_below(r, n);
+
+        switch (dsc_rng_below(r, 5)) {
+        case 0:
+            bytes[at] ^= (uint8_t)(1u << dsc_rng_below(r, 8));
+            break;
+        case 1:
+            bytes[at] = (uint8_t)dsc_rng_u32(r);
+            break;
+        case 2:
+            bytes[at] = odd[dsc_rng_below(r, sizeof odd)];
+            break;
+        case 3:
+            memmove(bytes + at, bytes + at + 1, n - at - 1);
+            n--;
+            break;
+        default:
+            n = dsc_rng_below(r, 16) == 0 ? at : n;
+            break;
+        }
+    }
+    return n;
+}
+
+int main(int argc, char **argv)
+{
+    static uint8_t bytes[MAX_BYTES];
+    unsigned long n_runs = 1000, first = 1;
+    int n_files, i = 1;
+
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        if (strcmp(argv[i], "-v") == 0)
+            is_verbose = true;
+        else if (strcmp(argv[i], "-n") == 0 && i + 1 < argc)
+            n_runs = strtoul(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "-s") == 0 && i + 1 < argc)
+            first = strtoul(argv[++i], NULL, 10);
+        else
+            return 64;
+    }
+    n_files = argc - i;
+    for (unsigned long k = first; k < first + n_runs; k++) {
+        struct dsc_rng r;
+        size_t n = RANDOM_BYTES;
+        uint8_t *input;
+
+        dsc_rng_init(&r, dsc_rng_key(k));
+        if (n_files > 0)
+            n = change(&r, bytes, load(argv[i + (int)(k % (unsigned long)n_files)], bytes));
+        else
+            for (size_t b = 0; b < n; b++)
+                bytes[b] = (uint8_t)dsc_rng_u32(&r);
+        if (is_verbose)
+            fprintf(stderr, "seed %lu\n", k);
+        input = malloc(n ? n : 1); /* of its own, so that a read behind the end is seen */
+        if (!input)
+            return 71;
+        memcpy(input, bytes, n);
+        LLVMFuzzerTestOneInput(input, n);
+        free(input);
+    }
+    return 0;
+}
