@@ -26,14 +26,13 @@ static int64_t slice_of(const struct dsc_tensor *w, int64_t axis, int64_t n_scal
 }
 
 /* Codes of a constant: round half to even of w / scale, in float as QuantizeLinear does. */
-static enum dsc_status quantize_constant(struct dsc_graph *g, const struct dsc_node *fq, int *id,
-                                         struct dsc_err *err)
+static enum dsc_status quantize_constant(struct dsc_graph *g, const struct dsc_node *fq, int value,
+                                         int64_t axis, int *id, struct dsc_err *err)
 {
-    const struct dsc_tensor *w = dsc_constant(g, fq->in[0]);
+    const struct dsc_tensor *w = dsc_constant(g, value);
     const struct dsc_tensor *s = dsc_constant(g, fq->in[1]), *z = dsc_constant(g, fq->in[2]);
     const int64_t n = dsc_tensor_n_elems(w), n_scales = dsc_tensor_n_elems(s);
     const float top = ldexpf(1, dsc_dtype_bits(z->dtype) - 1) - 1;
-    const int64_t axis = dsc_node_int(fq, "axis", 1);
     char name[300];
     struct dsc_tensor q;
     enum dsc_status st;
@@ -45,7 +44,7 @@ static enum dsc_status quantize_constant(struct dsc_graph *g, const struct dsc_n
 
         dsc_tensor_set_i64(&q, i, (int64_t)fminf(fmaxf(code, -top), top));
     }
-    snprintf(name, sizeof name, "%s_quantized", g->values[fq->in[0]].name);
+    snprintf(name, sizeof name, "%s_quantized", g->values[value].name);
     st = dsc_add_init(g, name, &q, id, err);
     dsc_tensor_clear(&q);
     return st;
@@ -64,25 +63,31 @@ static enum dsc_status add_dequantize(struct dsc_graph *g, const struct dsc_node
     return g->values[scale].init.rank == 1 ? dsc_node_set_int(g, n, "axis", axis, err) : DSC_OK;
 }
 
-/* Lookups of the table take the codes; each gets its own DequantizeLinear behind. */
-static enum dsc_status move_behind_lookups(struct dsc_graph *g, const struct dsc_node *fq, int code,
-                                           struct dsc_err *err)
+/* The lookup whose rows a FakeQuantize takes, or NULL. */
+static struct dsc_node *lookup_of(const struct dsc_graph *g, const struct dsc_node *fq)
 {
-    const int n_nodes = g->n_nodes;
+    struct dsc_node *n = dsc_producer(g, fq->in[0]);
 
-    for (int i = 0; i < n_nodes; i++) {
-        struct dsc_node *n = g->nodes[i];
-        int rows, out;
+    return n && n->op && n->op->quant == DSC_QUANT_TABLE && dsc_constant(g, n->in[0]) ? n : NULL;
+}
 
-        if (!n->op || n->op->quant != DSC_QUANT_TABLE || n->in[0] != fq->out[0])
-            continue;
-        n->in[0] = code;
-        DSC_TRY(dsc_graph_value(g, NULL, NULL, &rows, err));
-        /* scales belong to columns: the last axis of whatever shape the indices give */
-        DSC_TRY(add_dequantize(g, fq, "/dequantize", rows, fq->in[1], fq->in[2], -1, &out, err));
-        dsc_graph_replace_uses(g, n->out[0], out);
-        n->out[0] = rows;
-    }
+/* The lookup takes codes, DequantizeLinear comes behind it. Tables looked up twice are one. */
+static enum dsc_status finish_table(struct dsc_graph *g, struct dsc_node *fq,
+                                    struct dsc_node *lookup, struct dsc_err *err)
+{
+    char name[300];
+    int code, rows, out;
+
+    snprintf(name, sizeof name, "%s_quantized", g->values[lookup->in[0]].name);
+    code = dsc_graph_find_value(g, name);
+    if (code < 0)
+        DSC_TRY(quantize_constant(g, fq, lookup->in[0], 1, &code, err));
+    DSC_TRY(dsc_graph_value(g, NULL, NULL, &rows, err));
+    DSC_TRY(add_dequantize(g, fq, "/dequantize", rows, fq->in[1], fq->in[2], -1, &out, err));
+    lookup->in[0] = code;
+    lookup->out[0] = rows;
+    dsc_graph_replace_uses(g, fq->out[0], out);
+    dsc_graph_remove_node(fq);
     return DSC_OK;
 }
 
@@ -91,8 +96,7 @@ static enum dsc_status finish_constant(struct dsc_graph *g, struct dsc_node *fq,
 {
     int code, out;
 
-    DSC_TRY(quantize_constant(g, fq, &code, err));
-    DSC_TRY(move_behind_lookups(g, fq, code, err));
+    DSC_TRY(quantize_constant(g, fq, fq->in[0], dsc_node_int(fq, "axis", 1), &code, err));
     DSC_TRY(add_dequantize(g, fq, "/dequantize", code, fq->in[1], fq->in[2],
                            dsc_node_int(fq, "axis", 1), &out, err));
     dsc_graph_replace_uses(g, fq->out[0], out);
@@ -162,8 +166,15 @@ enum dsc_status dsc_quant_finish(struct dsc_graph *g, const struct dsc_quant_tar
     const int n_nodes = g->n_nodes;
 
     for (int i = 0; i < n_nodes; i++) {
+        struct dsc_node *lookup;
+
         if (!is_fake(g->nodes[i]))
             continue;
+        lookup = lookup_of(g, g->nodes[i]);
+        if (lookup) {
+            DSC_TRY(finish_table(g, g->nodes[i], lookup, err));
+            continue;
+        }
         DSC_TRY(dsc_constant(g, g->nodes[i]->in[0]) ? finish_constant(g, g->nodes[i], err)
                                                     : finish_activation(g, g->nodes[i], err));
     }

@@ -89,6 +89,31 @@ static bool takes_over(const struct inserter *p, const struct dsc_node *n, int k
     return false;
 }
 
+/* A table is quantized behind its lookups: the same values, on the rows that are used alone. */
+static enum dsc_status insert_behind_lookups(struct inserter *p, const struct dsc_quant_site *s,
+                                             int scale, int zero, struct dsc_err *err)
+{
+    struct dsc_graph *g = p->g;
+    const int n_nodes = g->n_nodes;
+
+    for (int i = 0; i < n_nodes; i++) {
+        struct dsc_node *n = g->nodes[i], *fq;
+        char name[300];
+        int rows;
+
+        if (!takes_over(p, n, 0, s->value))
+            continue;
+        snprintf(name, sizeof name, "%s/fake_quantize", n->name);
+        DSC_TRY(dsc_graph_value(g, NULL, NULL, &rows, err));
+        DSC_TRY(dsc_graph_node(g, dsc_op_find("dsc", "FakeQuantize"), name, 3,
+                               (int[]){rows, scale, zero}, 1, n->out, &fq, err));
+        n->out[0] = rows;
+        DSC_TRY(dsc_node_set_int(g, fq, "narrow", 1, err));
+        DSC_TRY(dsc_node_set_int(g, fq, "axis", -1, err)); /* columns, whatever the ids' shape */
+    }
+    return DSC_OK;
+}
+
 static enum dsc_status insert_node(struct inserter *p, const struct dsc_quant_site *s, int scale,
                                    int zero, struct dsc_err *err)
 {
@@ -152,7 +177,8 @@ static enum dsc_status insert_weight(struct inserter *p, const struct dsc_quant_
     if (st == DSC_OK)
         st = add_params(p, name, DSC_I8, scales, n, s->axis < 0, 0, &scale_id, &zero_id, err);
     if (st == DSC_OK)
-        st = insert_node(p, s, scale_id, zero_id, err);
+        st = s->kind == DSC_SITE_TABLE ? insert_behind_lookups(p, s, scale_id, zero_id, err)
+                                       : insert_node(p, s, scale_id, zero_id, err);
     dsc_heap_free(scales);
     return st;
 }

@@ -129,20 +129,21 @@ static enum dsc_status read_constant(struct dsc_graph *g, const struct dq *d, st
     return DSC_OK;
 }
 
-/* Gather(codes) -> DQ becomes Gather(FakeQuantize(master)). */
+/* Gather(codes) -> DQ becomes Gather(master) -> FakeQuantize. */
 static enum dsc_status read_table(struct dsc_graph *g, const struct dq *d, struct dsc_node *lookup,
                                   struct dsc_err *err)
 {
     const enum dsc_dtype code = g->values[lookup->in[0]].init.dtype;
-    int master, zero, table, rows;
+    const struct dq by_column = {d->node, d->scale, d->zero, 1}; /* of the table itself */
+    int master, zero, rows, out;
 
-    DSC_TRY(add_master(g, d, lookup->in[0], &master, err));
+    DSC_TRY(add_master(g, &by_column, lookup->in[0], &master, err));
     DSC_TRY(zero_of(g, d, code, &zero, err));
-    DSC_TRY(make_fake(g, d, master, true, zero, &table, err));
     DSC_TRY(dsc_graph_value(g, NULL, NULL, &rows, err));
-    dsc_graph_replace_uses(g, d->node->out[0], rows);
-    lookup->in[0] = table;
+    lookup->in[0] = master;
     lookup->out[0] = rows;
+    DSC_TRY(make_fake(g, d, rows, true, zero, &out, err));
+    dsc_graph_replace_uses(g, d->node->out[0], out);
     dsc_graph_remove_node(d->node);
     return DSC_OK;
 }
