@@ -36,6 +36,9 @@ static enum dsc_status add_head(struct job *j, struct dsc_err *err)
     if (g->values[g->outputs[j->m.output]].type.rank != 3) {
         if (dsc_opt_is_set(j->cmd, DSC_OPT_pooling))
             return dsc_fail(err, DSC_E_USAGE, "--pooling: the model has a head already");
+        if (dsc_opt_is_set(j->cmd, DSC_OPT_dropout))
+            return dsc_fail(err, DSC_E_UNSUPPORTED,
+                            "--dropout is for new heads; the model has a head already");
         return DSC_OK;
     }
     DSC_TRY(dsc_head_build(g, pooling, n_out, dropout, j->r.config.seed, err));

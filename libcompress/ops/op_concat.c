@@ -104,6 +104,7 @@ const struct dsc_op dsc_op_concat = {
     .n_out = 1,
     .is_variadic_in = true,
     .since = 4,
+    .param_in = DSC_ALL_IN,
     .prune = DSC_PRUNE_CONCAT,
     .infer = infer,
     .forward = forward,

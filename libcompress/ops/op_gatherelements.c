@@ -38,6 +38,7 @@ const struct dsc_op dsc_op_gatherelements = {
     .n_in = 2,
     .n_out = 1,
     .since = 11,
+    .param_in = DSC_IN(0),
     .saves = DSC_IN(1),
     .quant = DSC_QUANT_PASS,
     .infer = infer,

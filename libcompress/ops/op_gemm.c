@@ -175,6 +175,7 @@ const struct dsc_op dsc_op_gemm = {
     .since = 11,
     .saves = DSC_IN(0) | DSC_IN(1),
     .param_in = DSC_IN(0) | DSC_IN(1) | DSC_IN(2),
+    .param_scalar_in = DSC_IN(1) | DSC_IN(2),
     .is_rowwise = true,
     .quant = DSC_QUANT_WEIGHT,
     .prune = DSC_PRUNE_GEMM,

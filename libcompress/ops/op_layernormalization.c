@@ -93,6 +93,7 @@ const struct dsc_op dsc_op_layernormalization = {
     .since = 17,
     .saves = DSC_IN(0) | DSC_IN(1),
     .param_in = DSC_IN(1) | DSC_IN(2),
+    .param_scalar_in = DSC_IN(1) | DSC_IN(2),
     .is_rowwise = true,
     .prune = DSC_PRUNE_NORM,
     .infer = infer,

@@ -127,6 +127,7 @@ const struct dsc_op dsc_op_matmul = {
     .since = 9,
     .saves = DSC_IN(0) | DSC_IN(1),
     .param_in = DSC_IN(0) | DSC_IN(1),
+    .param_scalar_in = DSC_IN(1),
     .is_rowwise = true,
     .quant = DSC_QUANT_WEIGHT,
     .prune = DSC_PRUNE_MATMUL,

@@ -38,6 +38,7 @@ const struct dsc_op dsc_op_prelu = {
     .since = 9,
     .saves = DSC_IN(0) | DSC_IN(1),
     .param_in = DSC_IN(1),
+    .param_scalar_in = DSC_IN(1),
     .is_rowwise = true,
     .prune = DSC_PRUNE_SAME_AXES,
     .fn = DSC_BINARY_prelu,

@@ -82,7 +82,6 @@ const struct dsc_op dsc_op_transpose = {
     .n_in = 1,
     .n_out = 1,
     .since = 1,
-    .param_in = DSC_IN(0),
     .quant = DSC_QUANT_PASS,
     .prune = DSC_PRUNE_TRANSPOSE,
     .infer = infer,

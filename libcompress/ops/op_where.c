@@ -57,7 +57,6 @@ const struct dsc_op dsc_op_where = {
     .n_out = 1,
     .since = 9,
     .saves = DSC_IN(0),
-    .param_in = DSC_IN(1) | DSC_IN(2),
     .is_rowwise = true,
     .prune = DSC_PRUNE_SAME_AXES,
     .infer = infer,

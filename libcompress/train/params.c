@@ -5,9 +5,9 @@
 #include <string.h>
 
 /* Operators through which a weight passes unchanged on its way to a parameter input. */
-static const char *const pass_through[] = {"Transpose", "Reshape",          "Identity",
-                                           "Cast",      "DequantizeLinear", "Squeeze",
-                                           "Unsqueeze", "Flatten",          "FakeQuantize"};
+static const char *const pass_through[] = {
+    "Transpose", "Reshape", "Identity", "Cast",   "DequantizeLinear", "Squeeze",
+    "Unsqueeze", "Flatten", "Slice",    "Expand", "FakeQuantize"};
 
 static bool passes_through(const struct dsc_node *n, int input)
 {
@@ -19,7 +19,7 @@ static bool passes_through(const struct dsc_node *n, int input)
 
 /* From the last node back: a value feeds a parameter input if some consumer takes it as one, or
  * passes it through to where it is. Only values made of initializers alone count on the way. */
-static void mark(const struct dsc_graph *g, bool *is_param, bool *is_scalar_param)
+static void mark(const struct dsc_graph *g, bool *is_param, bool *is_one_param, bool *is_scale)
 {
     for (int i = g->n_nodes - 1; i >= 0; i--) {
         const struct dsc_node *n = g->nodes[i];
@@ -31,7 +31,9 @@ static void mark(const struct dsc_graph *g, bool *is_param, bool *is_scalar_para
             if (n->in[k] == DSC_NO_VALUE)
                 continue;
             if (k < 16 && n->op->param_scalar_in >> k & 1)
-                is_scalar_param[n->in[k]] = true;
+                is_one_param[n->in[k]] = true;
+            if (k == 1 && strcmp(n->op->onnx, "FakeQuantize") == 0)
+                is_scale[n->in[k]] = true;
             if (is_param_in || (passes_through(n, k) && n->out[0] >= 0 && is_param[n->out[0]]))
                 is_param[n->in[k]] = true;
         }
@@ -53,10 +55,27 @@ static double scale_lr_factor(const struct dsc_tensor *scale)
     return 10 * sum / (double)n;
 }
 
-static bool is_trainable(const struct dsc_value *v, int64_t n_least)
+/* An additive mask: values that no weight has. */
+static bool is_mask(const struct dsc_tensor *t)
 {
-    return dsc_tensor_is_present(&v->init) && !v->is_input && dsc_dtype_is_float(v->init.dtype) &&
-           dsc_tensor_n_elems(&v->init) >= n_least;
+    const int64_t n = dsc_tensor_n_elems(t);
+
+    for (int64_t i = 0; i < n; i++)
+        if (!(fabs(dsc_tensor_get_f64(t, i)) < 1e4))
+            return true;
+    return false;
+}
+
+/* docs/adr/0003: rank 1 and more, more than one element unless the input is a weight by nature. */
+static bool is_trainable(const struct dsc_value *v, bool may_be_one, bool is_scale)
+{
+    const struct dsc_tensor *t = &v->init;
+
+    if (!dsc_tensor_is_present(t) || v->is_input || !dsc_dtype_is_float(t->dtype))
+        return false;
+    if (is_scale)
+        return true;
+    return t->rank >= 1 && dsc_tensor_n_elems(t) >= (may_be_one ? 1 : 2) && !is_mask(t);
 }
 
 enum dsc_status dsc_params_find(const struct dsc_graph *g,
@@ -64,25 +83,25 @@ enum dsc_status dsc_params_find(const struct dsc_graph *g,
                                 struct dsc_arena *arena, struct dsc_param **params, int *n_params,
                                 struct dsc_err *err)
 {
-    bool *is_param, *is_scalar_param;
+    bool *is_param, *is_one_param, *is_scale;
     struct dsc_param *p;
     int n = 0;
 
     DSC_NEW(is_param, arena, g->n_values + 1, err);
-    DSC_NEW(is_scalar_param, arena, g->n_values + 1, err);
+    DSC_NEW(is_one_param, arena, g->n_values + 1, err);
+    DSC_NEW(is_scale, arena, g->n_values + 1, err);
     DSC_NEW(p, arena, g->n_values + 1, err);
-    mark(g, is_param, is_scalar_param);
+    mark(g, is_param, is_one_param, is_scale);
     for (int i = 0; i < g->n_values; i++) {
         const struct dsc_value *v = &g->values[i];
 
-        if (!(is_param[i] || is_scalar_param[i]) || !is_trainable(v, is_scalar_param[i] ? 1 : 2) ||
+        if (!(is_param[i] || is_scale[i]) || !is_trainable(v, is_one_param[i], is_scale[i]) ||
             (is_frozen && is_frozen(ctx, v->name)))
             continue;
-        p[n++] =
-            (struct dsc_param){.value = i,
-                               .n_elems = dsc_tensor_n_elems(&v->init),
-                               .has_decay = v->init.rank >= 2,
-                               .lr_factor = is_scalar_param[i] ? scale_lr_factor(&v->init) : 1};
+        p[n++] = (struct dsc_param){.value = i,
+                                    .n_elems = dsc_tensor_n_elems(&v->init),
+                                    .has_decay = v->init.rank >= 2,
+                                    .lr_factor = is_scale[i] ? scale_lr_factor(&v->init) : 1};
     }
     *params = p;
     *n_params = n;

@@ -97,11 +97,12 @@ struct dsc_op {
     bool is_host;      /* runs on the host: Shape, Size, NonZero .. */
     uint32_t saves;    /* DSC_IN / DSC_OUT bits that backward reads */
     uint32_t param_in; /* DSC_IN bits: inputs that are weights when they are initializers */
-    uint32_t param_scalar_in; /* DSC_IN bits: weights even with one element (learned scales) */
-    uint32_t no_grad;         /* DSC_IN bits: float inputs without a gradient by definition */
-    bool is_view;             /* output 0 is input 0 with the inferred shape; forward may be NULL */
-    bool is_rowwise;          /* row i of the output depends on row i of the batched inputs alone */
-    bool is_random;           /* draws numbers: never folded, never merged with an equal node */
+    uint32_t
+        param_scalar_in; /* DSC_IN bits: weights even with one element (a bias of one output) */
+    uint32_t no_grad;    /* DSC_IN bits: float inputs without a gradient by definition */
+    bool is_view;        /* output 0 is input 0 with the inferred shape; forward may be NULL */
+    bool is_rowwise;     /* row i of the output depends on row i of the batched inputs alone */
+    bool is_random;      /* draws numbers: never folded, never merged with an equal node */
     enum dsc_quant_rule quant;
     enum dsc_prune_rule prune;
     int fn;            /* for shared forward functions: DSC_MAP_x, DSC_BINARY_x or DSC_REDUCE_x */

@@ -26,10 +26,12 @@ struct dsc_param {
 };
 
 /**
- * The trainable initializers of a graph: float, more than one element, and reaching an input that
- * the operator's record calls a parameter (param_in), directly or through Transpose, Reshape,
- * Identity, Cast, DequantizeLinear and views. In graph order. `is_frozen` (may be NULL) leaves out
- * by name.
+ * The trainable initializers of a graph, by the rule of docs/adr/0003: float, rank 1 and more, not
+ * an additive mask (a value of 1e4 and more), and reaching an input that the operator's record
+ * calls a parameter (param_in) directly or through Transpose, Reshape, Identity, Cast,
+ * DequantizeLinear, Slice, Expand and views; more than one element, unless the input is a weight by
+ * nature (param_scalar_in). Learned scales of FakeQuantize too. In graph order. `is_frozen` (may be
+ * NULL) leaves out by name. Tensors that an exporter has merged stay tied.
  *
  * Memory  *params is in `arena`
  * Errors  USAGE  there is none
