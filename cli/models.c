@@ -42,10 +42,16 @@ static enum dsc_status cpu_level(struct dsc_cmd *cmd, enum dsc_cpu_level *level,
 
 enum dsc_status dsc_cmd_device(struct dsc_cmd *cmd, struct dsc_device **dev, struct dsc_err *err)
 {
+    return dsc_cmd_device_of(cmd, dsc_cmd_n_threads(cmd), dev, err);
+}
+
+enum dsc_status dsc_cmd_device_of(struct dsc_cmd *cmd, int n_threads, struct dsc_device **dev,
+                                  struct dsc_err *err)
+{
     enum dsc_cpu_level level;
 
     DSC_TRY(cpu_level(cmd, &level, err));
-    DSC_TRY(dsc_device_open(dev, dsc_opt_text(cmd, DSC_OPT_device), dsc_cmd_n_threads(cmd), err));
+    DSC_TRY(dsc_device_open(dev, dsc_opt_text(cmd, DSC_OPT_device), n_threads, err));
     dsc_device_set_cpu_level(*dev, level);
     return DSC_OK;
 }

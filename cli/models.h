@@ -17,6 +17,9 @@ enum dsc_status dsc_cmd_model(struct dsc_cmd *cmd, const char *path, struct dsc_
  * Errors  DEVICE  no such device; a level above the processor's; USAGE  levels that contradict
  */
 enum dsc_status dsc_cmd_device(struct dsc_cmd *cmd, struct dsc_device **dev, struct dsc_err *err);
+/** The same with so many threads, for a verb that tries several numbers. */
+enum dsc_status dsc_cmd_device_of(struct dsc_cmd *cmd, int n_threads, struct dsc_device **dev,
+                                  struct dsc_err *err);
 
 /** "f32[batch,128]" of a type; symbols by their names in g, "?" where unknown. Returns text. */
 char *dsc_type_text(const struct dsc_graph *g, const struct dsc_type *type, char *text,

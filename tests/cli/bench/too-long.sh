@@ -1,0 +1,1 @@
+dscompress bench "$MODELS/hf/bert/cls" --length 100000
