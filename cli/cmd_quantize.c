@@ -45,10 +45,13 @@ static enum dsc_status static_ranges(struct job *j, struct dsc_err *err)
 static enum dsc_status write_model(struct job *j, const struct dsc_dataset *rows,
                                    struct dsc_err *err)
 {
+    uint64_t size_bytes;
+
     DSC_TRY(dsc_quant_finish(j->m.model.graph, &j->q.target, err));
     DSC_TRY(dsc_textmodel_store(&j->m, err));
-    DSC_TRY(dsc_output_write(j->cmd, &j->m, rows, j->dev, err));
+    DSC_TRY(dsc_output_write(j->cmd, &j->m, rows, j->dev, &size_bytes, err));
     dsc_json_int(&j->cmd->json, "size_bytes_before", (int64_t)j->size_before);
+    dsc_json_float(&j->cmd->json, "ratio", (double)size_bytes / (double)j->size_before);
     return DSC_OK;
 }
 

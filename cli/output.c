@@ -79,7 +79,7 @@ out:
 
 enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
                                  const struct dsc_dataset *d, struct dsc_device *dev,
-                                 struct dsc_err *err)
+                                 uint64_t *size_bytes, struct dsc_err *err)
 {
     const char *path = dsc_opt_text(cmd, DSC_OPT_output);
     struct verifier v = {cmd, m, d, dev};
@@ -92,6 +92,8 @@ enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
     DSC_TRY(dsc_provenance_set(cmd, m, d, err));
     DSC_TRY(dsc_model_write(m->model.graph, path, &o, &report, err));
     fprintf(cmd->out, "%s: %.1f MB\n", path, (double)report.size_bytes / 1e6);
+    if (size_bytes)
+        *size_bytes = report.size_bytes;
     dsc_json_int(&cmd->json, "size_bytes", (int64_t)report.size_bytes);
     dsc_json_int(&cmd->json, "opset", report.opset_after);
     return DSC_OK;

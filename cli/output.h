@@ -14,14 +14,15 @@ enum dsc_status dsc_output_check(struct dsc_cmd *cmd, struct dsc_err *err);
 /**
  * Write m's graph to -o. The file is read back by the ordinary reader and run on up to 8 rows of d
  * before it gets its name; its outputs must equal those of the graph in memory bit for bit. Adds
- * the provenance to the metadata, and "output", "size_bytes", "opset" to the report.
+ * the provenance to the metadata, and "size_bytes", "opset" to the report. size_bytes (may be NULL)
+ * gets what was written, external data included.
  *
  * Errors  INTERNAL  the file read back computes something else
  *         as dsc_model_write
  */
 enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
                                  const struct dsc_dataset *d, struct dsc_device *dev,
-                                 struct dsc_err *err);
+                                 uint64_t *size_bytes, struct dsc_err *err);
 
 /**
  * The provenance as an object in `j`, without a parent: what identifies a command on its inputs.
