@@ -24,6 +24,7 @@ struct job {
     enum method method;
     int64_t batch;
     uint64_t size_before;
+    bool is_dry;
 };
 
 static enum dsc_status static_ranges(struct job *j, struct dsc_err *err)
@@ -35,6 +36,8 @@ static enum dsc_status static_ranges(struct job *j, struct dsc_err *err)
         return dsc_fail(err, DSC_E_USAGE, "quantize --method static needs --calib DATA");
     DSC_TRY(dsc_textmodel_data(&j->m, j->cmd, data, DSC_PART_TRAIN, false, &j->calib, err));
     DSC_TRY(dsc_cmd_check_used(j->cmd, err));
+    if (j->is_dry)
+        return DSC_OK;
     if (file)
         return dsc_ranges_read(j->q.ranges, file, err);
     DSC_TRY(dsc_observe_watch(j->q.ranges, j->m.model.graph, &j->q.plan, err));
@@ -58,6 +61,8 @@ static enum dsc_status write_model(struct job *j, const struct dsc_dataset *rows
 static enum dsc_status quantize_static(struct job *j, struct dsc_err *err)
 {
     DSC_TRY(static_ranges(j, err));
+    if (j->is_dry)
+        return dsc_quantrun_report(&j->q, err);
     DSC_TRY(dsc_quantrun_insert(&j->q, err));
     DSC_TRY(dsc_quantrun_report(&j->q, err));
     return write_model(j, &j->calib, err);
@@ -88,6 +93,8 @@ static enum dsc_status quantize_qat(struct job *j, struct dsc_err *err)
     j->r = (struct dsc_trainrun){.cmd = j->cmd, .m = &j->m, .dev = j->dev};
     DSC_TRY(dsc_trainrun_open(&j->r, err));
     DSC_TRY(dsc_cmd_check_used(j->cmd, err));
+    if (j->is_dry)
+        return dsc_quantrun_report(&j->q, err);
     if (n < 1 || n > (int64_t)j->r.train.n)
         n = (int64_t)j->r.train.n;
     DSC_TRY(dsc_observe_watch(j->q.ranges, j->m.model.graph, &j->q.plan, err));
@@ -118,8 +125,7 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     j->q = (struct dsc_quantrun){.cmd = cmd, .m = &j->m};
     DSC_TRY(dsc_quantrun_open(&j->q, err));
     DSC_TRY(dsc_quantrun_plan(&j->q, err));
-    if (dsc_opt_flag(cmd, DSC_OPT_dry_run))
-        return dsc_quantrun_report(&j->q, err);
+    j->is_dry = dsc_opt_flag(cmd, DSC_OPT_dry_run);
     return methods[j->method](j, err);
 }
 

@@ -1,0 +1,2 @@
+. "$SOURCE/tests/cli/tiny.sh"
+dscompress eval "$encoder" --data "$messages" --positive spam

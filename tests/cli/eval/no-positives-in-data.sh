@@ -1,0 +1,4 @@
+. "$SOURCE/tests/cli/tiny.sh"
+train m.onnx > /dev/null
+printf "text\tlabel\nok\tham\nok now\tham\n" > t.tsv
+dscompress eval m.onnx --data t.tsv --metric f1

@@ -1,0 +1,2 @@
+. "$SOURCE/tests/cli/tiny.sh"
+train m.onnx --freeze .

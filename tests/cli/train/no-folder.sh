@@ -1,0 +1,2 @@
+. "$SOURCE/tests/cli/tiny.sh"
+train no-such-folder/m.onnx
