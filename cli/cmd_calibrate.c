@@ -56,14 +56,13 @@ static enum dsc_status merge(struct job *j, struct dsc_err *err)
     return DSC_OK;
 }
 
-/* All that any target could want is observed: a ranges file serves them all. */
+/* The activations before weights are observed: every target wants the same. */
 static enum dsc_status observe(struct job *j, struct dsc_err *err)
 {
     struct dsc_cmd *cmd = j->cmd;
     const char *data = dsc_opt_text(cmd, DSC_OPT_data);
     const int64_t batch = dsc_opt_int(cmd, DSC_OPT_batch);
     const int64_t limit = dsc_opt_is_set(cmd, DSC_OPT_limit) ? dsc_opt_int(cmd, DSC_OPT_limit) : 0;
-    struct dsc_quant_target target = *dsc_quant_target_find("generic");
     struct dsc_quant_plan plan;
     int64_t n;
 
@@ -75,9 +74,9 @@ static enum dsc_status observe(struct job *j, struct dsc_err *err)
     DSC_TRY(dsc_textmodel_open(&j->m, cmd, cmd->args[0], err));
     DSC_TRY(dsc_textmodel_data(&j->m, cmd, data, DSC_PART_TRAIN, false, &j->d, err));
     DSC_TRY(dsc_cmd_check_used(cmd, err));
-    target.has_int_products = true;
     DSC_TRY(dsc_quant_prepare(j->m.model.graph, err));
-    DSC_TRY(dsc_quant_make_plan(j->m.model.graph, &target, NULL, NULL, cmd->arena, &plan, err));
+    DSC_TRY(dsc_quant_make_plan(j->m.model.graph, dsc_quant_target_find("generic"), NULL, NULL,
+                                cmd->arena, &plan, err));
     DSC_TRY(dsc_observe_watch(j->ranges, j->m.model.graph, &plan, err));
     n = limit > 0 && limit < (int64_t)j->d.n ? limit : (int64_t)j->d.n;
     return dsc_observe_run(cmd, &j->m, &j->d, n, batch, j->dev, j->ranges, err);
