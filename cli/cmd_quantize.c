@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum method { METHOD_STATIC, METHOD_DYNAMIC, METHOD_QAT };
+enum method { METHOD_STATIC, METHOD_QAT };
 
 /* Rows that are observed before QAT learns: 8 batches of 32 keep outliers (docs/adr/0002). */
 enum { QAT_OBSERVED_BATCHES = 8 };
@@ -68,18 +68,6 @@ static enum dsc_status quantize_static(struct job *j, struct dsc_err *err)
     return write_model(j, &j->calib, err);
 }
 
-static enum dsc_status quantize_dynamic(struct job *j, struct dsc_err *err)
-{
-    const char *data = dsc_opt_text(j->cmd, DSC_OPT_calib);
-
-    DSC_TRY(dsc_cmd_check_used(j->cmd, err));
-    if (data)
-        return dsc_fail(err, DSC_E_USAGE,
-                        "--method dynamic computes ranges at run time: --calib "
-                        "would have no effect");
-    return dsc_fail(err, DSC_E_UNSUPPORTED, "--method dynamic is not there yet");
-}
-
 /* Observe with the weights as they are, then learn weights and scales together. */
 static enum dsc_status quantize_qat(struct job *j, struct dsc_err *err)
 {
@@ -110,9 +98,7 @@ static enum dsc_status quantize_qat(struct job *j, struct dsc_err *err)
 static enum dsc_status work(struct job *j, struct dsc_err *err)
 {
     static enum dsc_status (*const methods[])(struct job *, struct dsc_err *) = {
-        [METHOD_STATIC] = quantize_static,
-        [METHOD_DYNAMIC] = quantize_dynamic,
-        [METHOD_QAT] = quantize_qat};
+        [METHOD_STATIC] = quantize_static, [METHOD_QAT] = quantize_qat};
     struct dsc_cmd *cmd = j->cmd;
 
     j->method = (enum method)dsc_opt_enum(cmd, DSC_OPT_method);

@@ -1,0 +1,207 @@
+/* export: hand a model to a runtime. Values stay equal; what a runtime refuses is respelled. */
+#include "cmd.h"
+#include "dsc/pass.h"
+#include "dsc/quant.h"
+#include "models.h"
+#include "output.h"
+#include "textmodel.h"
+
+#include <math.h>
+#include <string.h>
+
+enum target { TO_ONNX, TO_ORT, TO_OPENVINO, TO_TENSORRT, TO_SAFETENSORS };
+
+struct job {
+    struct dsc_cmd *cmd;
+    struct dsc_textmodel m; /* with --verify */
+    struct dsc_model plain; /* without */
+    struct dsc_graph *g;    /* of one of them */
+    struct dsc_dataset d;
+    struct dsc_device *dev;
+    const char *verify;
+    enum target target;
+    double tolerance, worst;
+    int64_t batch, opset;
+};
+
+/* TensorRT wants symmetric int8 activations and a float bias; codes are values, so u8 is refused.
+ */
+static enum dsc_status to_tensorrt(struct job *j, struct dsc_err *err)
+{
+    int n_changed;
+
+    for (int i = 0; i < j->g->n_nodes; i++) {
+        const struct dsc_node *n = j->g->nodes[i];
+        const struct dsc_tensor *z;
+
+        if (strcmp(n->op->onnx, "QuantizeLinear") != 0)
+            continue;
+        z = n->n_in > 2 ? &j->g->values[n->in[2]].init : NULL;
+        if (z && dsc_tensor_is_present(z) && z->dtype == DSC_I8 && dsc_tensor_get_i64(z, 0) == 0)
+            continue;
+        dsc_fail(err, DSC_E_UNSUPPORTED, "TensorRT takes int8 activations with zero point 0");
+        dsc_err_hint(err, "quantize --target tensorrt decides such values");
+        return dsc_err_where(err, "node '%s'", n->name);
+    }
+    DSC_TRY(dsc_quant_float_bias(j->g, &n_changed, err));
+    dsc_log_printf(&j->cmd->log, DSC_LOG_INFO, "%d biases are written as float", n_changed);
+    return DSC_OK;
+}
+
+static enum dsc_status respell(struct job *j, struct dsc_err *err)
+{
+    DSC_TRY(dsc_pass_strip_dropout(j->g, err));
+    if (j->target == TO_TENSORRT)
+        DSC_TRY(to_tensorrt(j, err));
+    return dsc_graph_verify(j->g, err);
+}
+
+static enum dsc_status logits_of(struct job *j, struct dsc_graph *g, float **logits,
+                                 int64_t *n_cols, struct dsc_err *err)
+{
+    struct dsc_textmodel m = j->m;
+    struct dsc_session *s;
+    enum dsc_status st;
+
+    m.model.graph = dsc_graph_copy(g, err);
+    if (!m.model.graph)
+        return err->status;
+    st = dsc_textmodel_to_inference(&m, err);
+    if (st == DSC_OK)
+        st = dsc_session_open(&s, m.model.graph, j->dev, err);
+    if (st == DSC_OK) {
+        st = dsc_textmodel_predict(&m, j->cmd, s, &j->d, j->batch, logits, n_cols, err);
+        dsc_session_close(s);
+    }
+    dsc_graph_free(m.model.graph);
+    return st;
+}
+
+/* The worst difference of a logit over the rows, before and after respelling. */
+static enum dsc_status compare(struct job *j, const float *before, struct dsc_err *err)
+{
+    float *after = NULL;
+    int64_t n_cols;
+
+    DSC_TRY(logits_of(j, j->g, &after, &n_cols, err));
+    for (int64_t i = 0; i < (int64_t)j->d.n * n_cols; i++)
+        j->worst = fmax(j->worst, fabs((double)before[i] - (double)after[i]));
+    dsc_heap_free(after);
+    dsc_json_float(&j->cmd->json, "max_difference", j->worst);
+    dsc_json_int(&j->cmd->json, "n", (int64_t)j->d.n);
+    fprintf(j->cmd->out, "largest difference of a logit on %zu rows: %.3g (tolerance %.3g)\n",
+            j->d.n, j->worst, j->tolerance);
+    if (j->worst <= j->tolerance)
+        return DSC_OK;
+    return dsc_fail(err, DSC_E_CHECK, "the export differs by %.3g, more than --tolerance %.3g",
+                    j->worst, j->tolerance);
+}
+
+static enum dsc_status write_tensors(struct job *j, const char *path, bool may_replace,
+                                     struct dsc_err *err)
+{
+    struct dsc_bundle b;
+    enum dsc_status st = DSC_OK;
+
+    dsc_bundle_init(&b);
+    for (int i = 0; i < j->g->n_values && st == DSC_OK; i++)
+        if (dsc_tensor_is_present(&j->g->values[i].init))
+            st = dsc_bundle_add(&b, j->g->values[i].name, &j->g->values[i].init, err);
+    if (st == DSC_OK)
+        st = dsc_safetensors_write(&b, path, may_replace, err);
+    fprintf(j->cmd->out, "%s: %d tensors\n", path, b.n);
+    dsc_json_int(&j->cmd->json, "tensors", b.n);
+    dsc_bundle_clear(&b);
+    return st;
+}
+
+static enum dsc_status write_file(struct job *j, struct dsc_err *err)
+{
+    const char *path = dsc_opt_text(j->cmd, DSC_OPT_output);
+    const struct dsc_write_opts o = {.may_replace = dsc_opt_flag(j->cmd, DSC_OPT_force),
+                                     .log = &j->cmd->log,
+                                     .min_opset = dsc_opt_is_set(j->cmd, DSC_OPT_opset)
+                                                      ? dsc_opt_int(j->cmd, DSC_OPT_opset)
+                                                      : 0};
+    struct dsc_write_report report = {0};
+
+    if (j->target == TO_SAFETENSORS)
+        return write_tensors(j, path, o.may_replace, err);
+    DSC_TRY(dsc_model_write(j->g, path, &o, &report, err));
+    fprintf(j->cmd->out, "%s: %.1f MB, opset %lld\n", path, (double)report.size_bytes / 1e6,
+            (long long)report.opset_after);
+    dsc_json_int(&j->cmd->json, "size_bytes", (int64_t)report.size_bytes);
+    dsc_json_int(&j->cmd->json, "opset", report.opset_after);
+    return DSC_OK;
+}
+
+static enum dsc_status open_model(struct job *j, struct dsc_err *err)
+{
+    struct dsc_cmd *cmd = j->cmd;
+
+    if (!j->verify) {
+        DSC_TRY(dsc_cmd_model(cmd, cmd->args[0], &j->plain, err));
+        j->g = j->plain.graph;
+        return DSC_OK;
+    }
+    j->tolerance = dsc_opt_float(cmd, DSC_OPT_tolerance);
+    j->batch = dsc_opt_int(cmd, DSC_OPT_batch);
+    DSC_TRY(dsc_cmd_device(cmd, &j->dev, err));
+    DSC_TRY(dsc_textmodel_open(&j->m, cmd, cmd->args[0], err));
+    j->g = j->m.model.graph;
+    return dsc_textmodel_data(&j->m, cmd, j->verify, DSC_PART_TEST, false, &j->d, err);
+}
+
+static enum dsc_status work(struct job *j, struct dsc_err *err)
+{
+    struct dsc_cmd *cmd = j->cmd;
+    float *before = NULL;
+    int64_t n_cols;
+    enum dsc_status st = DSC_OK;
+
+    j->target = (enum target)dsc_opt_enum(cmd, DSC_OPT_export_target);
+    j->verify = dsc_opt_text(cmd, DSC_OPT_verify);
+    DSC_TRY(dsc_output_check(cmd, err));
+    DSC_TRY(open_model(j, err));
+    if (j->target != TO_SAFETENSORS && dsc_opt_is_set(cmd, DSC_OPT_opset))
+        j->opset = dsc_opt_int(cmd, DSC_OPT_opset);
+    DSC_TRY(dsc_cmd_check_used(cmd, err));
+    if (j->verify)
+        DSC_TRY(logits_of(j, j->g, &before, &n_cols, err));
+    st = respell(j, err);
+    if (st == DSC_OK && j->verify)
+        st = compare(j, before, err);
+    dsc_heap_free(before);
+    return st == DSC_OK ? write_file(j, err) : st;
+}
+
+static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
+{
+    struct job j = {.cmd = cmd};
+    const enum dsc_status st = work(&j, err);
+
+    dsc_dataset_close(&j.d);
+    dsc_textmodel_close(&j.m);
+    dsc_model_close(&j.plain);
+    dsc_device_close(j.dev);
+    return st;
+}
+
+const struct dsc_command dsc_command_export = {
+    .name = "export",
+    .args = "MODEL",
+    .summary = "write a model as a runtime wants it",
+    .about =
+        "Dropout is dropped. onnx, ort and openvino take the file as quantize writes it; tensorrt "
+        "gets float biases, and refuses activations that are not symmetric int8 (values are "
+        "decided by quantize --target, export never changes one). safetensors holds the weights "
+        "alone.\n\n"
+        "--verify runs source and export on rows of data and fails, with exit 1 and nothing "
+        "written, when a logit differs by more than --tolerance.",
+    .examples = "dscompress export sms-int8.onnx --target ort --verify sms.tsv -o deploy.onnx\n"
+                "dscompress export sms.onnx --target safetensors -o weights.safetensors",
+    .needs = "output",
+    .n_args_min = 1,
+    .n_args_max = 1,
+    .run = run,
+};
