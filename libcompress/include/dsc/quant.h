@@ -104,7 +104,7 @@ enum dsc_status dsc_quant_read(struct dsc_graph *g, int *n_found, struct dsc_err
  */
 enum dsc_status dsc_quant_lower(struct dsc_graph *g, int *n_lowered, struct dsc_err *err);
 
-/** int32 biases to the floats that they stand for: for runtimes that refuse DequantizeLinear there. */
+/** int32 biases to the floats they stand for, for runtimes that refuse DequantizeLinear there. */
 enum dsc_status dsc_quant_float_bias(struct dsc_graph *g, int *n_changed, struct dsc_err *err);
 
 /** Scale and zero point of a range for a code type: 0 is representable, scale > 0. */
