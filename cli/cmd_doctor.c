@@ -1,8 +1,7 @@
 /* doctor: what this machine and this build offer, and whether they work. */
 #include "cmd.h"
+#include "dsc/device.h"
 #include "dsc/machine.h"
-
-#include <dlfcn.h>
 
 enum { GIB_SHIFT = 30 };
 
@@ -58,13 +57,26 @@ static enum dsc_status show_blas(struct dsc_cmd *cmd, int *n_wrong, struct dsc_e
 /* The module is optional: its absence is a fact, not a fault. */
 static void show_cuda(struct dsc_cmd *cmd)
 {
-    void *module = dlopen("libcompress-cuda.so", RTLD_LAZY | RTLD_LOCAL);
-    const bool is_present = module != NULL;
+    struct dsc_cuda_info info;
+    char text[256];
 
-    if (module)
-        dlclose(module);
-    fprintf(cmd->out, "cuda       %s\n", is_present ? "module found" : "no module");
-    dsc_json_bool(&cmd->json, "cuda_module", is_present);
+    dsc_cuda_probe(&info);
+    if (info.module[0])
+        fprintf(cmd->out, "cuda       module %s, version %s, %d devices\n", info.module,
+                info.version, info.n_devices);
+    if (info.reason[0])
+        fprintf(cmd->out, "cuda       %s: %s\n", info.module[0] ? "no device" : "no module",
+                info.reason);
+    for (int i = 0; i < info.n_devices; i++)
+        if (dsc_cuda_describe_device(i, text, sizeof text, NULL) == DSC_OK)
+            fprintf(cmd->out, "cuda:%-5d %s\n", i, text);
+    dsc_json_bool(&cmd->json, "cuda_module", info.module[0] != 0);
+    dsc_json_object(&cmd->json, "cuda");
+    dsc_json_text(&cmd->json, "module", info.module);
+    dsc_json_text(&cmd->json, "version", info.version);
+    dsc_json_int(&cmd->json, "devices", info.n_devices);
+    dsc_json_text(&cmd->json, "reason", info.reason);
+    dsc_json_end(&cmd->json);
 }
 
 static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)

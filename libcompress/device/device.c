@@ -14,6 +14,7 @@ static const struct {
     enum dsc_status (*open)(struct dsc_device *dev, int index, struct dsc_err *err);
 } rows[] = {
     {"cpu", dsc_cpu_open},
+    {"cuda", dsc_cuda_open},
     {"shadow", dsc_shadow_open},
 };
 

@@ -55,6 +55,25 @@ enum dsc_status dsc_device_open(struct dsc_device **dev, const char *name, int n
                                 struct dsc_err *err);
 void dsc_device_close(struct dsc_device *dev);
 
+/**
+ * The CUDA module: $DSCOMPRESS_CUDA_MODULE (alone, when it is set), else beside the program, else
+ * in the library folder of the installation.
+ *
+ * module    its path, "" when there is none that fits; version: of dscompress it was built from
+ * reason    why there is no module or no device, "" when there are devices
+ */
+struct dsc_cuda_info {
+    char module[512];
+    char version[32];
+    char reason[1024];
+    int n_devices;
+};
+
+void dsc_cuda_probe(struct dsc_cuda_info *info);
+/** A line about device `index`: name, compute capability, memory. Errors: DEVICE. */
+enum dsc_status dsc_cuda_describe_device(int index, char *text, size_t n_bytes,
+                                         struct dsc_err *err);
+
 /** Use no instructions above `level` (--cpu); a device opens with the best of this machine. */
 void dsc_device_set_cpu_level(struct dsc_device *dev, enum dsc_cpu_level level);
 

@@ -1,0 +1,402 @@
+/*
+ * The CUDA module's C side: its device, and the table of its primitives. A primitive that has no
+ * row here is UNSUPPORTED by name; nothing falls back to the host.
+ */
+#include "device/backend.h"
+#include "device/cuda/cuda_api.h"
+#include "device/prim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct cuda {
+    int index;
+    void *stream;
+    struct dsc_cuda_blas *blas; /* loaded by the first product */
+};
+
+static enum dsc_status check(int error, const char *what, struct dsc_err *err)
+{
+    if (error == 0)
+        return DSC_OK;
+    return dsc_fail(err, DSC_E_DEVICE, "CUDA: %s: %s", what, dsc_cuda_error_text(error));
+}
+
+static void *stream_of(struct dsc_device *d)
+{
+    return ((struct cuda *)d->state)->stream;
+}
+
+static enum dsc_status no_dtype(const char *prim, const struct dsc_tensor *t, struct dsc_err *err)
+{
+    return dsc_fail(err, DSC_E_UNSUPPORTED, "%s of %s on cuda", prim, dsc_dtype_text(t->dtype));
+}
+
+static bool is_f32_or_f64(const struct dsc_tensor *t)
+{
+    return t->dtype == DSC_F32 || t->dtype == DSC_F64;
+}
+
+static enum dsc_status cuda_map(struct dsc_device *d, enum dsc_map_fn fn, struct dsc_map_param p,
+                                const struct dsc_tensor *y, const struct dsc_tensor *x,
+                                struct dsc_err *e)
+{
+    const int64_t n = dsc_tensor_n_elems(x);
+
+    if (!is_f32_or_f64(x))
+        return no_dtype("map", x, e);
+    if (n == 0)
+        return DSC_OK;
+    return check(dsc_cuda_map(stream_of(d), (int)fn, x->dtype == DSC_F64, n, p.alpha, p.beta,
+                              y->data, x->data),
+                 "map", e);
+}
+
+static enum dsc_status cuda_map_bwd(struct dsc_device *d, enum dsc_map_fn fn,
+                                    struct dsc_map_param p, const struct dsc_tensor *dx,
+                                    const struct dsc_tensor *dy, const struct dsc_tensor *x,
+                                    const struct dsc_tensor *y, struct dsc_err *e)
+{
+    const int64_t n = dsc_tensor_n_elems(dx);
+
+    if (!is_f32_or_f64(dx))
+        return no_dtype("map_bwd", dx, e);
+    if (n == 0)
+        return DSC_OK;
+    return check(dsc_cuda_map_bwd(stream_of(d), (int)fn, dx->dtype == DSC_F64, n, p.alpha, p.beta,
+                                  dx->data, dy->data, x ? x->data : NULL, y ? y->data : NULL),
+                 "map_bwd", e);
+}
+
+static enum dsc_status cuda_softmax(struct dsc_device *d, bool is_log, struct dsc_axis_view v,
+                                    const struct dsc_tensor *y, const struct dsc_tensor *x,
+                                    struct dsc_err *e)
+{
+    if (!is_f32_or_f64(x))
+        return no_dtype("softmax", x, e);
+    if (v.outer == 0 || v.n == 0 || v.inner == 0)
+        return DSC_OK;
+    return check(dsc_cuda_softmax(stream_of(d), is_log, x->dtype == DSC_F64, v.outer, v.n, v.inner,
+                                  y->data, x->data),
+                 "softmax", e);
+}
+
+static enum dsc_status cuda_softmax_bwd(struct dsc_device *d, bool is_log, struct dsc_axis_view v,
+                                        const struct dsc_tensor *dx, const struct dsc_tensor *dy,
+                                        const struct dsc_tensor *y, struct dsc_err *e)
+{
+    if (!is_f32_or_f64(dx))
+        return no_dtype("softmax_bwd", dx, e);
+    if (v.outer == 0 || v.n == 0 || v.inner == 0)
+        return DSC_OK;
+    return check(dsc_cuda_softmax_bwd(stream_of(d), is_log, dx->dtype == DSC_F64, v.outer, v.n,
+                                      v.inner, dx->data, dy->data, y->data),
+                 "softmax_bwd", e);
+}
+
+static enum dsc_status cuda_axpy(struct dsc_device *d, double alpha, const struct dsc_tensor *y,
+                                 const struct dsc_tensor *x, struct dsc_err *e)
+{
+    const int64_t n = dsc_tensor_n_elems(y);
+
+    if (!is_f32_or_f64(y))
+        return no_dtype("axpy", y, e);
+    if (n == 0)
+        return DSC_OK;
+    return check(dsc_cuda_axpy(stream_of(d), y->dtype == DSC_F64, n, alpha, y->data, x->data),
+                 "axpy", e);
+}
+
+static enum dsc_status cuda_fill(struct dsc_device *d, const struct dsc_tensor *y,
+                                 const void *value, struct dsc_err *e)
+{
+    const int n_bits = dsc_dtype_bits(y->dtype);
+    const int64_t n = dsc_tensor_n_elems(y);
+    uint64_t bits = 0;
+
+    if (n_bits < 8)
+        return no_dtype("fill", y, e);
+    if (n == 0)
+        return DSC_OK;
+    memcpy(&bits, value, (size_t)n_bits / 8);
+    return check(dsc_cuda_fill(stream_of(d), n_bits / 8, n, y->data, bits), "fill", e);
+}
+
+/* Axes whose y stride is 0, or is not; a copy takes all. Returns the number of places. */
+static int64_t make_nest(struct dsc_cuda_nest *s, int rank, const int64_t *dim,
+                         const struct dsc_walk *yw, const struct dsc_walk *xw, bool is_moving,
+                         bool is_still)
+{
+    int64_t n = 1;
+
+    *s = (struct dsc_cuda_nest){0};
+    for (int i = 0; i < rank; i++) {
+        if (!(yw->stride[i] == 0 ? is_still : is_moving))
+            continue;
+        s->dim[s->rank] = dim[i];
+        s->sy[s->rank] = yw->stride[i];
+        s->sx[s->rank++] = xw->stride[i];
+        n *= dim[i];
+    }
+    return n;
+}
+
+static enum dsc_status cuda_copy(struct dsc_device *d, int rank, const int64_t *dim,
+                                 const struct dsc_tensor *y, const struct dsc_walk *yw,
+                                 const struct dsc_tensor *x, const struct dsc_walk *xw,
+                                 struct dsc_err *e)
+{
+    const int elem_bytes = dsc_dtype_bits(x->dtype) / 8;
+    struct dsc_cuda_nest nest;
+
+    if (elem_bytes == 0)
+        return no_dtype("copy", x, e);
+    if (make_nest(&nest, rank, dim, yw, xw, true, true) == 0)
+        return DSC_OK;
+    return check(dsc_cuda_copy(stream_of(d), elem_bytes, &nest,
+                               (char *)y->data + yw->offset * elem_bytes,
+                               (const char *)x->data + xw->offset * elem_bytes),
+                 "copy", e);
+}
+
+static enum dsc_status cuda_add_copy(struct dsc_device *d, int rank, const int64_t *dim,
+                                     const struct dsc_tensor *y, const struct dsc_walk *yw,
+                                     const struct dsc_tensor *x, const struct dsc_walk *xw,
+                                     struct dsc_err *e)
+{
+    struct dsc_cuda_nest moving, still;
+    const int elem_bytes = dsc_dtype_bits(x->dtype) / 8;
+
+    if (!is_f32_or_f64(x))
+        return no_dtype("add_copy", x, e);
+    if (make_nest(&moving, rank, dim, yw, xw, true, false) == 0 ||
+        make_nest(&still, rank, dim, yw, xw, false, true) == 0)
+        return DSC_OK;
+    return check(dsc_cuda_add_copy(stream_of(d), x->dtype == DSC_F64, &moving, &still,
+                                   (char *)y->data + yw->offset * elem_bytes,
+                                   (const char *)x->data + xw->offset * elem_bytes),
+                 "add_copy", e);
+}
+
+#ifdef DSC_CUDA_BLAS
+static int64_t batch_at(const int64_t *list, int64_t i, int64_t n_matrix)
+{
+    return list ? list[i] : i * n_matrix;
+}
+
+/* True when the matrices are evenly apart, so that one call does the batch. */
+static bool stride_of(const int64_t *list, int64_t n_batch, int64_t n_matrix, int64_t *stride)
+{
+    *stride = n_batch > 1 ? batch_at(list, 1, n_matrix) - batch_at(list, 0, n_matrix) : n_matrix;
+    for (int64_t i = 1; i < n_batch; i++)
+        if (batch_at(list, i, n_matrix) - batch_at(list, i - 1, n_matrix) != *stride)
+            return false;
+    return *stride >= 0;
+}
+
+static uint32_t alignment(const void *p)
+{
+    const uintptr_t bits = (uintptr_t)p | 256;
+
+    return (uint32_t)(bits & -bits);
+}
+
+/* `count` products from number `first` on. */
+static enum dsc_status multiply(struct dsc_device *d, const struct dsc_gemm_spec *s,
+                                struct dsc_cuda_gemm *g, int64_t first, int64_t count,
+                                const struct dsc_tensor *c, const struct dsc_tensor *a,
+                                const struct dsc_tensor *b, struct dsc_err *e)
+{
+    const struct cuda *cu = d->state;
+    const int64_t n = dsc_dtype_bits(c->dtype) / 8;
+    char *cp = (char *)c->data + n * batch_at(s->batch_c, first, s->m * s->n);
+    const char *ap = (const char *)a->data + n * batch_at(s->batch_a, first, s->m * s->k);
+    const char *bp = (const char *)b->data + n * batch_at(s->batch_b, first, s->k * s->n);
+    char text[256];
+
+    g->n_batch = count;
+    g->align_a = alignment(ap);
+    g->align_b = alignment(bp);
+    g->align_c = alignment(cp);
+    if (dsc_cuda_blas_gemm(cu->blas, cu->stream, g, cp, ap, bp, text, sizeof text) != 0)
+        return dsc_fail(e, DSC_E_DEVICE, "cuBLASLt: a product [%lld,%lld,%lld]: %s",
+                        (long long)s->m, (long long)s->n, (long long)s->k, text);
+    return DSC_OK;
+}
+
+static bool gemm_type(enum dsc_dtype dtype, enum dsc_cuda_type *type)
+{
+    *type = dtype == DSC_F32   ? DSC_CUDA_F32
+            : dtype == DSC_F64 ? DSC_CUDA_F64
+            : dtype == DSC_F16 ? DSC_CUDA_F16
+                               : DSC_CUDA_BF16;
+    return dsc_dtype_is_float(dtype);
+}
+
+static enum dsc_status load_blas(struct cuda *cu, struct dsc_err *e)
+{
+    char text[512];
+
+    if (!cu->blas)
+        cu->blas = dsc_cuda_blas_open(getenv("DSCOMPRESS_CUDA_LIBS"), text, sizeof text);
+    if (cu->blas)
+        return DSC_OK;
+    dsc_fail(e, DSC_E_DEVICE, "cuBLASLt cannot be used: %s", text);
+    return dsc_err_hint(e, "DSCOMPRESS_CUDA_LIBS names the folder of NVIDIA's libraries");
+}
+
+static enum dsc_status cuda_gemm(struct dsc_device *d, const struct dsc_gemm_spec *s,
+                                 const struct dsc_tensor *c, const struct dsc_tensor *a,
+                                 const struct dsc_tensor *b, struct dsc_err *e)
+{
+    const double zero = 0;
+    struct dsc_cuda_gemm g = {.is_trans_a = s->is_trans_a,
+                              .is_trans_b = s->is_trans_b,
+                              .m = s->m,
+                              .n = s->n,
+                              .k = s->k,
+                              .alpha = s->alpha,
+                              .beta = s->beta};
+    bool is_even;
+
+    if (!gemm_type(c->dtype, &g.type) || a->dtype != c->dtype || b->dtype != c->dtype)
+        return no_dtype("gemm", c, e);
+    if (s->m == 0 || s->n == 0 || s->n_batch == 0)
+        return DSC_OK;
+    if (s->k == 0)
+        return s->beta == 0 ? cuda_fill(d, c, &zero, e) : cuda_axpy(d, s->beta - 1, c, c, e);
+    if (s->m > INT32_MAX || s->n > INT32_MAX || s->k > INT32_MAX)
+        return dsc_fail(e, DSC_E_LIMIT, "a matrix side over 2^31 - 1");
+    DSC_TRY(load_blas(d->state, e));
+    is_even = stride_of(s->batch_a, s->n_batch, s->m * s->k, &g.stride_a);
+    is_even &= stride_of(s->batch_b, s->n_batch, s->k * s->n, &g.stride_b);
+    is_even &= stride_of(s->batch_c, s->n_batch, s->m * s->n, &g.stride_c);
+    if (is_even && s->n_batch <= INT32_MAX)
+        return multiply(d, s, &g, 0, s->n_batch, c, a, b, e);
+    for (int64_t i = 0; i < s->n_batch; i++)
+        DSC_TRY(multiply(d, s, &g, i, 1, c, a, b, e));
+    return DSC_OK;
+}
+#endif
+
+static const struct dsc_prims prims = {
+    .add_copy = cuda_add_copy,
+    .axpy = cuda_axpy,
+    .copy = cuda_copy,
+    .fill = cuda_fill,
+#ifdef DSC_CUDA_BLAS
+    .gemm = cuda_gemm,
+#endif
+    .map = cuda_map,
+    .map_bwd = cuda_map_bwd,
+    .softmax = cuda_softmax,
+    .softmax_bwd = cuda_softmax_bwd,
+};
+
+static void enter(struct dsc_device *dev)
+{
+    dsc_cuda_select(((struct cuda *)dev->state)->index); /* its failure is the next call's */
+}
+
+static void *cuda_alloc(struct dsc_device *dev, size_t n_bytes, struct dsc_err *err)
+{
+    void *p = NULL;
+    int error;
+
+    enter(dev);
+    error = dsc_cuda_alloc(&p, n_bytes);
+    if (error)
+        dsc_fail(err, DSC_E_MEMORY, "CUDA: %zu bytes: %s", n_bytes, dsc_cuda_error_text(error));
+    return p;
+}
+
+static void cuda_free(struct dsc_device *dev, void *p, size_t n_bytes)
+{
+    (void)n_bytes;
+    enter(dev);
+    dsc_cuda_free(p);
+}
+
+static enum dsc_status upload(struct dsc_device *dev, void *dst, const void *src, size_t n_bytes,
+                              struct dsc_err *err)
+{
+    enter(dev);
+    return n_bytes ? check(dsc_cuda_upload(stream_of(dev), dst, src, n_bytes), "upload", err)
+                   : DSC_OK;
+}
+
+static enum dsc_status download(struct dsc_device *dev, void *dst, const void *src, size_t n_bytes,
+                                struct dsc_err *err)
+{
+    enter(dev);
+    return n_bytes ? check(dsc_cuda_download(stream_of(dev), dst, src, n_bytes), "download", err)
+                   : DSC_OK;
+}
+
+static void close_device(struct dsc_device *dev)
+{
+    struct cuda *cu = dev->state;
+
+    enter(dev);
+#ifdef DSC_CUDA_BLAS
+    dsc_cuda_blas_close(cu->blas);
+#endif
+    if (cu->stream)
+        dsc_cuda_stream_close(cu->stream);
+    dsc_heap_free(cu);
+}
+
+static enum dsc_status count(int *n_devices, struct dsc_err *err)
+{
+    return check(dsc_cuda_count(n_devices), "no device", err);
+}
+
+static enum dsc_status open_device(struct dsc_device *dev, int index, struct dsc_err *err)
+{
+    struct cuda *cu;
+    int n_devices;
+
+    DSC_TRY(count(&n_devices, err));
+    if (index < 0 || index >= n_devices)
+        return dsc_fail(err, DSC_E_DEVICE, "there is no device cuda:%d, there are %d (from 0)",
+                        index, n_devices);
+    cu = dsc_heap_alloc(1, sizeof *cu, err);
+    if (!cu)
+        return DSC_E_MEMORY;
+    cu->index = index;
+    dev->state = cu;
+    dev->close = close_device;
+    DSC_TRY(check(dsc_cuda_select(index), "select", err));
+    DSC_TRY(check(dsc_cuda_stream_open(&cu->stream), "stream", err));
+    dev->prims = &prims;
+    dev->alloc = cuda_alloc;
+    dev->free = cuda_free;
+    dev->upload = upload;
+    dev->download = download;
+    dev->enter = enter;
+    return DSC_OK;
+}
+
+static enum dsc_status describe(int index, char *text, size_t n_bytes, struct dsc_err *err)
+{
+    return check(dsc_cuda_describe(index, text, n_bytes), "describe", err);
+}
+
+static const struct dsc_backend backend = {
+    .abi = DSC_BACKEND_ABI,
+    .device_bytes = sizeof(struct dsc_device),
+    .prims_bytes = sizeof(struct dsc_prims),
+    .tensor_bytes = sizeof(struct dsc_tensor),
+    .err_bytes = sizeof(struct dsc_err),
+    .version = DSC_VERSION,
+    .open = open_device,
+    .count = count,
+    .describe = describe,
+};
+
+dsc_backend_get_fn dsc_backend_get;
+
+__attribute__((visibility("default"))) const struct dsc_backend *dsc_backend_get(void)
+{
+    return &backend;
+}
