@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Training step and inference side by side with PyTorch and ONNX Runtime.
+
+    tests/bench/bench_peers.py BENCH_MODEL MODEL_DIR MODEL.onnx [INT8.onnx [THREADS [ROUNDS]]]
+
+BENCH_MODEL is the built tests/bench/bench_model. Needs torch, transformers, onnxruntime in the
+Python that runs it; these are peers, the project itself does not need them. Every case is a process
+of its own; ours and the peer's run alternately, and the median over the rounds is printed. With
+one thread CPU time is compared, which other work on the machine disturbs least; else wall time.
+"""
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+COMMON = """
+import json, os, resource, statistics, sys, time
+import numpy as np
+clock = time.process_time if int(sys.argv[3]) == 1 else time.perf_counter
+rng = np.random.default_rng(1)
+def ids(b, t):
+    return {"input_ids": rng.integers(1000, 21000, (b, t)), "attention_mask": np.ones((b, t), np.int64),
+            "token_type_ids": np.zeros((b, t), np.int64)}
+def timed(step, n=5):
+    step()
+    times = []
+    for _ in range(n):
+        start = clock(); step(); times.append(clock() - start)
+    print(json.dumps({"s": statistics.median(times),
+                      "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+"""
+TORCH_STEP = COMMON + """
+import torch, transformers
+transformers.logging.set_verbosity_error()
+torch.set_num_threads(int(sys.argv[3]))
+m = transformers.AutoModelForSequenceClassification.from_pretrained(sys.argv[1], num_labels=2).train()
+opt = torch.optim.AdamW(m.parameters(), lr=5e-5)
+x = {k: torch.from_numpy(v) for k, v in ids(32, 64).items()}
+y = torch.zeros(32, dtype=torch.long)
+def step():
+    opt.zero_grad(set_to_none=True)
+    torch.nn.functional.cross_entropy(m(**x).logits, y).backward()
+    torch.nn.utils.clip_grad_norm_(m.parameters(), 1.0)
+    opt.step()
+timed(step)
+"""
+ORT_RUN = COMMON + """
+import onnxruntime
+o = onnxruntime.SessionOptions()
+o.intra_op_num_threads, o.inter_op_num_threads = int(sys.argv[3]), 1
+s = onnxruntime.InferenceSession(sys.argv[1], o, providers=["CPUExecutionProvider"])
+names = [i.name for i in s.get_inputs()]
+x = {k: v for k, v in ids(int(sys.argv[2]), 128).items() if k in names}
+timed(lambda: s.run(None, x))
+"""
+
+
+def peer(code, model, batch, threads):
+    env = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads),
+               HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code, model, str(batch),
+                           str(threads)], env=env, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def ours(bench, what, model, batch, length, threads):
+    done = subprocess.run([bench, what, model, str(batch), str(length), "5", str(threads)],
+                          capture_output=True, text=True, check=True)
+    r = json.loads(done.stdout.splitlines()[0])
+    return {"s": r["cpu_s"] if threads == 1 else r["wall_s"], "rss": r["peak_rss_bytes"]}
+
+
+def compare(name, other, a, b, rounds):
+    """Alternate; ratio is how many times faster the first is than the second."""
+    runs = [(a(), b()) for _ in range(rounds)]
+    mine, theirs = ({k: statistics.median(r[i][k] for r in runs) for k in ("s", "rss")}
+                    for i in (0, 1))
+    print("%-28s %9.1f ms %9.1f ms %6.2fx %7.0f MB %7.0f MB  %s"
+          % (name, 1e3 * mine["s"], 1e3 * theirs["s"], theirs["s"] / mine["s"], mine["rss"] / 1e6,
+             theirs["rss"] / 1e6, other), flush=True)
+
+
+def main(args):
+    bench, folder, onnx = args[:3]
+    int8 = args[3] if len(args) > 3 and args[3] != "-" else None
+    threads = int(args[4]) if len(args) > 4 else 1
+    rounds = int(args[5]) if len(args) > 5 else 3
+    print("%-28s %12s %12s %7s %10s %10s  peer, %d threads, %s time"
+          % ("", "ours", "peer", "ratio", "ours", "peer", threads, "CPU" if threads == 1 else "wall"))
+    compare("train step, batch 32 x 64", "PyTorch fp32",
+            lambda: ours(bench, "train", folder, 32, 64, threads),
+            lambda: peer(TORCH_STEP, folder, 32, threads), rounds)
+    for batch in (1, 8):
+        compare("fp32, batch %d x 128" % batch, "ONNX Runtime",
+                lambda: ours(bench, "infer", onnx, batch, 128, threads),
+                lambda: peer(ORT_RUN, onnx, batch, threads), rounds)
+        if int8:
+            compare("int8, batch %d x 128" % batch, "our fp32",
+                    lambda: ours(bench, "infer", int8, batch, 128, threads),
+                    lambda: ours(bench, "infer", onnx, batch, 128, threads), rounds)
+            compare("int8, batch %d x 128" % batch, "ONNX Runtime int8",
+                    lambda: ours(bench, "infer", int8, batch, 128, threads),
+                    lambda: peer(ORT_RUN, int8, batch, threads), rounds)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 4:
+        sys.exit(__doc__)
+    main(sys.argv[1:])
