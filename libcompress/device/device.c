@@ -107,13 +107,15 @@ enum dsc_status dsc_device_open(struct dsc_device **dev, const char *name, int n
                                 struct dsc_err *err)
 {
     const size_t n_name = strcspn(name, ":");
-    const int index = name[n_name] ? (int)strtol(name + n_name + 1, NULL, 10) : 0;
+    const char *digits = name[n_name] ? name + n_name + 1 : "0";
+    const bool is_number = digits[0] && strspn(digits, "0123456789") == strlen(digits);
+    const int index = is_number && strlen(digits) < 5 ? (int)strtol(digits, NULL, 10) : -1;
     struct dsc_device *d;
     enum dsc_status st;
 
     *dev = NULL;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (strlen(rows[i].name) != n_name || strncmp(rows[i].name, name, n_name) != 0)
+        if (index < 0 || strlen(rows[i].name) != n_name || strncmp(rows[i].name, name, n_name) != 0)
             continue;
         d = dsc_heap_alloc(1, sizeof *d, err);
         if (!d)

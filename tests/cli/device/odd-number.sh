@@ -1,0 +1,1 @@
+dscompress run m.onnx --device cuda:x
