@@ -165,6 +165,27 @@ enum dsc_status dsc_ranges_to_bundle(const struct dsc_ranges *r, struct dsc_bund
     return DSC_OK;
 }
 
+/* What observers index by and divide by; a file may say anything. */
+static enum dsc_status check_hist(const struct dsc_hist *h, const char *name, struct dsc_err *err)
+{
+    const double reach = ldexp(DSC_HIST_BINS / 2, h->exponent);
+    uint64_t n = 0;
+
+    for (int i = 0; i < DSC_HIST_BINS; i++) {
+        if (h->count[i] > h->n - n)
+            return dsc_fail(err, DSC_E_SCHEMA, "the bins of '%s' hold more than its %llu values",
+                            name, (unsigned long long)h->n);
+        n += h->count[i];
+    }
+    if (n != h->n)
+        return dsc_fail(err, DSC_E_SCHEMA, "the bins of '%s' hold %llu of its %llu values", name,
+                        (unsigned long long)n, (unsigned long long)h->n);
+    if (n > 0 && !(h->low >= -reach && h->low <= h->high && h->high < reach))
+        return dsc_fail(err, DSC_E_SCHEMA, "the limits of '%s', %g and %g, do not fit its bins",
+                        name, h->low, h->high);
+    return DSC_OK;
+}
+
 static enum dsc_status read_hist(struct dsc_hist *h, const char *name,
                                  const struct dsc_tensor *count, const struct dsc_tensor *limits,
                                  struct dsc_err *err)
@@ -189,7 +210,7 @@ static enum dsc_status read_hist(struct dsc_hist *h, const char *name,
                            .ema_high = v[6],
                            .exponent = (int)v[7]};
     memcpy(h->count, count->data, sizeof h->count);
-    return DSC_OK;
+    return check_hist(h, name, err);
 }
 
 enum dsc_status dsc_ranges_from_bundle(struct dsc_ranges *r, const struct dsc_bundle *b,

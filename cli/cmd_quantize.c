@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum method { METHOD_STATIC, METHOD_QAT };
+enum method { METHOD_STATIC, METHOD_DYNAMIC, METHOD_QAT };
 
 /* Rows that are observed before QAT learns: 8 batches of 32 keep outliers (docs/adr/0002). */
 enum { QAT_OBSERVED_BATCHES = 8 };
@@ -51,6 +51,8 @@ static enum dsc_status write_model(struct job *j, const struct dsc_dataset *rows
     uint64_t size_bytes;
 
     DSC_TRY(dsc_quant_finish(j->m.model.graph, &j->q.target, err));
+    if (j->q.target.is_dynamic)
+        DSC_TRY(dsc_quant_dynamic(j->m.model.graph, err));
     DSC_TRY(dsc_textmodel_store(&j->m, err));
     DSC_TRY(dsc_output_write(j->cmd, &j->m, rows, j->dev, &size_bytes, err));
     dsc_json_int(&j->cmd->json, "size_bytes_before", (int64_t)j->size_before);
@@ -66,6 +68,17 @@ static enum dsc_status quantize_static(struct job *j, struct dsc_err *err)
     DSC_TRY(dsc_quantrun_insert(&j->q, err));
     DSC_TRY(dsc_quantrun_report(&j->q, err));
     return write_model(j, &j->calib, err);
+}
+
+/* No data are needed: weights are quantized here, activations where the model runs. */
+static enum dsc_status quantize_dynamic(struct job *j, struct dsc_err *err)
+{
+    DSC_TRY(dsc_cmd_check_used(j->cmd, err));
+    if (j->is_dry)
+        return dsc_quantrun_report(&j->q, err);
+    DSC_TRY(dsc_quantrun_insert(&j->q, err));
+    DSC_TRY(dsc_quantrun_report(&j->q, err));
+    return write_model(j, NULL, err);
 }
 
 /* Observe with the weights as they are, then learn weights and scales together. */
@@ -95,10 +108,21 @@ static enum dsc_status quantize_qat(struct job *j, struct dsc_err *err)
     return write_model(j, &j->r.train, err);
 }
 
+static enum dsc_status check_float(struct job *j, struct dsc_err *err)
+{
+    if (!dsc_quant_is_quantized(j->m.model.graph))
+        return DSC_OK;
+    dsc_fail(err, DSC_E_USAGE, "the model is quantized already");
+    dsc_err_hint(err, "train trains it further; quantize the float model to quantize it otherwise");
+    return dsc_err_file(err, j->cmd->args[0]);
+}
+
 static enum dsc_status work(struct job *j, struct dsc_err *err)
 {
     static enum dsc_status (*const methods[])(struct job *, struct dsc_err *) = {
-        [METHOD_STATIC] = quantize_static, [METHOD_QAT] = quantize_qat};
+        [METHOD_STATIC] = quantize_static,
+        [METHOD_DYNAMIC] = quantize_dynamic,
+        [METHOD_QAT] = quantize_qat};
     struct dsc_cmd *cmd = j->cmd;
 
     j->method = (enum method)dsc_opt_enum(cmd, DSC_OPT_method);
@@ -107,9 +131,11 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     DSC_TRY(dsc_output_check(cmd, err));
     DSC_TRY(dsc_cmd_device(cmd, &j->dev, err));
     DSC_TRY(dsc_textmodel_open(&j->m, cmd, cmd->args[0], err));
+    DSC_TRY(check_float(j, err));
     j->size_before = j->m.model.size_bytes;
     j->q = (struct dsc_quantrun){.cmd = cmd, .m = &j->m};
     DSC_TRY(dsc_quantrun_open(&j->q, err));
+    j->q.target.is_dynamic = j->method == METHOD_DYNAMIC;
     DSC_TRY(dsc_quantrun_plan(&j->q, err));
     j->is_dry = dsc_opt_flag(cmd, DSC_OPT_dry_run);
     return methods[j->method](j, err);
@@ -133,13 +159,17 @@ const struct dsc_command dsc_command_quantize = {
     .args = "MODEL",
     .summary = "make a model int8",
     .about =
-        "static: ranges of activations are observed on --calib data. qat: weights and scales learn "
-        "on --train data with the rounding simulated (LSQ).\n\n"
+        "static: ranges of activations are observed on --calib data. dynamic: they are computed "
+        "when "
+        "the model runs, no data are needed; the result of a row depends on the batch that it is "
+        "in. qat: weights and scales learn on --train data with the rounding simulated (LSQ).\n\n"
         "The output is standard QuantizeLinear/DequantizeLinear ONNX with int8 weights, and runs "
         "on integers here and in ONNX Runtime and OpenVINO. Weights are symmetric per output "
-        "channel, embeddings per column; LayerNorm, Softmax and the products of attention stay "
-        "float. The fate of every tensor is in --json, the worst are printed.",
+        "channel, embeddings per column; LayerNorm and Softmax stay float, and so do "
+        "the products of attention unless --include names them. The fate of every tensor is in "
+        "--json, the worst are printed.",
     .examples = "dscompress quantize sms.onnx --calib sms.tsv --split 70/10/20 -o sms-int8.onnx\n"
+                "dscompress quantize sms.onnx --method dynamic -o sms-dynamic.onnx\n"
                 "dscompress quantize sms.onnx --method qat --train sms.tsv --epochs 1 -o qat.onnx",
     .needs = "output",
     .n_args_min = 1,

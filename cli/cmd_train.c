@@ -79,6 +79,7 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     DSC_TRY(dsc_cmd_device(cmd, &j->dev, err));
     DSC_TRY(dsc_textmodel_open(&j->m, cmd, cmd->args[0], err));
     j->r = (struct dsc_trainrun){.cmd = cmd, .m = &j->m, .dev = j->dev};
+    DSC_TRY(dsc_trainrun_read_quantized(&j->r, err));
     DSC_TRY(dsc_trainrun_open(&j->r, err));
     DSC_TRY(check_positive(j, err));
     DSC_TRY(add_head(j, err));
@@ -110,6 +111,8 @@ const struct dsc_command dsc_command_train = {
     .about = "Trains all weights that the model's operators call parameters, by AdamW with a "
              "linear schedule. A model without a head gets one: pooled token vectors, dropout "
              "0.1, a linear layer. The labels of the data become the model's.\n\n"
+             "A quantized model is trained with its rounding simulated (LSQ): its dequantized "
+             "weights are where training starts, and the output is quantized the same way.\n\n"
              "The same command with the same seed writes the same bytes, for any number of "
              "threads.",
     .examples =

@@ -77,12 +77,17 @@ out:
     return st;
 }
 
+/* What a file is verified on where the verb reads no data. */
+static const char probe_chars[] = "One sentence of 12 words, with 3 numbers: it is no data, 45.";
+static const struct dsc_text probe_text = {probe_chars, sizeof probe_chars - 1};
+
 enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
                                  const struct dsc_dataset *d, struct dsc_device *dev,
                                  uint64_t *size_bytes, struct dsc_err *err)
 {
     const char *path = dsc_opt_text(cmd, DSC_OPT_output);
-    struct verifier v = {cmd, m, d, dev};
+    const struct dsc_dataset probe = {.n = 1, .text = &probe_text};
+    struct verifier v = {cmd, m, d ? d : &probe, dev};
     const struct dsc_write_opts o = {.may_replace = dsc_opt_flag(cmd, DSC_OPT_force),
                                      .log = &cmd->log,
                                      .check = verify,

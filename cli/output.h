@@ -13,9 +13,9 @@ enum dsc_status dsc_output_check(struct dsc_cmd *cmd, struct dsc_err *err);
 
 /**
  * Write m's graph to -o. The file is read back by the ordinary reader and run on up to 8 rows of d
- * before it gets its name; its outputs must equal those of the graph in memory bit for bit. Adds
- * the provenance to the metadata, and "size_bytes", "opset" to the report. size_bytes (may be NULL)
- * gets what was written, external data included.
+ * (NULL: on a sentence of ours) before it gets its name; its outputs must equal those of the graph
+ * in memory bit for bit. Adds the provenance to the metadata, and "size_bytes", "opset" to the
+ * report. size_bytes (may be NULL) gets what was written, external data included.
  *
  * Errors  INTERNAL  the file read back computes something else
  *         as dsc_model_write

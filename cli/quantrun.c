@@ -55,7 +55,7 @@ enum dsc_status dsc_quantrun_open(struct dsc_quantrun *r, struct dsc_err *err)
     return dsc_observer_parse(text, &r->observer, &r->param, err);
 }
 
-static bool is_chosen(void *ctx, const char *node, const char *weight)
+static enum dsc_quant_choice choose(void *ctx, const char *node, const char *weight)
 {
     struct dsc_quantrun *r = ctx;
     const bool in_node = dsc_patterns_match(&r->include, node);
@@ -63,7 +63,11 @@ static bool is_chosen(void *ctx, const char *node, const char *weight)
     const bool out_node = dsc_patterns_match(&r->exclude, node);
     const bool out_weight = dsc_patterns_match(&r->exclude, weight);
 
-    return (r->include.n == 0 || in_node || in_weight) && !out_node && !out_weight;
+    if (out_node || out_weight)
+        return DSC_QUANT_LEFT_OUT;
+    if (in_node || in_weight)
+        return DSC_QUANT_ASKED_FOR;
+    return r->include.n == 0 ? DSC_QUANT_CHOSEN : DSC_QUANT_LEFT_OUT;
 }
 
 enum dsc_status dsc_quantrun_plan(struct dsc_quantrun *r, struct dsc_err *err)
@@ -71,7 +75,7 @@ enum dsc_status dsc_quantrun_plan(struct dsc_quantrun *r, struct dsc_err *err)
     struct dsc_graph *g = r->m->model.graph;
 
     DSC_TRY(dsc_quant_prepare(g, err));
-    DSC_TRY(dsc_quant_make_plan(g, &r->target, is_chosen, r, r->cmd->arena, &r->plan, err));
+    DSC_TRY(dsc_quant_make_plan(g, &r->target, choose, r, r->cmd->arena, &r->plan, err));
     DSC_TRY(dsc_patterns_check(&r->include, err));
     for (int i = 0; r->is_per_tensor && i < r->plan.n_sites; i++)
         r->plan.sites[i].axis = -1;

@@ -2,6 +2,7 @@
 #include "trainrun.h"
 
 #include "dsc/pass.h"
+#include "dsc/quant.h"
 #include "inputs.h"
 #include "progress.h"
 
@@ -83,6 +84,23 @@ enum dsc_status dsc_trainrun_open(struct dsc_trainrun *r, struct dsc_err *err)
     if (dsc_opt_flag(r->cmd, DSC_OPT_grad_checkpoint))
         r->config.n_segments = 0; /* chosen when the graph is final */
     r->loss = dsc_loss_find(r->train.target == DSC_TARGET_VALUE ? "mse" : "cross-entropy");
+    return DSC_OK;
+}
+
+enum dsc_status dsc_trainrun_read_quantized(struct dsc_trainrun *r, struct dsc_err *err)
+{
+    struct dsc_graph *g = r->m->model.graph;
+    int n = 0;
+
+    if (!dsc_quant_is_quantized(g))
+        return DSC_OK;
+    if (dsc_quant_read(g, &n, &r->has_int_bias, err) != DSC_OK)
+        return dsc_err_file(err, r->cmd->args[0]);
+    r->is_quantized = n > 0;
+    dsc_log_printf(&r->cmd->log, DSC_LOG_INFO,
+                   "the model is quantized: its %d dequantized tensors are trained with rounding "
+                   "simulated, and quantized again",
+                   n);
     return DSC_OK;
 }
 
@@ -271,12 +289,23 @@ enum dsc_status dsc_trainrun_loop(struct dsc_trainrun *r, struct dsc_err *err)
     return st;
 }
 
+static enum dsc_status write_codes(struct dsc_trainrun *r, struct dsc_err *err)
+{
+    struct dsc_quant_target target = *dsc_quant_target_find("generic");
+
+    if (!r->is_quantized)
+        return DSC_OK;
+    target.has_int_bias = r->has_int_bias;
+    return dsc_quant_finish(r->m->model.graph, &target, err);
+}
+
 enum dsc_status dsc_trainrun_finish(struct dsc_trainrun *r, struct dsc_err *err)
 {
     struct dsc_json *j = &r->cmd->json;
     const double n_seen = (double)r->train.n * (double)r->n_epochs;
 
     DSC_TRY(dsc_trainer_write_weights(r->trainer, r->m->model.graph, err));
+    DSC_TRY(write_codes(r, err));
     dsc_json_int(j, "steps", (int64_t)r->config.n_steps);
     dsc_json_float(j, "loss", r->last_loss);
     dsc_json_float(j, "examples_per_s", n_seen / r->seconds);

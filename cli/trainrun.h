@@ -30,6 +30,7 @@ struct dsc_trainrun {
     const char *state_dir;
     double seconds;
     double last_loss;
+    bool is_quantized, has_int_bias; /* of the model as it was read */
     /** Called after every step (may be NULL): QAT freezes its observers. */
     enum dsc_status (*after_step)(void *ctx, uint64_t step, struct dsc_err *err);
     void *ctx;
@@ -37,6 +38,11 @@ struct dsc_trainrun {
 
 /** Read the options of training into r->config, and the data; zero-initialise, set cmd, m, dev. */
 enum dsc_status dsc_trainrun_open(struct dsc_trainrun *r, struct dsc_err *err);
+/**
+ * A quantized model becomes one that simulates its rounding, so that it can be trained further;
+ * dsc_trainrun_finish writes codes again. Nothing is done to a float model.
+ */
+enum dsc_status dsc_trainrun_read_quantized(struct dsc_trainrun *r, struct dsc_err *err);
 /** After the graph is final: attach the loss, find the weights, open the trainer. */
 enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err);
 /** All steps, with progress; scores on --eval after each epoch. */

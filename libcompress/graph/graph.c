@@ -382,6 +382,17 @@ static enum dsc_status copy_attr(struct dsc_graph *dst, struct dsc_node *n,
     return DSC_OK;
 }
 
+/* The name of a dead value may be another's by now: it gets one that the source does not hold. */
+static const char *name_in_copy(const struct dsc_graph *src, int i, char *dead, size_t n_dead)
+{
+    if (dsc_graph_find_value(src, src->values[i].name) == i)
+        return src->values[i].name;
+    snprintf(dead, n_dead, "dead.%d", i);
+    for (int k = 2; dsc_graph_find_value(src, dead) >= 0; k++)
+        snprintf(dead, n_dead, "dead.%d.%d", i, k);
+    return dead;
+}
+
 static enum dsc_status copy_values(struct dsc_graph *dst, const struct dsc_graph *src,
                                    struct dsc_err *err)
 {
@@ -391,7 +402,10 @@ static enum dsc_status copy_values(struct dsc_graph *dst, const struct dsc_graph
     for (int i = 0; i < src->n_symbols; i++)
         DSC_TRY(dsc_graph_symbol(dst, src->symbols[i], &dim, err));
     for (int i = 0; i < src->n_values; i++) {
-        DSC_TRY(dsc_graph_value(dst, src->values[i].name, &src->values[i].type, &id, err));
+        char dead[32];
+        const char *name = name_in_copy(src, i, dead, sizeof dead);
+
+        DSC_TRY(dsc_graph_value(dst, name, &src->values[i].type, &id, err));
         if (dsc_tensor_is_present(&src->values[i].init))
             DSC_TRY(dsc_graph_set_init(dst, id, &src->values[i].init, err));
     }

@@ -97,6 +97,21 @@ static enum dsc_status place_nodes(struct dsc_graph *g, const bool *is_needed, b
     return DSC_OK;
 }
 
+/* Values that nothing reads or makes keep their number; their names are free again. */
+static enum dsc_status drop_dead_values(struct dsc_graph *g, struct dsc_err *err)
+{
+    dsc_names_drop_all(g->value_names);
+    for (int i = 0; i < g->n_values; i++) {
+        struct dsc_value *v = &g->values[i];
+
+        if (v->n_uses == 0)
+            dsc_tensor_clear(&v->init);
+        if (v->n_uses > 0 || v->producer >= 0 || v->is_input)
+            DSC_TRY(dsc_names_add(g->value_names, v->name, i, err));
+    }
+    return DSC_OK;
+}
+
 static enum dsc_status renumber(struct dsc_graph *g, struct dsc_node **sorted, int n_sorted,
                                 bool prune, struct dsc_err *err)
 {
@@ -128,10 +143,7 @@ static enum dsc_status renumber(struct dsc_graph *g, struct dsc_node **sorted, i
         if (v->producer < 0 && !v->is_input && !dsc_tensor_is_present(&v->init))
             return dsc_fail(err, DSC_E_INCONSISTENT, "nothing produces the output '%s'", v->name);
     }
-    for (int i = 0; prune && i < g->n_values; i++)
-        if (g->values[i].n_uses == 0)
-            dsc_tensor_clear(&g->values[i].init);
-    return DSC_OK;
+    return prune ? drop_dead_values(g, err) : DSC_OK;
 }
 
 static void drop_removed(struct dsc_graph *g)

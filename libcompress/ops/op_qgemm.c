@@ -1,29 +1,53 @@
 /*
  * dsc.QGemm: the integer form of Gemm between DequantizeLinear nodes.
  *
- * Inputs: x (u8 or i8 [M,K]), packed weights (i8 bytes), column sums (i32 [N]), x_scale (f32,
+ * Inputs: x (u8 or i8 [..,K]), packed weights (i8 bytes), column sums (i32 [N]), x_scale (f32,
  * host), x_zero (integer, host), w_scale (f32, one or [N]), bias (f32 [N], optional). Attribute k.
- * Output f32 [M,N] = (x - x_zero) w * (x_scale * w_scale) + bias, with exact sums. Made by
+ * Output f32 [..,N] = (x - x_zero) w * (x_scale * w_scale) + bias, with exact sums. Made by
  * dsc_quant_lower for running here; never written.
  */
 #include "device/prim.h"
 #include "dsc/op.h"
+#include "kernels/kernels.h"
+
+/* Sizes of what was packed for this node; a kernel trusts them. */
+static enum dsc_status check_packed(const struct dsc_infer *q, int64_t k, int64_t n,
+                                    struct dsc_err *err)
+{
+    const struct dsc_type *packed = &q->in[1], *scale = &q->in[5];
+    const bool has_bias = q->n_in > 6 && q->in[6].dtype != DSC_DTYPE_NONE;
+    size_t n_bytes;
+
+    if (k < 0 || !dsc_qgemm_packed_bytes(k, n, &n_bytes) || packed->rank != 1 ||
+        packed->dim[0] != (int64_t)n_bytes)
+        return dsc_fail(err, DSC_E_SHAPE, "the packed weight is not %lld x %lld", (long long)k,
+                        (long long)n);
+    if (scale->rank > 1 || (scale->rank == 1 && scale->dim[0] != 1 && scale->dim[0] != n))
+        return dsc_fail(err, DSC_E_SHAPE, "the scales are not one or %lld", (long long)n);
+    if (has_bias && (q->in[6].rank != 1 || q->in[6].dim[0] != n))
+        return dsc_fail(err, DSC_E_SHAPE, "the bias is not [%lld]", (long long)n);
+    return DSC_OK;
+}
 
 static enum dsc_status infer(struct dsc_infer *q, struct dsc_err *err)
 {
     const struct dsc_type *x = &q->in[0], *col_sum = &q->in[2];
+    const int64_t k = dsc_node_int(q->node, "k", -1);
 
     q->out[0].dtype = DSC_F32;
-    if (x->rank < 0 || col_sum->rank < 0)
+    if (col_sum->rank != 1 || col_sum->dim[0] < 0)
+        return dsc_fail(err, DSC_E_SHAPE, "the column sums are no vector");
+    DSC_TRY(check_packed(q, k, col_sum->dim[0], err));
+    if (x->rank < 0)
         return DSC_OK;
-    if (x->rank != 2 || col_sum->rank != 1)
-        return dsc_fail(err, DSC_E_SHAPE, "QGemm takes matrices");
-    if (x->dim[1] >= 0 && x->dim[1] != dsc_node_int(q->node, "k", -1))
+    if (x->rank < 1)
+        return dsc_fail(err, DSC_E_SHAPE, "x is a scalar");
+    if (x->dim[x->rank - 1] >= 0 && x->dim[x->rank - 1] != k)
         return dsc_fail(err, DSC_E_SHAPE, "x has %lld columns, the weight %lld rows",
-                        (long long)x->dim[1], (long long)dsc_node_int(q->node, "k", -1));
-    q->out[0].rank = 2;
-    q->out[0].dim[0] = x->dim[0];
-    q->out[0].dim[1] = col_sum->dim[0];
+                        (long long)x->dim[x->rank - 1], (long long)k);
+    q->out[0] = *x;
+    q->out[0].dtype = DSC_F32;
+    q->out[0].dim[x->rank - 1] = col_sum->dim[0];
     return DSC_OK;
 }
 
@@ -31,10 +55,11 @@ static enum dsc_status forward(struct dsc_exec *x, const struct dsc_node *n,
                                const struct dsc_tensor *const *in, struct dsc_tensor **out,
                                struct dsc_err *err)
 {
+    const int64_t n_cols = in[2]->dim[0];
     const struct dsc_qgemm_spec s = {
-        .m = out[0]->dim[0],
-        .n = out[0]->dim[1],
-        .k = in[0]->dim[1],
+        .m = n_cols ? dsc_tensor_n_elems(out[0]) / n_cols : 0,
+        .n = n_cols,
+        .k = dsc_node_int(n, "k", 0),
         .x_scale = (float)dsc_tensor_get_f64(in[3], 0),
         .x_zero = (int32_t)dsc_tensor_get_i64(in[4], 0),
     };
@@ -45,9 +70,13 @@ static enum dsc_status forward(struct dsc_exec *x, const struct dsc_node *n,
 
 static int64_t flops(const struct dsc_infer *q)
 {
+    int64_t n = 2 * dsc_node_int(q->node, "k", 0);
+
     if (!dsc_type_is_known(&q->out[0]))
         return -1;
-    return 2 * q->out[0].dim[0] * q->out[0].dim[1] * dsc_node_int(q->node, "k", 0);
+    for (int i = 0; i < q->out[0].rank; i++)
+        n *= q->out[0].dim[i];
+    return n;
 }
 
 const struct dsc_op dsc_op_qgemm = {

@@ -32,7 +32,10 @@ static enum dsc_status quantize_constant(struct dsc_graph *g, const struct dsc_n
     const struct dsc_tensor *w = dsc_constant(g, value);
     const struct dsc_tensor *s = dsc_constant(g, fq->in[1]), *z = dsc_constant(g, fq->in[2]);
     const int64_t n = dsc_tensor_n_elems(w), n_scales = dsc_tensor_n_elems(s);
-    const float top = ldexpf(1, dsc_dtype_bits(z->dtype) - 1) - 1;
+    const bool is_signed = dsc_dtype_kind(z->dtype) == DSC_KIND_SIGNED;
+    const float top = ldexpf(1, dsc_dtype_bits(z->dtype) - is_signed) - 1;
+    const float low = !is_signed ? 0 : dsc_node_int(fq, "narrow", 0) ? -top : -top - 1;
+    const float zero = (float)dsc_tensor_get_f64(z, 0);
     char name[300];
     struct dsc_tensor q;
     enum dsc_status st;
@@ -40,9 +43,9 @@ static enum dsc_status quantize_constant(struct dsc_graph *g, const struct dsc_n
     DSC_TRY(dsc_tensor_new(&q, z->dtype, w->rank, w->dim, err));
     for (int64_t i = 0; i < n; i++) {
         const float scale = ((const float *)s->data)[slice_of(w, axis, n_scales, i)];
-        const float code = rintf(((const float *)w->data)[i] / scale);
+        const float code = rintf(((const float *)w->data)[i] / scale) + zero;
 
-        dsc_tensor_set_i64(&q, i, (int64_t)fminf(fmaxf(code, -top), top));
+        dsc_tensor_set_i64(&q, i, (int64_t)fminf(fmaxf(code, low), top));
     }
     snprintf(name, sizeof name, "%s_quantized", g->values[value].name);
     st = dsc_add_init(g, name, &q, id, err);
@@ -71,16 +74,19 @@ static struct dsc_node *lookup_of(const struct dsc_graph *g, const struct dsc_no
     return n && n->op && n->op->quant == DSC_QUANT_TABLE && dsc_constant(g, n->in[0]) ? n : NULL;
 }
 
-/* The lookup takes codes, DequantizeLinear comes behind it. Tables looked up twice are one. */
+/*
+ * The lookup takes codes, DequantizeLinear comes behind it. Tables looked up twice are one: values
+ * from `first_own` on are of this pass.
+ */
 static enum dsc_status finish_table(struct dsc_graph *g, struct dsc_node *fq,
-                                    struct dsc_node *lookup, struct dsc_err *err)
+                                    struct dsc_node *lookup, int first_own, struct dsc_err *err)
 {
     char name[300];
     int code, rows, out;
 
     snprintf(name, sizeof name, "%s_quantized", g->values[lookup->in[0]].name);
     code = dsc_graph_find_value(g, name);
-    if (code < 0)
+    if (code < first_own)
         DSC_TRY(quantize_constant(g, fq, lookup->in[0], 1, &code, err));
     DSC_TRY(dsc_graph_value(g, NULL, NULL, &rows, err));
     DSC_TRY(add_dequantize(g, fq, "/dequantize", rows, fq->in[1], fq->in[2], -1, &out, err));
@@ -163,7 +169,7 @@ static enum dsc_status finish_bias(struct dsc_graph *g, struct dsc_node *gemm, s
 enum dsc_status dsc_quant_finish(struct dsc_graph *g, const struct dsc_quant_target *target,
                                  struct dsc_err *err)
 {
-    const int n_nodes = g->n_nodes;
+    const int n_nodes = g->n_nodes, first_own = g->n_values;
 
     for (int i = 0; i < n_nodes; i++) {
         struct dsc_node *lookup;
@@ -172,7 +178,7 @@ enum dsc_status dsc_quant_finish(struct dsc_graph *g, const struct dsc_quant_tar
             continue;
         lookup = lookup_of(g, g->nodes[i]);
         if (lookup) {
-            DSC_TRY(finish_table(g, g->nodes[i], lookup, err));
+            DSC_TRY(finish_table(g, g->nodes[i], lookup, first_own, err));
             continue;
         }
         DSC_TRY(dsc_constant(g, g->nodes[i]->in[0]) ? finish_constant(g, g->nodes[i], err)

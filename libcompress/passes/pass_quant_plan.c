@@ -6,11 +6,11 @@
 #include <string.h>
 
 static const struct dsc_quant_target targets[] = {
-    /* name       activations  symmetric  embedding  products  int32 bias */
-    {"generic", DSC_U8, false, true, false, true},
-    {"ort", DSC_U8, false, true, false, true},
-    {"openvino", DSC_U8, false, true, false, true},
-    {"tensorrt", DSC_I8, true, false, false, false},
+    /* name, activations, symmetric, int8 embedding, int32 bias, dynamic */
+    {"generic", DSC_U8, false, true, true, true, false},
+    {"ort", DSC_U8, false, true, true, true, false},
+    {"openvino", DSC_U8, false, true, true, false, false},
+    {"tensorrt", DSC_I8, true, false, false, false, false},
 };
 
 const struct dsc_quant_target *dsc_quant_target_find(const char *name)
@@ -24,7 +24,7 @@ const struct dsc_quant_target *dsc_quant_target_find(const char *name)
 struct planner {
     const struct dsc_graph *g;
     struct dsc_quant_plan *plan;
-    bool (*is_chosen)(void *ctx, const char *node, const char *weight);
+    dsc_quant_choose_fn *choose;
     void *ctx;
 };
 
@@ -42,8 +42,24 @@ static bool is_f32(const struct dsc_graph *g, int value)
     return g->values[value].type.dtype == DSC_F32;
 }
 
-/* A matrix product: activation x constant weight, or (where the target has it) two activations. */
-static const char *plan_product(struct planner *p, const struct dsc_node *n)
+/* Two activations (attention): the runtimes have the kernels and are slower with them. */
+static const char *plan_activations(struct planner *p, const struct dsc_node *n,
+                                    enum dsc_quant_choice choice)
+{
+    if (p->plan->target->is_dynamic)
+        return "a product of two activations; dynamic is for constant weights";
+    if (choice != DSC_QUANT_ASKED_FOR)
+        return "a product of two activations; --include asks for it";
+    if (strcmp(n->op->onnx, "MatMul") != 0)
+        return "a Gemm of two activations";
+    add_site(p->plan, DSC_SITE_ACTIVATION, n->in[0], -1);
+    add_site(p->plan, DSC_SITE_ACTIVATION, n->in[1], -1);
+    return NULL;
+}
+
+/* A matrix product. */
+static const char *plan_product(struct planner *p, const struct dsc_node *n,
+                                enum dsc_quant_choice choice)
 {
     const struct dsc_tensor *w = dsc_constant(p->g, n->in[1]);
     const bool is_gemm = strcmp(n->op->onnx, "Gemm") == 0;
@@ -52,19 +68,15 @@ static const char *plan_product(struct planner *p, const struct dsc_node *n)
         return "its inputs are not f32";
     if (dsc_constant(p->g, n->in[0]))
         return "its activation is a constant";
-    if (!w) {
-        if (!p->plan->target->has_int_products)
-            return "a product of two activations; the target runs these in float";
-        add_site(p->plan, DSC_SITE_ACTIVATION, n->in[0], -1);
-        add_site(p->plan, DSC_SITE_ACTIVATION, n->in[1], -1);
-        return NULL;
-    }
+    if (!w)
+        return plan_activations(p, n, choice);
     if (w->rank != 2)
         return "its weight is not a matrix";
     if (is_gemm && (dsc_node_int(n, "transA", 0) || dsc_node_float(n, "alpha", 1) != 1 ||
                     dsc_node_float(n, "beta", 1) != 1))
         return "a Gemm with transA, alpha or beta";
-    add_site(p->plan, DSC_SITE_ACTIVATION, n->in[0], -1);
+    if (!p->plan->target->is_dynamic)
+        add_site(p->plan, DSC_SITE_ACTIVATION, n->in[0], -1);
     add_site(p->plan, DSC_SITE_WEIGHT, n->in[1], is_gemm && dsc_node_int(n, "transB", 0) ? 0 : 1);
     return NULL;
 }
@@ -92,16 +104,19 @@ static const char *weight_name(const struct dsc_graph *g, const struct dsc_node 
 static void plan_node(struct planner *p, const struct dsc_node *n)
 {
     const enum dsc_quant_rule rule = n->op->quant;
+    enum dsc_quant_choice choice = DSC_QUANT_CHOSEN;
     const char *why;
 
     if (rule != DSC_QUANT_WEIGHT && rule != DSC_QUANT_TABLE)
         return;
     if (rule == DSC_QUANT_TABLE && !dsc_constant(p->g, n->in[0]))
         return;
-    if (p->is_chosen && !p->is_chosen(p->ctx, n->name, weight_name(p->g, n)))
+    if (p->choose)
+        choice = p->choose(p->ctx, n->name, weight_name(p->g, n));
+    if (choice == DSC_QUANT_LEFT_OUT)
         why = "left out by --include or --exclude";
     else
-        why = rule == DSC_QUANT_WEIGHT ? plan_product(p, n) : plan_table(p, n);
+        why = rule == DSC_QUANT_WEIGHT ? plan_product(p, n, choice) : plan_table(p, n);
     p->plan->fates[p->plan->n_fates++] =
         (struct dsc_quant_fate){.node = n, .is_quantized = !why, .why = why ? why : ""};
 }
@@ -112,20 +127,24 @@ static enum dsc_status nothing(const struct dsc_quant_plan *plan, struct dsc_err
     size_t at = 0;
 
     for (int i = 0; i < plan->n_fates && i < 3; i++)
-        at += (size_t)snprintf(text + at, sizeof text - at, "; %.60s: %s",
+        at += (size_t)snprintf(text + at, sizeof text - at, "; %.60s: %.60s",
                                plan->fates[i].node->name, plan->fates[i].why);
     dsc_fail(err, DSC_E_USAGE, "nothing would be quantized%s", text);
     dsc_err_hint(err, "see --include, --exclude and --target");
     return DSC_E_USAGE;
 }
 
-enum dsc_status
-dsc_quant_make_plan(const struct dsc_graph *g, const struct dsc_quant_target *target,
-                    bool (*is_chosen)(void *ctx, const char *node, const char *weight), void *ctx,
-                    struct dsc_arena *arena, struct dsc_quant_plan *plan, struct dsc_err *err)
+enum dsc_status dsc_quant_make_plan(const struct dsc_graph *g,
+                                    const struct dsc_quant_target *target,
+                                    dsc_quant_choose_fn *choose, void *ctx, struct dsc_arena *arena,
+                                    struct dsc_quant_plan *plan, struct dsc_err *err)
 {
-    struct planner p = {.g = g, .plan = plan, .is_chosen = is_chosen, .ctx = ctx};
+    struct planner p = {.g = g, .plan = plan, .choose = choose, .ctx = ctx};
 
+    if (target->is_dynamic && !target->has_dynamic)
+        return dsc_fail(err, DSC_E_UNSUPPORTED,
+                        "%s has no fast kernels for ranges that are computed at run time",
+                        target->name);
     *plan = (struct dsc_quant_plan){.target = target};
     DSC_NEW(plan->sites, arena, 2 * g->n_nodes + 1, err);
     DSC_NEW(plan->fates, arena, g->n_nodes + 1, err);

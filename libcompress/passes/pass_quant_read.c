@@ -6,6 +6,7 @@
 #include "passes/rewrite.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* (code - zero) * scale of a constant. */
 static enum dsc_status dequantize_constant(const struct dsc_tensor *code,
@@ -69,16 +70,41 @@ static enum dsc_status zero_of(struct dsc_graph *g, const struct dq *d, enum dsc
     return st;
 }
 
-static enum dsc_status make_fake(struct dsc_graph *g, const struct dq *d, int x, bool is_weight,
+/* FakeQuantize has one zero point. */
+static enum dsc_status check_zero(const struct dq *d, struct dsc_err *err)
+{
+    const int64_t n = d->zero ? dsc_tensor_n_elems(d->zero) : 0;
+
+    for (int64_t i = 1; i < n; i++)
+        if (dsc_tensor_get_i64(d->zero, i) != dsc_tensor_get_i64(d->zero, 0))
+            return dsc_fail(err, DSC_E_UNSUPPORTED, "'%s' has several zero points", d->node->name);
+    return DSC_OK;
+}
+
+/* No code is the lowest: weights that we wrote. */
+static bool is_narrow(const struct dsc_tensor *code)
+{
+    const bool is_signed = dsc_dtype_kind(code->dtype) == DSC_KIND_SIGNED;
+    const int64_t lowest = is_signed ? -((int64_t)1 << (dsc_dtype_bits(code->dtype) - 1)) : 0;
+    const int64_t n = dsc_tensor_n_elems(code);
+
+    for (int64_t i = 0; i < n; i++)
+        if (dsc_tensor_get_i64(code, i) == lowest)
+            return false;
+    return is_signed;
+}
+
+static enum dsc_status make_fake(struct dsc_graph *g, const struct dq *d, int x, bool is_narrow,
                                  int zero, int *out, struct dsc_err *err)
 {
     char name[300];
     struct dsc_node *n;
 
+    DSC_TRY(check_zero(d, err));
     snprintf(name, sizeof name, "%s/fake_quantize", g->values[x].name);
     DSC_TRY(dsc_add_node(g, "dsc", "FakeQuantize", name, 3, (int[]){x, d->node->in[1], zero}, out,
                          &n, err));
-    if (is_weight)
+    if (is_narrow)
         DSC_TRY(dsc_node_set_int(g, n, "narrow", 1, err));
     return dsc_node_set_int(g, n, "axis", d->axis, err);
 }
@@ -87,15 +113,10 @@ static enum dsc_status make_fake(struct dsc_graph *g, const struct dq *d, int x,
 static void master_name(const char *code, char *name, size_t n_name)
 {
     static const char suffix[] = "_quantized";
-    const int n = (int)snprintf(NULL, 0, "%s", code);
-    const int cut = n - (int)sizeof suffix + 1;
+    const size_t n = strlen(code), n_suffix = sizeof suffix - 1;
+    const bool has_suffix = n > n_suffix && strcmp(code + n - n_suffix, suffix) == 0;
 
-    snprintf(name, n_name, "%.*s",
-             cut > 0 && snprintf(NULL, 0, "%s", code + cut) == (int)sizeof suffix - 1 &&
-                     !__builtin_strcmp(code + cut, suffix)
-                 ? cut
-                 : n,
-             code);
+    snprintf(name, n_name, "%.*s", (int)(has_suffix ? n - n_suffix : n), code);
 }
 
 static enum dsc_status add_master(struct dsc_graph *g, const struct dq *d, int code, int *master,
@@ -114,38 +135,70 @@ static enum dsc_status add_master(struct dsc_graph *g, const struct dq *d, int c
 
 static enum dsc_status read_constant(struct dsc_graph *g, const struct dq *d, struct dsc_err *err)
 {
-    const enum dsc_dtype code = g->values[d->node->in[0]].init.dtype;
+    const struct dsc_tensor code = g->values[d->node->in[0]].init;
     int master, zero, out;
 
     DSC_TRY(add_master(g, d, d->node->in[0], &master, err));
-    if (code == DSC_I32) {
+    if (code.dtype == DSC_I32) {
         out = master;
     } else {
-        DSC_TRY(zero_of(g, d, code, &zero, err));
-        DSC_TRY(make_fake(g, d, master, true, zero, &out, err));
+        DSC_TRY(zero_of(g, d, code.dtype, &zero, err));
+        DSC_TRY(make_fake(g, d, master, is_narrow(&code), zero, &out, err));
     }
     dsc_graph_replace_uses(g, d->node->out[0], out);
     dsc_graph_remove_node(d->node);
     return DSC_OK;
 }
 
+/* DequantizeLinear by column behind a lookup of rows of a constant matrix. */
+static bool is_table(const struct dsc_graph *g, const struct dq *d, const struct dsc_node *from)
+{
+    const struct dsc_tensor *code;
+    const int rank = g->values[d->node->in[0]].type.rank;
+
+    if (!from || !from->op || from->op->quant != DSC_QUANT_TABLE ||
+        g->values[from->out[0]].n_uses != 1 || dsc_node_int(from, "axis", 0) != 0)
+        return false;
+    code = dsc_constant(g, from->in[0]);
+    return code && code->rank == 2 && code->dtype != DSC_I32 &&
+           (dsc_tensor_n_elems(d->scale) == 1 || d->axis == -1 || d->axis == rank - 1);
+}
+
 /* Gather(codes) -> DQ becomes Gather(master) -> FakeQuantize. */
 static enum dsc_status read_table(struct dsc_graph *g, const struct dq *d, struct dsc_node *lookup,
                                   struct dsc_err *err)
 {
-    const enum dsc_dtype code = g->values[lookup->in[0]].init.dtype;
+    const struct dsc_tensor code = g->values[lookup->in[0]].init;
     const struct dq by_column = {d->node, d->scale, d->zero, 1}; /* of the table itself */
     int master, zero, rows, out;
 
     DSC_TRY(add_master(g, &by_column, lookup->in[0], &master, err));
-    DSC_TRY(zero_of(g, d, code, &zero, err));
+    DSC_TRY(zero_of(g, d, code.dtype, &zero, err));
     DSC_TRY(dsc_graph_value(g, NULL, NULL, &rows, err));
     lookup->in[0] = master;
     lookup->out[0] = rows;
-    DSC_TRY(make_fake(g, d, rows, true, zero, &out, err));
+    DSC_TRY(make_fake(g, d, rows, is_narrow(&code), zero, &out, err));
     dsc_graph_replace_uses(g, d->node->out[0], out);
     dsc_graph_remove_node(d->node);
     return DSC_OK;
+}
+
+static bool is_same(const struct dsc_tensor *a, const struct dsc_tensor *b)
+{
+    return a->dtype == b->dtype && dsc_tensor_same_shape(a, b) &&
+           memcmp(a->data, b->data, dsc_tensor_n_bytes(a)) == 0;
+}
+
+/* QuantizeLinear with the scale and zero point of this DequantizeLinear, be they copies. */
+static bool is_pair(const struct dsc_graph *g, const struct dq *d, const struct dsc_node *q)
+{
+    const struct dsc_tensor *scale = dsc_constant(g, q->in[1]), *zero;
+
+    if (!scale || !is_same(scale, d->scale) || dsc_node_int(q, "axis", 1) != d->axis ||
+        dsc_node_int(q, "block_size", 0) != 0 || dsc_node_has_in(q, 2) != (d->zero != NULL))
+        return false;
+    zero = d->zero ? dsc_constant(g, q->in[2]) : NULL;
+    return !d->zero || (zero && is_same(zero, d->zero));
 }
 
 static enum dsc_status read_pair(struct dsc_graph *g, const struct dq *d, struct dsc_node *q,
@@ -160,29 +213,53 @@ static enum dsc_status read_pair(struct dsc_graph *g, const struct dq *d, struct
     return DSC_OK;
 }
 
-enum dsc_status dsc_quant_read(struct dsc_graph *g, int *n_found, struct dsc_err *err)
+static enum dsc_status check_static(const struct dsc_graph *g, struct dsc_err *err)
+{
+    for (int i = 0; i < g->n_nodes; i++)
+        if (dsc_node_is(g->nodes[i], "", "DynamicQuantizeLinear"))
+            return dsc_fail(err, DSC_E_UNSUPPORTED,
+                            "'%s': ranges are computed at run time, there is no scale to train",
+                            g->nodes[i]->name);
+    return DSC_OK;
+}
+
+static enum dsc_status read_one(struct dsc_graph *g, const struct dq *d, bool *is_read,
+                                struct dsc_err *err)
+{
+    struct dsc_node *from = dsc_producer(g, d->node->in[0]);
+
+    *is_read = true;
+    if (dsc_constant(g, d->node->in[0]))
+        return read_constant(g, d, err);
+    if (is_table(g, d, from))
+        return read_table(g, d, from, err);
+    if (dsc_node_is(from, "", "QuantizeLinear") && is_pair(g, d, from))
+        return read_pair(g, d, from, err);
+    *is_read = false;
+    return DSC_OK;
+}
+
+enum dsc_status dsc_quant_read(struct dsc_graph *g, int *n_found, bool *has_int_bias,
+                               struct dsc_err *err)
 {
     const int n_nodes = g->n_nodes;
+    bool is_read, is_bias, any_bias = false;
 
     *n_found = 0;
+    DSC_TRY(check_static(g, err));
     for (int i = 0; i < n_nodes; i++) {
         struct dq d;
-        struct dsc_node *from;
 
         if (!g->nodes[i]->op || !read_dq(g, g->nodes[i], &d))
             continue;
-        from = dsc_producer(g, d.node->in[0]);
-        if (dsc_constant(g, d.node->in[0]))
-            DSC_TRY(read_constant(g, &d, err));
-        else if (from && from->op && from->op->quant == DSC_QUANT_TABLE &&
-                 dsc_constant(g, from->in[0]) && g->values[from->out[0]].n_uses == 1)
-            DSC_TRY(read_table(g, &d, from, err));
-        else if (dsc_node_is(from, "", "QuantizeLinear") && from->in[1] == d.node->in[1])
-            DSC_TRY(read_pair(g, &d, from, err));
-        else
-            continue;
-        ++*n_found;
+        is_bias =
+            dsc_constant(g, d.node->in[0]) && dsc_constant(g, d.node->in[0])->dtype == DSC_I32;
+        DSC_TRY(read_one(g, &d, &is_read, err));
+        *n_found += is_read;
+        any_bias |= is_bias;
     }
+    if (has_int_bias)
+        *has_int_bias = any_bias;
     DSC_TRY(dsc_graph_sort(g, true, err));
     return dsc_graph_verify(g, err);
 }

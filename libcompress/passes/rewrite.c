@@ -30,7 +30,7 @@ enum dsc_status dsc_add_init(struct dsc_graph *g, const char *name, const struct
 
     snprintf(own, sizeof own, "%s", name);
     for (int i = 2; dsc_graph_find_value(g, own) >= 0; i++)
-        snprintf(own, sizeof own, "%s_%d", name, i);
+        snprintf(own, sizeof own, "%.480s_%d", name, i);
     return dsc_graph_init(g, own, t, id, err);
 }
 
@@ -57,6 +57,6 @@ enum dsc_status dsc_add_node(struct dsc_graph *g, const char *domain, const char
 
     snprintf(own, sizeof own, "%s", name);
     for (int i = 2; dsc_graph_find_node(g, own) >= 0; i++)
-        snprintf(own, sizeof own, "%s_%d", name, i);
+        snprintf(own, sizeof own, "%.480s_%d", name, i);
     return dsc_graph_call(g, domain, op, own, n_in, in, out, node, err);
 }

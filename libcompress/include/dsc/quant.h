@@ -4,6 +4,7 @@
  *
  *   plan -> insert (dsc.FakeQuantize on activations and weights; trainable: that is QAT)
  *        -> finish (int8 initializers, QuantizeLinear/DequantizeLinear: the artefact)
+ *        -> dynamic (after finish, no activation sites: ranges are computed at run time)
  *        -> lower  (dsc.QGemm on packed integers: what eval, gate and bench run)
  *   read   <- an artefact's Q/DQ pairs become FakeQuantize again, weights float masters
  *
@@ -24,8 +25,9 @@ struct dsc_quant_target {
     enum dsc_dtype act_dtype; /* U8 or I8 */
     bool is_act_symmetric;
     bool has_int_embedding; /* lookup of int8 rows */
-    bool has_int_products;  /* products of two activations (attention) */
     bool has_int_bias;      /* bias as int32 with scale sx * sw */
+    bool has_dynamic;       /* kernels for ranges that are computed at run time */
+    bool is_dynamic;        /* plan for those: activations have no sites */
 };
 
 /** generic, ort, openvino, tensorrt; NULL when unknown. */
@@ -58,16 +60,21 @@ struct dsc_quant_plan {
     struct dsc_quant_fate *fates;
 };
 
+/** Products of two activations (attention) are quantized where they are asked for by name. */
+enum dsc_quant_choice { DSC_QUANT_LEFT_OUT, DSC_QUANT_CHOSEN, DSC_QUANT_ASKED_FOR };
+
+typedef enum dsc_quant_choice dsc_quant_choose_fn(void *ctx, const char *node, const char *weight);
+
 /**
  * Choose sites from the operator records' quantization rules. The graph should have been prepared
- * (dsc_quant_prepare). `is_chosen` (NULL: all) decides by node name and weight name.
+ * (dsc_quant_prepare). `choose` (NULL: all are chosen) decides by node name and weight name.
  *
  * Errors  USAGE  nothing would be quantized (the message says why for the first few nodes)
  */
-enum dsc_status
-dsc_quant_make_plan(const struct dsc_graph *g, const struct dsc_quant_target *target,
-                    bool (*is_chosen)(void *ctx, const char *node, const char *weight), void *ctx,
-                    struct dsc_arena *arena, struct dsc_quant_plan *plan, struct dsc_err *err);
+enum dsc_status dsc_quant_make_plan(const struct dsc_graph *g,
+                                    const struct dsc_quant_target *target,
+                                    dsc_quant_choose_fn *choose, void *ctx, struct dsc_arena *arena,
+                                    struct dsc_quant_plan *plan, struct dsc_err *err);
 
 /** Where scales come from. */
 struct dsc_quant_source {
@@ -94,15 +101,31 @@ enum dsc_status dsc_quant_insert(struct dsc_graph *g, const struct dsc_quant_pla
 enum dsc_status dsc_quant_finish(struct dsc_graph *g, const struct dsc_quant_target *target,
                                  struct dsc_err *err);
 
-/** The way back: Q/DQ pairs and DQ of constants -> FakeQuantize on float masters. */
-enum dsc_status dsc_quant_read(struct dsc_graph *g, int *n_found, struct dsc_err *err);
+/**
+ * After finish: float products with a dequantized int8 weight -> DynamicQuantizeLinear,
+ * MatMulInteger, Cast, Mul, Add (spelling F of docs/adr/0002).
+ */
+enum dsc_status dsc_quant_dynamic(struct dsc_graph *g, struct dsc_err *err);
 
 /**
- * Integer execution: Gemm (and MatMul) between DequantizeLinear nodes -> dsc.QGemm with weights
- * packed once. n_lowered (may be NULL) counts them; nodes that do not fit stay as they are, which
- * is correct but float.
+ * The way back: Q/DQ pairs and DQ of constants -> FakeQuantize on float masters; int32 biases are
+ * plain floats again. n_found counts them; has_int_bias (may be NULL): there were such biases.
+ *
+ * Errors  UNSUPPORTED  the graph is quantized dynamically: it has no scales to train
+ */
+enum dsc_status dsc_quant_read(struct dsc_graph *g, int *n_found, bool *has_int_bias,
+                               struct dsc_err *err);
+
+/**
+ * Integer execution: Gemm (and MatMul) between DequantizeLinear nodes, and the dynamic spelling
+ * -> dsc.QGemm with weights packed once; products of two dequantized activations ->
+ * MatMulInteger. n_lowered (may be NULL) counts them; nodes that do not fit stay as they are,
+ * which is correct but float.
  */
 enum dsc_status dsc_quant_lower(struct dsc_graph *g, int *n_lowered, struct dsc_err *err);
+
+/** The graph has products or lookups on codes: Q/DQ pairs, dequantized constants, or dynamic. */
+bool dsc_quant_is_quantized(const struct dsc_graph *g);
 
 /** int32 biases to the floats they stand for, for runtimes that refuse DequantizeLinear there. */
 enum dsc_status dsc_quant_float_bias(struct dsc_graph *g, int *n_changed, struct dsc_err *err);

@@ -1,0 +1,86 @@
+/* What the passes of quantization share. */
+#include "passes/quant_spelling.h"
+
+#include "dsc/quant.h"
+#include "kernels/kernels.h"
+
+#include <stdio.h>
+
+bool dsc_is_zero(const struct dsc_tensor *t)
+{
+    for (int64_t i = 0; i < dsc_tensor_n_elems(t); i++)
+        if (dsc_tensor_get_i64(t, i) != 0)
+            return false;
+    return true;
+}
+
+bool dsc_quant_is_quantized(const struct dsc_graph *g)
+{
+    for (int i = 0; i < g->n_nodes; i++)
+        if (dsc_node_is(g->nodes[i], "", "DequantizeLinear") ||
+            dsc_node_is(g->nodes[i], "", "MatMulInteger") ||
+            dsc_node_is(g->nodes[i], "", "QLinearMatMul"))
+            return true;
+    return false;
+}
+
+static bool is_plain_product(const struct dsc_node *n)
+{
+    if (dsc_node_is(n, "", "MatMul"))
+        return true;
+    return dsc_node_is(n, "", "Gemm") && !dsc_node_int(n, "transA", 0) &&
+           dsc_node_float(n, "alpha", 1) == 1 && dsc_node_float(n, "beta", 1) == 1;
+}
+
+bool dsc_match_int_weight(const struct dsc_graph *g, const struct dsc_node *product,
+                          struct dsc_int_weight *w)
+{
+    const struct dsc_node *dq;
+    const struct dsc_tensor *zero;
+    int64_t axis;
+
+    if (!is_plain_product(product))
+        return false;
+    dq = dsc_producer(g, product->in[1]);
+    if (!dsc_node_is(dq, "", "DequantizeLinear") || dsc_node_int(dq, "block_size", 0) != 0)
+        return false;
+    zero = dsc_node_has_in(dq, 2) ? dsc_constant(g, dq->in[2]) : NULL;
+    *w = (struct dsc_int_weight){.code = dsc_constant(g, dq->in[0]),
+                                 .scale = dsc_constant(g, dq->in[1]),
+                                 .code_id = dq->in[0],
+                                 .scale_id = dq->in[1],
+                                 .is_trans = dsc_node_is(product, "", "Gemm") &&
+                                             dsc_node_int(product, "transB", 0) != 0};
+    if (!w->code || !w->scale || w->code->dtype != DSC_I8 || w->code->rank != 2 ||
+        w->scale->dtype != DSC_F32 || (dsc_node_has_in(dq, 2) && (!zero || !dsc_is_zero(zero))))
+        return false;
+    axis = dsc_node_int(dq, "axis", 1);
+    axis = axis < 0 ? axis + 2 : axis;
+    return dsc_tensor_n_elems(w->scale) == 1 || axis == (w->is_trans ? 0 : 1);
+}
+
+enum dsc_status dsc_add_packed(struct dsc_graph *g, const char *name, const struct dsc_tensor *code,
+                               bool is_trans, int *packed, int *col_sum, struct dsc_err *err)
+{
+    const int64_t k = code->dim[is_trans ? 1 : 0], n = code->dim[is_trans ? 0 : 1];
+    struct dsc_tensor p, c = {0};
+    size_t n_bytes;
+    char text[300];
+    enum dsc_status st;
+
+    if (!dsc_qgemm_packed_bytes(k, n, &n_bytes))
+        return dsc_fail(err, DSC_E_OVERFLOW, "a weight of %lld x %lld", (long long)k, (long long)n);
+    DSC_TRY(dsc_tensor_new(&p, DSC_I8, 1, (int64_t[]){(int64_t)n_bytes}, err));
+    st = dsc_tensor_new(&c, DSC_I32, 1, &n, err);
+    if (st == DSC_OK)
+        dsc_qgemm_pack(p.data, c.data, code->data, false, k, n, is_trans ? 1 : n, is_trans ? k : 1);
+    snprintf(text, sizeof text, "%s/packed", name);
+    if (st == DSC_OK)
+        st = dsc_add_init(g, text, &p, packed, err);
+    snprintf(text, sizeof text, "%s/col_sum", name);
+    if (st == DSC_OK)
+        st = dsc_add_init(g, text, &c, col_sum, err);
+    dsc_tensor_clear(&p);
+    dsc_tensor_clear(&c);
+    return st;
+}

@@ -1,0 +1,28 @@
+/* What the passes of quantization share. */
+#ifndef DSC_QUANT_SPELLING_H
+#define DSC_QUANT_SPELLING_H
+
+#include "passes/rewrite.h"
+
+#include <stdbool.h>
+
+/** A constant int8 matrix behind DequantizeLinear, symmetric, scaled per tensor or per column. */
+struct dsc_int_weight {
+    const struct dsc_tensor *code, *scale;
+    int code_id, scale_id;
+    bool is_trans; /* [N,K] instead of [K,N] */
+};
+
+/** Weight input 1 of a Gemm (without transA, alpha, beta) or MatMul; false when it is none. */
+bool dsc_match_int_weight(const struct dsc_graph *g, const struct dsc_node *product,
+                          struct dsc_int_weight *w);
+/** All elements are 0. */
+bool dsc_is_zero(const struct dsc_tensor *t);
+/** `packed` and `col_sum` of dsc.QGemm as new initializers, for code [K,N] or [N,K]. */
+enum dsc_status dsc_add_packed(struct dsc_graph *g, const char *name, const struct dsc_tensor *code,
+                               bool is_trans, int *packed, int *col_sum, struct dsc_err *err);
+/** The dynamic spelling and products of two activations, of dsc_quant_lower. */
+enum dsc_status dsc_lower_dynamic(struct dsc_graph *g, int *n_lowered, struct dsc_err *err);
+enum dsc_status dsc_lower_products(struct dsc_graph *g, int *n_lowered, struct dsc_err *err);
+
+#endif
