@@ -10,21 +10,26 @@
 #include "dsc/op.h"
 #include "kernels/kernels.h"
 
+static bool is_known_other(const struct dsc_type *t, int64_t n)
+{
+    return dsc_type_is_known(t) && (t->rank != 1 || t->dim[0] != n);
+}
+
 /* Sizes of what was packed for this node; a kernel trusts them. */
 static enum dsc_status check_packed(const struct dsc_infer *q, int64_t k, int64_t n,
                                     struct dsc_err *err)
 {
-    const struct dsc_type *packed = &q->in[1], *scale = &q->in[5];
-    const bool has_bias = q->n_in > 6 && q->in[6].dtype != DSC_DTYPE_NONE;
+    const struct dsc_type *scale = &q->in[5];
+    const bool is_one = dsc_type_is_known(scale) && (scale->rank == 0 || scale->dim[0] == 1);
     size_t n_bytes;
 
-    if (k < 0 || !dsc_qgemm_packed_bytes(k, n, &n_bytes) || packed->rank != 1 ||
-        packed->dim[0] != (int64_t)n_bytes)
+    if (k < 0 || k > DSC_QGEMM_K_MAX || !dsc_qgemm_packed_bytes(k, n, &n_bytes) ||
+        is_known_other(&q->in[1], (int64_t)n_bytes))
         return dsc_fail(err, DSC_E_SHAPE, "the packed weight is not %lld x %lld", (long long)k,
                         (long long)n);
-    if (scale->rank > 1 || (scale->rank == 1 && scale->dim[0] != 1 && scale->dim[0] != n))
+    if (!is_one && is_known_other(scale, n))
         return dsc_fail(err, DSC_E_SHAPE, "the scales are not one or %lld", (long long)n);
-    if (has_bias && (q->in[6].rank != 1 || q->in[6].dim[0] != n))
+    if (q->n_in > 6 && is_known_other(&q->in[6], n))
         return dsc_fail(err, DSC_E_SHAPE, "the bias is not [%lld]", (long long)n);
     return DSC_OK;
 }
@@ -35,9 +40,12 @@ static enum dsc_status infer(struct dsc_infer *q, struct dsc_err *err)
     const int64_t k = dsc_node_int(q->node, "k", -1);
 
     q->out[0].dtype = DSC_F32;
-    if (col_sum->rank != 1 || col_sum->dim[0] < 0)
+    if (col_sum->rank < 0)
+        return DSC_OK;
+    if (col_sum->rank != 1)
         return dsc_fail(err, DSC_E_SHAPE, "the column sums are no vector");
-    DSC_TRY(check_packed(q, k, col_sum->dim[0], err));
+    if (col_sum->dim[0] >= 0)
+        DSC_TRY(check_packed(q, k, col_sum->dim[0], err));
     if (x->rank < 0)
         return DSC_OK;
     if (x->rank < 1)
