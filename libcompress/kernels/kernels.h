@@ -93,6 +93,12 @@ typedef void dsc_dequantize_u8_f32_fn(float *y, const uint8_t *x, float scale, i
 typedef void dsc_dequantize_s8_f32_fn(float *y, const int8_t *x, float scale, int32_t zero,
                                       int64_t n);
 
+/** The same with one scale, and one zero point (NULL: 0), for each element. */
+typedef void dsc_dequantize_cols_u8_f32_fn(float *y, const uint8_t *x, const float *scale,
+                                           const uint8_t *zero, int64_t n);
+typedef void dsc_dequantize_cols_s8_f32_fn(float *y, const int8_t *x, const float *scale,
+                                           const int8_t *zero, int64_t n);
+
 /** Least and largest element; inf, -inf for none; both NaN if an element is. */
 typedef void dsc_range_f32_fn(float *low, float *high, const float *x, int64_t n);
 

@@ -45,10 +45,35 @@ static inline vf quantized(vf x, float scale, float zero, float low, float high)
         }                                                                                   \
     }
 
+/* A scale and (where zero is not NULL) a zero point for each element. */
+#define DEQUANTIZE_COLS(slot, type, load)                                                   \
+    void FN(slot)(float *y, const type *x, const float *scale, const type *zero, int64_t n) \
+    {                                                                                       \
+        type last[LANES] = {0}, last_zero[LANES] = {0};                                     \
+                                                                                            \
+        for (int64_t i = 0; i < n; i += LANES) {                                            \
+            int64_t left = n - i;                                                           \
+            const type *z = last_zero;                                                      \
+                                                                                            \
+            if (left < LANES)                                                               \
+                memcpy(last, x + i, (size_t)left);                                          \
+            if (zero && left < LANES)                                                       \
+                memcpy(last_zero, zero + i, (size_t)left);                                  \
+            else if (zero)                                                                  \
+                z = zero + i;                                                               \
+            v_put(y + i,                                                                    \
+                  v_of_int(load(left < LANES ? last : x + i) - load(z)) *                   \
+                      v_get(scale + i, left, 0.0f),                                         \
+                  left);                                                                    \
+        }                                                                                   \
+    }
+
 QUANTIZE(quantize_u8_f32, uint8_t, 0.0f, 255.0f)
 QUANTIZE(quantize_s8_f32, int8_t, -128.0f, 127.0f)
 DEQUANTIZE(dequantize_u8_f32, uint8_t, v_load_u8)
 DEQUANTIZE(dequantize_s8_f32, int8_t, v_load_s8)
+DEQUANTIZE_COLS(dequantize_cols_u8_f32, uint8_t, v_load_u8)
+DEQUANTIZE_COLS(dequantize_cols_s8_f32, int8_t, v_load_s8)
 
 void FN(range_f32)(float *low, float *high, const float *x, int64_t n)
 {

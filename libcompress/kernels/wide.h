@@ -57,23 +57,25 @@ static inline float wide_sum(struct wide w)
     return lane[0];
 }
 
-/* Largest of all partial results; NaN if there is one. */
-static inline float wide_max(struct wide w)
-{
-    float lane[LANES], best = -INFINITY;
-
-    for (int p = 0; p < PARTS; p++) {
-        v_store(lane, w.part[p]);
-        for (int i = 0; i < LANES; i++)
-            best = lane[i] > best || lane[i] != lane[i] ? lane[i] : best;
-    }
-    return best;
-}
-
 /* The larger of two, or NaN if either is (the first keeps it). */
 static inline vf v_max_or_nan(vf kept, vf x)
 {
     return v_sel(v_is_nan(kept), kept, v_max(kept, x));
+}
+
+/* Largest of all partial results; NaN if there is one. */
+static inline float wide_max(struct wide w)
+{
+    float lane[LANES];
+
+    for (int half = PARTS / 2; half > 0; half /= 2)
+        for (int p = 0; p < half; p++)
+            w.part[p] = v_max_or_nan(w.part[p], w.part[p + half]);
+    v_store(lane, w.part[0]);
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            lane[i] = lane[i] > lane[i + half] || lane[i] != lane[i] ? lane[i] : lane[i + half];
+    return lane[0];
 }
 
 #endif

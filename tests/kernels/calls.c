@@ -107,6 +107,19 @@ CALL(dsc_dequantize_s8_f32_fn)
 
     AS(dsc_dequantize_s8_f32_fn)(j->out[0], x, 0.03f, -5, j->n);
 }
+CALL(dsc_dequantize_cols_u8_f32_fn)
+{
+    const uint8_t *x = (const uint8_t *)(const void *)(j->in[0] + j->n) - j->n;
+
+    AS(dsc_dequantize_cols_u8_f32_fn)(j->out[0], x, j->in[1], NULL, j->n);
+}
+CALL(dsc_dequantize_cols_s8_f32_fn)
+{
+    const int8_t *x = (const int8_t *)(const void *)(j->in[0] + j->n) - j->n;
+    const int8_t *zero = (const int8_t *)(const void *)(j->in[2] + j->n) - j->n;
+
+    AS(dsc_dequantize_cols_s8_f32_fn)(j->out[0], x, j->in[1], zero, j->n);
+}
 CALL(dsc_range_f32_fn)
 {
     AS(dsc_range_f32_fn)(&j->result[0], &j->result[1], j->in[0], j->n);

@@ -80,6 +80,45 @@ static void dequantize_run(const struct quant_job *j, int64_t first, int64_t las
             y[i] = (float)(dsc_tensor_get_i64(j->x, i) - zero) * scale;
 }
 
+/* Columns first..last of one row, with a scale each. */
+static void dequantize_cols(const struct quant_job *j, int64_t first, int64_t last)
+{
+    const int64_t col = first % j->m.n;
+    const float *scale = (const float *)j->scale->data + col;
+    float *y = (float *)j->y->data + first;
+
+    if (j->x->dtype == DSC_I8)
+        j->kernels->dequantize_cols_s8_f32(y, (const int8_t *)j->x->data + first, scale,
+                                           j->zero ? (const int8_t *)j->zero->data + col : NULL,
+                                           last - first);
+    else
+        j->kernels->dequantize_cols_u8_f32(y, (const uint8_t *)j->x->data + first, scale,
+                                           j->zero ? (const uint8_t *)j->zero->data + col : NULL,
+                                           last - first);
+}
+
+static void dequantize_cols_tile(void *ctx, int64_t tile)
+{
+    const struct quant_job *j = ctx;
+    const int64_t end = dsc_cpu_tile_end(tile, j->n_elems);
+    int64_t row_end;
+
+    for (int64_t i = tile * DSC_CPU_TILE; i < end; i = row_end) {
+        row_end = (i / j->m.n + 1) * j->m.n;
+        row_end = row_end < end ? row_end : end;
+        dequantize_cols(j, i, row_end);
+    }
+}
+
+/* One scale for each index of the last axis: the rows of an embedding. */
+static bool is_by_column(const struct quant_job *j)
+{
+    const struct dsc_scale_map *m = &j->m;
+
+    return m->inner == 1 && m->so == 0 && m->sn == 1 && m->block == 1 && m->n > 1 &&
+           (j->x->dtype == DSC_I8 || j->x->dtype == DSC_U8);
+}
+
 static void each_run(const struct quant_job *j, int64_t tile,
                      void (*run)(const struct quant_job *, int64_t, int64_t, int64_t))
 {
@@ -146,7 +185,8 @@ enum dsc_status dsc_cpu_dequantize(struct dsc_device *d, const struct dsc_scale_
     if (scale->dtype != DSC_F32)
         return dsc_cpu_no_dtype("dequantize by a scale", scale, e);
     j.n_elems = dsc_tensor_n_elems(x);
-    dsc_parallel_for(d->pool, dsc_cpu_n_tiles(j.n_elems), dequantize_tile, &j);
+    dsc_parallel_for(d->pool, dsc_cpu_n_tiles(j.n_elems),
+                     is_by_column(&j) ? dequantize_cols_tile : dequantize_tile, &j);
     return DSC_OK;
 }
 
