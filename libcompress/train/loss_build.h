@@ -23,11 +23,13 @@ static inline enum dsc_status dsc_loss_const(struct dsc_graph *g, enum dsc_dtype
     return st;
 }
 
-/** A scalar. */
-static inline enum dsc_status dsc_loss_const_f32(struct dsc_graph *g, double v, int *out,
-                                                 struct dsc_err *err)
+/** A scalar of the float type of value `like` (f32 where that is not known yet). */
+static inline enum dsc_status dsc_loss_const_like(struct dsc_graph *g, int like, double v, int *out,
+                                                  struct dsc_err *err)
 {
-    return dsc_loss_const(g, DSC_F32, 0, v, out, err);
+    const enum dsc_dtype dtype = g->values[like].type.dtype;
+
+    return dsc_loss_const(g, dtype == DSC_DTYPE_NONE ? DSC_F32 : dtype, 0, v, out, err);
 }
 
 /** A list of one integer: axes. */

@@ -9,8 +9,8 @@ static enum dsc_status build(struct dsc_graph *g, int output, int target, double
 {
     int inverse_t, t_squared, student, teacher, log_q, log_p, p, diff, terms, axis, sums, mean;
 
-    DSC_TRY(dsc_loss_const_f32(g, 1 / temperature, &inverse_t, err));
-    DSC_TRY(dsc_loss_const_f32(g, temperature * temperature, &t_squared, err));
+    DSC_TRY(dsc_loss_const_like(g, output, 1 / temperature, &inverse_t, err));
+    DSC_TRY(dsc_loss_const_like(g, output, temperature * temperature, &t_squared, err));
     DSC_TRY(dsc_loss_call(g, "Mul", 2, (int[]){output, inverse_t}, &student, err));
     DSC_TRY(dsc_loss_call(g, "Mul", 2, (int[]){target, inverse_t}, &teacher, err));
     DSC_TRY(dsc_loss_call(g, "LogSoftmax", 1, (int[]){student}, &log_q, err));
