@@ -264,6 +264,232 @@ START_TEST(twenty_steps_of_sgd_equal_pytorch)
 }
 END_TEST
 
+/* A small graph made here, on a device with a tape for its first inputs. */
+struct bench {
+    struct dsc_graph *g;
+    struct dsc_device *dev;
+    struct dsc_session *s;
+    struct dsc_tape *tape;
+};
+
+static int add_input(struct dsc_graph *g, const struct dsc_tensor *t)
+{
+    struct dsc_type type;
+    int id;
+
+    dsc_type_of_tensor(&type, t);
+    ck_assert_int_eq(dsc_graph_value(g, NULL, &type, &id, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_graph_input(g, id, NULL), DSC_OK);
+    return id;
+}
+
+static void open_bench(struct bench *b, struct dsc_graph *g, const char *device, int n_wanted)
+{
+    struct dsc_err err = {0};
+
+    *b = (struct bench){.g = g};
+    ck_assert_msg(dsc_graph_verify(g, &err) == DSC_OK, "%s", err.message);
+    ck_assert_int_eq(dsc_device_open(&b->dev, device, 2, &err), DSC_OK);
+    ck_assert_int_eq(dsc_session_open(&b->s, g, b->dev, &err), DSC_OK);
+    ck_assert_msg(dsc_tape_open(&b->tape, b->s, n_wanted, g->inputs, 1, &err) == DSC_OK, "%s",
+                  err.message);
+}
+
+static void close_bench(struct bench *b)
+{
+    dsc_tape_close(b->tape);
+    dsc_session_close(b->s);
+    dsc_device_close(b->dev);
+    dsc_graph_free(b->g);
+}
+
+/* Output 0 and the gradients of the first inputs. */
+static void run_bench(struct bench *b, const struct dsc_tensor *feeds,
+                      const struct dsc_tensor *seed, struct dsc_tensor *y, struct dsc_tensor *grads)
+{
+    const struct dsc_run run = {0};
+    struct dsc_err err = {0};
+
+    ck_assert_msg(dsc_tape_run(b->tape, &run, feeds, y, &err) == DSC_OK, "%s (%s)", err.message,
+                  err.where);
+    ck_assert_msg(dsc_tape_backward(b->tape, 0, seed, grads, &err) == DSC_OK, "%s (%s)",
+                  err.message, err.where);
+}
+
+static const struct dsc_tensor *item(const struct dsc_bundle *b, const char *name, const char *part)
+{
+    const struct dsc_tensor *t;
+    char text[64];
+
+    snprintf(text, sizeof text, "%s.%s", name, part);
+    t = dsc_bundle_find(b, text);
+    ck_assert_msg(t != NULL, "no array '%s'", text);
+    return t;
+}
+
+/* The same values in another type and shape. */
+static void converted(struct dsc_tensor *dst, const struct dsc_tensor *src, enum dsc_dtype dtype,
+                      int rank, const int64_t *dim)
+{
+    ck_assert_int_eq(dsc_tensor_new(dst, dtype, rank, dim, NULL), DSC_OK);
+    for (int64_t i = 0; i < dsc_tensor_n_elems(src); i++)
+        dsc_tensor_set_f64(dst, i, dsc_tensor_get_f64(src, i));
+}
+
+struct lsq_case {
+    const char *name;
+    enum dsc_dtype code;
+    int64_t axis;
+};
+
+static const struct lsq_case lsq_cases[] = {
+    {"s8_tensor", DSC_I8, 1}, {"s8_axis0", DSC_I8, 0},  {"s8_axis1", DSC_I8, 1},
+    {"s4_axis0", DSC_I4, 0},  {"u8_tensor", DSC_U8, 1}, {"u8_zero", DSC_U8, 1},
+    {"s4_ties", DSC_I4, 1},
+};
+
+/* x [R,C] and scale [K] are inputs, the zero point is a constant. */
+static struct dsc_graph *fake_quantize_graph(const struct lsq_case *c, const struct dsc_tensor *x,
+                                             const struct dsc_tensor *scale,
+                                             const struct dsc_tensor *range)
+{
+    struct dsc_graph *g = dsc_graph_new(NULL);
+    struct dsc_tensor zero;
+    struct dsc_node *n;
+    int in[3], y;
+
+    in[0] = add_input(g, x);
+    in[1] = add_input(g, scale);
+    ck_assert_int_eq(dsc_tensor_new(&zero, c->code, 0, NULL, NULL), DSC_OK);
+    dsc_tensor_set_i64(&zero, 0, dsc_tensor_get_i64(range, 2));
+    ck_assert_int_eq(dsc_graph_init(g, "zero", &zero, &in[2], NULL), DSC_OK);
+    dsc_tensor_clear(&zero);
+    ck_assert_int_eq(dsc_graph_call(g, "dsc", "FakeQuantize", "fq", 3, in, &y, &n, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_node_set_int(g, n, "axis", c->axis, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_node_set_int(g, n, "narrow", 1, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_graph_output(g, y, NULL), DSC_OK);
+    return g;
+}
+
+static void check_lsq(const struct lsq_case *c, enum dsc_dtype dtype, const char *device,
+                      double tol)
+{
+    struct dsc_bundle b;
+    struct dsc_tensor feeds[2], seed, y, grads[2] = {0};
+    const struct dsc_tensor *x, *scale;
+    struct bench bench;
+    int64_t n_scales;
+
+    read_npz(&b, "lsq", "");
+    x = item(&b, c->name, "x");
+    scale = item(&b, c->name, "scale");
+    n_scales = dsc_tensor_n_elems(scale);
+    converted(&feeds[0], x, dtype, 2, x->dim);
+    converted(&feeds[1], scale, dtype, 1, &n_scales);
+    converted(&seed, item(&b, c->name, "dy"), dtype, 2, x->dim);
+    open_bench(&bench, fake_quantize_graph(c, &feeds[0], &feeds[1], item(&b, c->name, "range")),
+               device, 2);
+    run_bench(&bench, feeds, &seed, &y, grads);
+    assert_close("y", &y, item(&b, c->name, "y"), tol, tol);
+    assert_close("dx", &grads[0], item(&b, c->name, "dx"), tol, tol);
+    assert_close("dscale", &grads[1], item(&b, c->name, "dscale"), tol, tol);
+    dsc_tensor_clear(&y);
+    dsc_tensor_clear(&seed);
+    for (int i = 0; i < 2; i++) {
+        dsc_tensor_clear(&grads[i]);
+        dsc_tensor_clear(&feeds[i]);
+    }
+    close_bench(&bench);
+    dsc_bundle_clear(&b);
+}
+
+START_TEST(simulated_quantization_and_its_gradients_equal_the_lsq_formulas)
+{
+    check_lsq(&lsq_cases[_i], DSC_F64, "cpu", 1e-13);
+    check_lsq(&lsq_cases[_i], DSC_F64, "shadow", 1e-13);
+}
+END_TEST
+
+START_TEST(simulated_quantization_in_f32_equals_the_lsq_formulas_within_rounding)
+{
+    check_lsq(&lsq_cases[_i], DSC_F32, "cpu", 3e-5);
+}
+END_TEST
+
+/* The target's array: label, target or teacher. */
+struct loss_case {
+    const char *name, *loss, *target;
+};
+
+static const struct loss_case loss_cases[] = {
+    {"ce", "cross-entropy", "label"}, {"ce_far", "cross-entropy", "label"},
+    {"bce", "bce", "target"},         {"bce_far", "bce", "target"},
+    {"mse", "mse", "target"},         {"kl_t1", "kl", "teacher"},
+    {"kl_t3", "kl", "teacher"},
+};
+
+/* Relative to the largest of what is expected: a difference of logits may cancel. */
+static void assert_relative(const char *what, const struct dsc_tensor *got,
+                            const struct dsc_tensor *want, double tol)
+{
+    double top = 0;
+
+    for (int64_t i = 0; i < dsc_tensor_n_elems(want); i++)
+        top = fmax(top, fabs(dsc_tensor_get_f64(want, i)));
+    assert_close(what, got, want, tol, tol * fmin(top, 1));
+}
+
+static void check_loss(const struct loss_case *c, enum dsc_dtype dtype, const char *device,
+                       double tol)
+{
+    const struct dsc_loss *loss = dsc_loss_find(c->loss);
+    struct dsc_graph *g = dsc_graph_new(NULL);
+    struct dsc_tensor feeds[2], y, dx = {0};
+    const struct dsc_tensor *x, *target;
+    struct dsc_err err = {0};
+    double temperature = 1;
+    struct dsc_bundle b;
+    struct bench bench;
+    int in[2], id;
+
+    read_npz(&b, "losses", "");
+    x = item(&b, c->name, "x");
+    target = item(&b, c->name, c->target);
+    if (strcmp(c->target, "teacher") == 0)
+        temperature = dsc_tensor_get_f64(item(&b, c->name, "temperature"), 0);
+    converted(&feeds[0], x, dtype, x->rank, x->dim);
+    converted(&feeds[1], target, target->dtype == DSC_I64 ? DSC_I64 : dtype, target->rank,
+              target->dim);
+    in[0] = add_input(g, &feeds[0]);
+    in[1] = add_input(g, &feeds[1]);
+    ck_assert_msg(loss->build(g, in[0], in[1], temperature, &id, &err) == DSC_OK, "%s",
+                  err.message);
+    ck_assert_int_eq(dsc_graph_output(g, id, NULL), DSC_OK);
+    open_bench(&bench, g, device, 1);
+    run_bench(&bench, feeds, NULL, &y, &dx);
+    assert_relative("loss", &y, item(&b, c->name, "loss"), tol);
+    assert_relative("dx", &dx, item(&b, c->name, "dx"), tol);
+    dsc_tensor_clear(&y);
+    dsc_tensor_clear(&dx);
+    dsc_tensor_clear(&feeds[0]);
+    dsc_tensor_clear(&feeds[1]);
+    close_bench(&bench);
+    dsc_bundle_clear(&b);
+}
+
+START_TEST(losses_and_their_gradients_equal_pytorch)
+{
+    check_loss(&loss_cases[_i], DSC_F64, "cpu", 1e-12);
+    check_loss(&loss_cases[_i], DSC_F64, "shadow", 1e-12);
+}
+END_TEST
+
+START_TEST(losses_in_f32_equal_pytorch_within_rounding)
+{
+    check_loss(&loss_cases[_i], DSC_F32, "cpu", 2e-6);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("train-golden");
@@ -277,6 +503,11 @@ int main(void)
     tcase_add_loop_test(t, gradients_on_the_shadow_device_equal_pytorch, 0, 6);
     tcase_add_test(t, twenty_steps_of_adamw_equal_pytorch);
     tcase_add_test(t, twenty_steps_of_sgd_equal_pytorch);
+    tcase_add_loop_test(t, simulated_quantization_and_its_gradients_equal_the_lsq_formulas, 0, 7);
+    tcase_add_loop_test(t, simulated_quantization_in_f32_equals_the_lsq_formulas_within_rounding, 0,
+                        7);
+    tcase_add_loop_test(t, losses_and_their_gradients_equal_pytorch, 0, 7);
+    tcase_add_loop_test(t, losses_in_f32_equal_pytorch_within_rounding, 0, 7);
     srunner_run_all(r, CK_ENV);
     n_failed = srunner_ntests_failed(r);
     srunner_free(r);
