@@ -5,20 +5,17 @@
 #include "dsc/io.h"
 #include "model/hf.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 static bool has_file(const char *folder, const char *name)
 {
-    struct dsc_arena tmp;
+    char path[PATH_MAX]; /* no memory: that it is short must not look like a missing file */
+    const int n = snprintf(path, sizeof path, "%s/%s", folder, name);
     struct stat st;
-    const char *path;
-    bool is_there;
 
-    dsc_arena_init(&tmp);
-    path = dsc_arena_printf(&tmp, NULL, "%s/%s", folder, name);
-    is_there = path && stat(path, &st) == 0 && S_ISREG(st.st_mode);
-    dsc_arena_clear(&tmp);
-    return is_there;
+    return n > 0 && n < (int)sizeof path && stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 static bool probe(const struct dsc_probe *p)
