@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { RUN_SHOWN_VALUES = 6 };
 
@@ -158,22 +159,41 @@ static enum dsc_status forward(struct job *j, struct dsc_err *err)
     return dsc_cmd_stopped(j->cmd, err);
 }
 
+/* Files that did not exist before, and the folder if this run made it. */
+static void take_back(char *const *paths, int n, const char *folder)
+{
+    for (int i = 0; i < n; i++)
+        unlink(paths[i]);
+    if (folder)
+        rmdir(folder);
+}
+
 static enum dsc_status write_folder(struct job *j, const char *folder, bool may_replace,
                                     struct dsc_err *err)
 {
-    if (mkdir(folder, 0777) != 0 && errno != EEXIST) {
+    const bool is_made = mkdir(folder, 0777) == 0;
+    enum dsc_status st = DSC_OK;
+    char **paths;
+    int n = 0;
+
+    if (!is_made && errno != EEXIST) {
         dsc_fail(err, DSC_E_EXISTS, "cannot make the folder: %s", strerror(errno));
         return dsc_err_file(err, folder);
     }
-    for (int i = 0; i < j->results.n; i++) {
-        const char *path = numbered(j, folder, "output", i, err);
-
-        if (!path)
-            return DSC_E_MEMORY;
-        DSC_TRY(dsc_tensor_pb_write(&j->results.items[i].tensor, j->results.items[i].name, path,
-                                    may_replace, err));
+    paths = dsc_arena_alloc(j->cmd->arena, (size_t)j->results.n, sizeof *paths, err);
+    if (!paths)
+        st = DSC_E_MEMORY;
+    for (; st == DSC_OK && n < j->results.n; n++) {
+        paths[n] = numbered(j, folder, "output", n, err);
+        st = paths[n] ? dsc_tensor_pb_write(&j->results.items[n].tensor, j->results.items[n].name,
+                                            paths[n], may_replace, err)
+                      : DSC_E_MEMORY;
+        if (st != DSC_OK)
+            break;
     }
-    return DSC_OK;
+    if (st != DSC_OK && (is_made || !may_replace))
+        take_back(paths, n, is_made ? folder : NULL);
+    return st;
 }
 
 static void show_values(struct dsc_cmd *cmd, const struct dsc_tensor *t)
