@@ -20,9 +20,9 @@ struct dsc_arena_block {
 /* A counter for fault injection: the one piece of global state, off (0) outside tests. */
 static atomic_long fail_countdown;
 
-void dsc_heap_fail_at(long k)
+long dsc_heap_fail_at(long k)
 {
-    atomic_store(&fail_countdown, k);
+    return atomic_exchange(&fail_countdown, k);
 }
 
 static int is_fault_due(void)

@@ -66,8 +66,9 @@ void dsc_heap_free(void *p);
 
 /**
  * Test hook: the k-th allocation from now on fails (1 = the next one); 0 switches it off.
- * Counts heap allocations of all threads.
+ * Counts heap allocations of all threads. Returns what was left of the count before: 0 or less when
+ * the failure has happened.
  */
-void dsc_heap_fail_at(long k);
+long dsc_heap_fail_at(long k);
 
 #endif

@@ -1,0 +1,340 @@
+/*
+ * The n-th allocation of a verb fails, for n = 1, 2, 3 .. until the verb passes: every such run
+ * must end with the exit status of MEMORY and one line of error, and leave no file behind; under
+ * AddressSanitizer also nothing in memory.
+ *
+ *     crash [-a] MODELS       -a: every n up to ALL, else up to EARLY, and some after it
+ *     crash -v VERB N MODELS  that run alone, its standard error shown
+ *
+ * Each run is a child by fork, before any thread is started, that calls main of the program.
+ * Results are TAP: a verb is a test.
+ */
+#include "dsc/arena.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MAX_ARGS = 40, EARLY = 20, LATER = 20, ALL = 4000, EXIT_MEMORY = 71, MAX_SHOWN = 8 };
+
+int dscompress_main(int argc, char **argv);
+
+/* Arguments are separated by blanks; % is the folder of models. Files of earlier verbs are in .. */
+struct verb {
+    const char *name;
+    const char *args;
+};
+
+static const struct verb verbs[] = {
+    {"inspect", "inspect %/hf/sentence-mean --tensors --stats --json"},
+    {"inspect-flops", "inspect %/torch/mlp_ts.onnx --flops --shapes x:2x10 --validate"},
+    {"inspect-functions", "inspect %/onnx/functions.onnx"},
+    {"inspect-safetensors", "inspect %/hf/sentence-mean/model.safetensors"},
+    {"run", "run %/hf/sentence-mean --inputs %/hf/sentence-mean.short.in.npz -o out.npz -j 1"},
+    {"run-folder", "run %/onnx/dense.onnx --inputs %/onnx/dense.set -o out/ -j 1"},
+    {"run-threads", "run %/torch/mixed_ts.onnx --inputs %/torch/mixed.in.npz -o mixed.npz -j 3"},
+    {"tokenize", "tokenize %/hf/sentence-mean --data ../rows.tsv --max-length 8 --json"},
+    {"tokenize-bpe", "tokenize %/tokenizers/bytebpe.json --data ../rows.jsonl"},
+    {"tokenize-roberta", "tokenize %/tokenizers/roberta.json --data ../rows.csv"},
+    {"tokenize-unigram", "tokenize %/tokenizers/t5.json --data ../rows.csv"},
+    {"tokenize-vocab", "tokenize %/hf/bert/base --data ../rows.csv"},
+    {"train", "train %/hf/sentence-mean --train ../rows.tsv --eval ../rows.tsv --split 50/25/25 "
+              "--positive spam --epochs 1 --batch 4 --max-length 8 -j 1 -q -o base.onnx"},
+    {"train-state", "train %/hf/sentence-mean --train ../rows.tsv --positive spam --epochs 1 "
+                    "--batch 8 --max-length 8 --grad-checkpoint -j 1 -q --state state -o s.onnx"},
+    {"eval", "eval ../base.onnx --data ../rows.tsv --confusion --predictions p.jsonl -j 1"},
+    {"eval-json", "eval ../base.onnx --data ../rows.jsonl --json=eval.json -j 2"},
+    {"calibrate", "calibrate ../base.onnx --data ../rows.tsv -o a.ranges -j 1"},
+    {"calibrate-merge", "calibrate --merge ../a.ranges ../a.ranges -o b.ranges"},
+    {"quantize-static", "quantize ../base.onnx --calib ../rows.tsv -j 1 -o static.onnx"},
+    {"quantize-ranges", "quantize ../base.onnx --calib ../rows.tsv --ranges ../a.ranges "
+                        "--observer entropy --target tensorrt --symmetric weights,activations "
+                        "--exclude attention -j 1 -o ranges.onnx --json"},
+    {"quantize-dynamic", "quantize ../base.onnx --method dynamic -j 1 -o dynamic.onnx"},
+    {"quantize-qat", "quantize ../base.onnx --method qat --train ../rows.tsv --epochs 1 "
+                     "--batch 4 --freeze-observers 2 -j 1 -q -o qat.onnx"},
+    {"gate", "gate ../static.onnx --baseline ../base.onnx --data ../rows.tsv --max-drop f1=1 "
+             "--min accuracy=0 --retain accuracy=1% --confidence 0.9 --junit j.xml -j 1"},
+    {"gate-speed", "gate ../dynamic.onnx --baseline ../base.onnx --data ../rows.tsv "
+                   "--min-speedup 0.001 --max-size 1MB --max-params 1M --format github -j 1"},
+    {"export-ort", "export ../static.onnx --target ort --verify ../rows.tsv --tolerance 1 -j 1 "
+                   "-o ort.onnx"},
+    {"export-tensorrt", "export ../ranges.onnx --target tensorrt -o tensorrt.onnx"},
+    {"export-safetensors", "export ../base.onnx --target safetensors -o e.safetensors"},
+    {"completion", "completion bash"},
+    {"doctor", "doctor"},
+    {"help", "help --man train"},
+};
+enum { N_VERBS = sizeof verbs / sizeof verbs[0] };
+
+struct run {
+    const char *models;
+    long *left; /* shared: what was left of the countdown when the child ended */
+    bool is_shown;
+};
+
+static long *left_at_exit;
+
+static void note_left(void)
+{
+    *left_at_exit = dsc_heap_fail_at(0);
+}
+
+static void die(const char *what)
+{
+    perror(what);
+    exit(99);
+}
+
+/* "a %/b" -> {"dscompress", "a", "MODELS/b"}; never freed */
+static int split(const char *args, const char *models, char **argv)
+{
+    char *text = strdup(args), *save = NULL;
+    int n = 0;
+
+    argv[n++] = strdup("dscompress");
+    for (char *w = strtok_r(text, " ", &save); w && n < MAX_ARGS - 1;
+         w = strtok_r(NULL, " ", &save)) {
+        if (*w != '%')
+            argv[n++] = strdup(w);
+        else if (asprintf(&argv[n], "%s%s", models, w + 1) >= 0)
+            n++;
+    }
+    free(text);
+    argv[n] = NULL;
+    return n;
+}
+
+static void run_child(const struct run *r, const struct verb *v, long k)
+{
+    char *argv[MAX_ARGS];
+    const int argc = split(v->args, r->models, argv);
+
+    if (chdir("case") != 0)
+        die("chdir");
+    if (!freopen("/dev/null", "r", stdin) || !freopen("../stdout", "w", stdout) ||
+        (!r->is_shown && !freopen("../stderr", "w", stderr)))
+        _exit(99);
+    left_at_exit = r->left;
+    atexit(note_left);
+    dsc_heap_fail_at(k);
+    exit(dscompress_main(argc, argv));
+}
+
+/* The exit status, or -signal. */
+static int run_once(const struct run *r, const struct verb *v, long k)
+{
+    pid_t pid;
+    int status;
+
+    *r->left = LONG_MIN;
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0)
+        run_child(r, v, k);
+    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+        die("fork");
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static bool is_empty(const char *path)
+{
+    DIR *d = opendir(path);
+    const struct dirent *e;
+    int n = 0;
+
+    if (!d)
+        die(path);
+    while ((e = readdir(d)))
+        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+    closedir(d);
+    return n == 0;
+}
+
+/* What a run leaves must be what the run without a fault leaves, file by file; the JSON report of a
+ * failure and the state of a resumable run may differ. */
+static bool is_left_right(bool must_be_all)
+{
+    char command[160];
+
+    if (!must_be_all && is_empty("case"))
+        return true;
+    snprintf(command, sizeof command,
+             "diff -rq -x '*.json' -x state case want | grep -v '^Only in want' >diff; %s; "
+             "test ! -s diff",
+             must_be_all ? "diff -rq -x '*.json' -x state case want >>diff" : "true");
+    return system(command) == 0;
+}
+
+/* What was printed, without digits: some are times. */
+static bool is_stdout_right(void)
+{
+    return system("tr -s '0-9. ' ' ' <stdout >out.now; tr -s '0-9. ' ' ' <stdout.want >out.want; "
+                  "cmp -s out.now out.want") == 0;
+}
+
+/* One line of error, of class MEMORY; a hint and warnings may stand beside it. */
+static bool is_one_error(char *shown, size_t n_shown)
+{
+    FILE *f = fopen("stderr", "r");
+    char line[256];
+    int n_errors = 0, n_other = 0;
+
+    *shown = '\0';
+    while (f && fgets(line, sizeof line, f)) {
+        line[strcspn(line, "\n")] = '\0';
+        if (strncmp(line, "dscompress: error: ", 19) == 0 && strstr(line, " [MEMORY]"))
+            n_errors++;
+        else if (strncmp(line, "dscompress: ", 12) != 0 && strncmp(line, "  hint: ", 8) != 0)
+            n_other++;
+        else if (strncmp(line, "dscompress: error: ", 19) != 0)
+            continue;
+        if (!*shown || strncmp(line, "dscompress: error: ", 19) == 0)
+            snprintf(shown, n_shown, "%s", line);
+    }
+    if (f)
+        fclose(f);
+    return n_errors == 1 && n_other == 0;
+}
+
+static void empty_case(void)
+{
+    if (!is_empty("case") && system("rm -rf case && mkdir case") != 0)
+        die("case");
+}
+
+/* A fault either ends the run with MEMORY, or nothing came of it: same files, same output. */
+static bool check_fault(const struct run *r, const struct verb *v, long k)
+{
+    const int code = run_once(r, v, k);
+    char shown[256];
+    const bool has_line = is_one_error(shown, sizeof shown);
+    const bool has_files = is_left_right(code == 0), is_harmless = code == 0 && is_stdout_right();
+    const bool is_good =
+        has_files && *r->left <= 0 && (is_harmless || (code == EXIT_MEMORY && has_line));
+
+    if (!is_good) {
+        printf("# %s, allocation %ld: exit status %d%s%s%s\n", v->name, k, code,
+               *r->left == LONG_MIN ? ", died" : "", has_files ? "" : ", files left behind",
+               code == 0 && !is_harmless ? ", other output" : "");
+        printf("#   %s\n", shown);
+    }
+    empty_case();
+    return is_good;
+}
+
+/* The verb as it is, which makes the files for later ones and counts the allocations. */
+static bool check_verb(const struct run *r, const struct verb *v, bool is_all)
+{
+    const long n_early = is_all ? ALL : EARLY;
+    int n_bad = 0, code;
+    long n_allocs, step, n_runs = 0;
+
+    empty_case();
+    code = run_once(r, v, LONG_MAX);
+    n_allocs = LONG_MAX - *r->left;
+    if (code != 0) {
+        printf("# %s: exit status %d without a fault\n", v->name, code);
+        return false;
+    }
+    if (system(
+            "cp -R case/. .; rm -rf want; mv case want && mkdir case && mv stdout stdout.want") !=
+        0)
+        die("cp");
+    step = n_allocs <= n_early + LATER ? 1 : (n_allocs - n_early) / LATER + 1;
+    for (long k = 1; k <= n_allocs && n_bad < MAX_SHOWN; k += k <= n_early ? 1 : step) {
+        n_bad += !check_fault(r, v, k);
+        n_runs++;
+    }
+    printf("# %s: %ld allocations, %ld of them failed\n", v->name, n_allocs, n_runs);
+    return n_bad == 0;
+}
+
+static void write_rows(const char *path, const char *header, const char *format)
+{
+    FILE *f = fopen(path, "w");
+
+    if (!f)
+        die(path);
+    fputs(header, f);
+    for (int i = 0; i < 8; i++) {
+        fprintf(f, format, "claim your prize", i, "now", "spam");
+        fprintf(f, format, "see you at", i, "today", "ham");
+    }
+    if (fclose(f) != 0)
+        die(path);
+}
+
+static void set_up(char *folder)
+{
+    if (!mkdtemp(folder) || chdir(folder) != 0)
+        die(folder);
+    write_rows("rows.tsv", "text\tlabel\n", "%s %d %s\t%s\n");
+    write_rows("rows.csv", "text,label\n", "\"%s %d %s\",%s\n");
+    write_rows("rows.jsonl", "", "{\"text\": \"%s %d %s\", \"label\": \"%s\"}\n");
+    if (mkdir("case", 0777) != 0)
+        die("case");
+}
+
+static void clean_up(const char *folder)
+{
+    char command[64];
+
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    if (chdir("/") != 0 || system(command) != 0)
+        die(folder);
+}
+
+static int show_one(const struct run *r, const char *name, long k)
+{
+    int code;
+
+    for (int i = 0; i < N_VERBS; i++) {
+        const bool is_it = strcmp(verbs[i].name, name) == 0;
+        const struct run quiet = {r->models, r->left, is_it};
+
+        code = run_once(&quiet, &verbs[i], is_it ? k : LONG_MAX);
+        if (is_it) {
+            printf("exit status %d, %ld left\n", code, *r->left);
+            return 0;
+        }
+        if (system("cp -R case/. .") != 0)
+            die("cp");
+        empty_case();
+    }
+    fprintf(stderr, "no verb %s\n", name);
+    return 64;
+}
+
+int main(int argc, char **argv)
+{
+    char folder[] = "/tmp/dsc-crash-XXXXXX";
+    struct run r = {.models = argc > 1 ? argv[argc - 1] : "."};
+    const bool is_all = argc > 1 && strcmp(argv[1], "-a") == 0;
+    int n_failed = 0;
+
+    r.left = mmap(NULL, sizeof *r.left, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (r.left == MAP_FAILED)
+        die("mmap");
+    set_up(folder);
+    if (argc == 5 && strcmp(argv[1], "-v") == 0)
+        return show_one(&r, argv[2], strtol(argv[3], NULL, 10));
+    printf("1..%d\n", N_VERBS);
+    for (int i = 0; i < N_VERBS; i++) {
+        const bool is_good = check_verb(&r, &verbs[i], is_all);
+
+        printf("%s %d - %s ends well when memory ends\n", is_good ? "ok" : "not ok", i + 1,
+               verbs[i].name);
+        n_failed += !is_good;
+    }
+    clean_up(folder);
+    return n_failed != 0;
+}
