@@ -148,18 +148,29 @@ static void drop_old(const struct dsc_state *s)
     }
 }
 
-/* The hash is written first: a checkpoint without one, or with another's, is not sound. */
-static enum dsc_status write_hash(const struct dsc_state *s, uint64_t step, struct dsc_err *err)
+/* The hash has its name before the checkpoint has: one that is seen without its hash, or with
+ * another's, is damaged, and a kill at any moment makes none of these. */
+static enum dsc_status give_name(const struct dsc_state *s, uint64_t step, const char *partial,
+                                 struct dsc_err *err)
 {
     char path[PATH_BYTES], hex[65];
     struct dsc_out o;
+    int fd;
 
-    path_of(s, path, "checkpoint-%" PRIu64 ".safetensors", step);
-    DSC_TRY(hash_file(path, hex, err));
+    DSC_TRY(hash_file(partial, hex, err));
     path_of(s, path, "checkpoint-%" PRIu64 ".sha256", step);
     DSC_TRY(dsc_out_open(&o, path, true, err));
     dsc_out_printf(&o, "%s  checkpoint-%" PRIu64 ".safetensors\n", hex, step);
-    return dsc_out_commit(&o, err);
+    DSC_TRY(dsc_out_commit(&o, err));
+    path_of(s, path, "checkpoint-%" PRIu64 ".safetensors", step);
+    fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (rename(partial, path) != 0 || (fd >= 0 && fsync(fd) != 0 && errno != EINVAL)) {
+        dsc_fail(err, DSC_E_IO, "cannot name the checkpoint: %s", strerror(errno));
+        dsc_err_file(err, path);
+    }
+    if (fd >= 0)
+        close(fd);
+    return err->status;
 }
 
 enum dsc_status dsc_state_save(struct dsc_state *s, struct dsc_trainer *t, struct dsc_err *err)
@@ -171,14 +182,14 @@ enum dsc_status dsc_state_save(struct dsc_state *s, struct dsc_trainer *t, struc
 
     if (!s->dir)
         return DSC_OK;
-    path_of(s, path, "checkpoint-%" PRIu64 ".safetensors", step);
+    path_of(s, path, "checkpoint-%" PRIu64 ".partial", step);
     dsc_bundle_init(&b);
     st = collect(s, t, &b, err);
     if (st == DSC_OK)
         st = dsc_safetensors_write(&b, path, true, err);
     dsc_bundle_clear(&b);
     if (st == DSC_OK)
-        st = write_hash(s, step, err);
+        st = give_name(s, step, path, err);
     if (st == DSC_OK)
         drop_old(s);
     s->last_save_s = dsc_now_s();
