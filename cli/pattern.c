@@ -69,6 +69,19 @@ bool dsc_patterns_match(struct dsc_patterns *p, const char *name)
     return is_match;
 }
 
+bool dsc_patterns_name(struct dsc_patterns *p, const char *name)
+{
+    bool is_match = false;
+
+    for (int i = 0; i < p->n; i++) {
+        if (strcmp(p->items[i].text, name) != 0)
+            continue;
+        p->items[i].is_used = true;
+        is_match = true;
+    }
+    return is_match;
+}
+
 enum dsc_status dsc_patterns_check(const struct dsc_patterns *p, struct dsc_err *err)
 {
     for (int i = 0; i < p->n; i++) {

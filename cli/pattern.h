@@ -25,6 +25,9 @@ void dsc_patterns_close(struct dsc_patterns *p);
 /** Does any of them match? Every one that does is marked as used. */
 bool dsc_patterns_match(struct dsc_patterns *p, const char *name);
 
+/** Is one of them, as it was written, this name? It is marked as used. */
+bool dsc_patterns_name(struct dsc_patterns *p, const char *name);
+
 /** USAGE when a pattern has matched nothing so far. */
 enum dsc_status dsc_patterns_check(const struct dsc_patterns *p, struct dsc_err *err);
 

@@ -104,13 +104,58 @@ enum dsc_status dsc_trainrun_read_quantized(struct dsc_trainrun *r, struct dsc_e
     return DSC_OK;
 }
 
-static bool is_frozen(void *ctx, const char *name)
+static bool matches(struct dsc_patterns *p, const char *weight, int n_nodes,
+                    const char *const *nodes)
+{
+    bool is_match = dsc_patterns_match(p, weight);
+
+    for (int i = 0; i < n_nodes; i++)
+        is_match |= dsc_patterns_match(p, nodes[i]);
+    return is_match;
+}
+
+/* Numbers of a formula have names too: a pattern trains them only when it is their very name. */
+static bool is_trained(void *ctx, const char *weight, int n_nodes, const char *const *nodes,
+                       bool is_by_rule)
 {
     struct dsc_trainrun *r = ctx;
-    const bool froze = dsc_patterns_match(&r->freeze, name);
-    const bool unfroze = dsc_patterns_match(&r->unfreeze, name);
+    bool froze, unfroze;
 
-    return froze && !unfroze;
+    if (!is_by_rule)
+        return dsc_patterns_name(&r->unfreeze, weight);
+    froze = matches(&r->freeze, weight, n_nodes, nodes);
+    unfroze = matches(&r->unfreeze, weight, n_nodes, nodes);
+    return !froze || unfroze;
+}
+
+/* Weights that the exporter has merged or untied. */
+static enum dsc_status split_merged(struct dsc_trainrun *r, struct dsc_err *err)
+{
+    int n_merged, n_new;
+
+    DSC_TRY(dsc_params_split(r->m->model.graph, r->cmd->arena, &n_merged, &n_new, err));
+    if (n_new == 0)
+        return DSC_OK;
+    dsc_log_printf(&r->cmd->log, DSC_LOG_INFO,
+                   "%d tensors that the exporter has merged are split: %d more weights", n_merged,
+                   n_new);
+    return dsc_graph_verify(r->m->model.graph, err);
+}
+
+static enum dsc_status warn_copies(struct dsc_trainrun *r, struct dsc_err *err)
+{
+    struct dsc_param_copy *copies;
+    int n;
+
+    DSC_TRY(dsc_params_copies(r->graph, r->params, r->n_params, r->cmd->arena, &copies, &n, err));
+    for (int i = 0; i < n; i++)
+        dsc_log_printf(&r->cmd->log, DSC_LOG_WARNING,
+                       "'%s' and '%s' are equal%s: if they were one weight in training, the export "
+                       "has lost that; they are trained apart",
+                       r->graph->values[r->params[copies[i].a].value].name,
+                       r->graph->values[r->params[copies[i].b].value].name,
+                       copies[i].is_transposed ? " but transposed" : "");
+    return DSC_OK;
 }
 
 static void log_params(struct dsc_trainrun *r)
@@ -130,6 +175,7 @@ static void log_params(struct dsc_trainrun *r)
 
 enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err)
 {
+    DSC_TRY(split_merged(r, err));
     r->graph = dsc_graph_copy(r->m->model.graph, err);
     if (!r->graph)
         return err->status;
@@ -137,9 +183,10 @@ enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err
     DSC_TRY(dsc_loss_attach(r->graph, r->loss, "dscompress.target", &r->loss_output, err));
     DSC_TRY(dsc_graph_sort(r->graph, false, err));
     DSC_TRY(dsc_graph_verify(r->graph, err));
-    DSC_TRY(dsc_params_find(r->graph, is_frozen, r, r->cmd->arena, &r->params, &r->n_params, err));
+    DSC_TRY(dsc_params_find(r->graph, is_trained, r, r->cmd->arena, &r->params, &r->n_params, err));
     DSC_TRY(dsc_patterns_check(&r->freeze, err));
     DSC_TRY(dsc_patterns_check(&r->unfreeze, err));
+    DSC_TRY(warn_copies(r, err));
     if (r->config.n_segments == 0)
         r->config.n_segments = n_segments_for(r->graph);
     log_params(r);

@@ -336,7 +336,7 @@ enum dsc_status dsc_graph_set_opset(struct dsc_graph *g, const char *domain, int
 static enum dsc_status copy_attr(struct dsc_graph *dst, struct dsc_node *n,
                                  const struct dsc_attr *a, struct dsc_err *err)
 {
-    struct dsc_attr *slot;
+    struct dsc_attr *slot = NULL;
 
     switch (a->kind) {
     case DSC_ATTR_FLOAT:
@@ -379,6 +379,23 @@ static enum dsc_status copy_attr(struct dsc_graph *dst, struct dsc_node *n,
     }
     slot->kind = a->kind;
     slot->n = a->n;
+    return DSC_OK;
+}
+
+enum dsc_status dsc_graph_clone_node(struct dsc_graph *g, const struct dsc_node *n,
+                                     struct dsc_node **copy, struct dsc_err *err)
+{
+    int *out;
+
+    DSC_NEW(out, &g->arena, n->n_out, err);
+    for (int i = 0; i < n->n_out; i++) {
+        out[i] = DSC_NO_VALUE;
+        if (n->out[i] != DSC_NO_VALUE)
+            DSC_TRY(dsc_graph_value(g, NULL, &g->values[n->out[i]].type, &out[i], err));
+    }
+    DSC_TRY(dsc_graph_node(g, n->op, NULL, n->n_in, n->in, n->n_out, out, copy, err));
+    for (int i = 0; i < n->n_attrs; i++)
+        DSC_TRY(copy_attr(g, *copy, &n->attrs[i], err));
     return DSC_OK;
 }
 

@@ -1,5 +1,5 @@
 /* Which initializers are trainable. */
-#include "dsc/train.h"
+#include "train/params.h"
 
 #include <math.h>
 #include <string.h>
@@ -9,35 +9,63 @@ static const char *const pass_through[] = {
     "Transpose", "Reshape", "Identity", "Cast",   "DequantizeLinear", "Squeeze",
     "Unsqueeze", "Flatten", "Slice",    "Expand", "FakeQuantize"};
 
-static bool passes_through(const struct dsc_node *n, int input)
+static bool is_named(const struct dsc_node *n, const char *const *names, size_t n_names)
 {
-    for (size_t i = 0; i < sizeof pass_through / sizeof pass_through[0]; i++)
-        if (strcmp(n->op->onnx, pass_through[i]) == 0)
-            return input == 0;
+    for (size_t i = 0; i < n_names; i++)
+        if (strcmp(n->op->onnx, names[i]) == 0)
+            return true;
     return false;
+}
+
+static bool passes_through(const struct dsc_node *n, int k)
+{
+    return k == 0 && is_named(n, pass_through, sizeof pass_through / sizeof pass_through[0]);
+}
+
+/* An Add behind a product adds a bias, though it be one number. */
+static bool is_bias_of_product(const struct dsc_graph *g, const struct dsc_node *n, int k)
+{
+    static const char *const products[] = {"MatMul", "Gemm", "Conv", "ConvTranspose"};
+    int maker;
+
+    if (strcmp(n->op->onnx, "Add") != 0 || n->n_in != 2 || n->in[1 - k] == DSC_NO_VALUE)
+        return false;
+    maker = g->values[n->in[1 - k]].producer;
+    return maker >= 0 && is_named(g->nodes[maker], products, sizeof products / sizeof products[0]);
+}
+
+unsigned params_mark_of(const struct dsc_graph *g, const struct dsc_node *n, int k,
+                        const unsigned char *marks)
+{
+    const bool is_variadic = n->op->is_variadic_in;
+    const bool is_param = is_variadic ? n->op->param_in & 1 : k < 16 && n->op->param_in >> k & 1;
+    unsigned mark = 0;
+
+    if (is_param)
+        mark |= PARAM_IS_WEIGHT;
+    if ((k < 16 && n->op->param_scalar_in >> k & 1) || (is_param && is_bias_of_product(g, n, k)))
+        mark |= PARAM_MAY_BE_ONE;
+    if (k == 1 && strcmp(n->op->onnx, "FakeQuantize") == 0)
+        mark |= PARAM_IS_SCALE;
+    if (passes_through(n, k) && n->out[0] >= 0)
+        mark |= marks[n->out[0]] & (PARAM_IS_WEIGHT | PARAM_MAY_BE_ONE);
+    return mark;
 }
 
 /* From the last node back: a value feeds a parameter input if some consumer takes it as one, or
  * passes it through to where it is. Only values made of initializers alone count on the way. */
-static void mark(const struct dsc_graph *g, bool *is_param, bool *is_one_param, bool *is_scale)
+enum dsc_status params_mark(const struct dsc_graph *g, struct dsc_arena *arena,
+                            unsigned char **marks, struct dsc_err *err)
 {
+    DSC_NEW(*marks, arena, g->n_values + 1, err);
     for (int i = g->n_nodes - 1; i >= 0; i--) {
         const struct dsc_node *n = g->nodes[i];
 
-        for (int k = 0; k < n->n_in; k++) {
-            const bool is_param_in =
-                n->op->is_variadic_in ? n->op->param_in & 1 : k < 16 && n->op->param_in >> k & 1;
-
-            if (n->in[k] == DSC_NO_VALUE)
-                continue;
-            if (k < 16 && n->op->param_scalar_in >> k & 1)
-                is_one_param[n->in[k]] = true;
-            if (k == 1 && strcmp(n->op->onnx, "FakeQuantize") == 0)
-                is_scale[n->in[k]] = true;
-            if (is_param_in || (passes_through(n, k) && n->out[0] >= 0 && is_param[n->out[0]]))
-                is_param[n->in[k]] = true;
-        }
+        for (int k = 0; k < n->n_in; k++)
+            if (n->in[k] != DSC_NO_VALUE)
+                (*marks)[n->in[k]] |= (unsigned char)params_mark_of(g, n, k, *marks);
     }
+    return DSC_OK;
 }
 
 /*
@@ -66,42 +94,101 @@ static bool is_mask(const struct dsc_tensor *t)
     return false;
 }
 
+/* What --unfreeze can reach: a float constant that a parameter input reads. */
+static bool is_candidate(const struct dsc_value *v, unsigned mark)
+{
+    return dsc_tensor_is_present(&v->init) && !v->is_input && dsc_dtype_is_float(v->init.dtype) &&
+           mark & (PARAM_IS_WEIGHT | PARAM_IS_SCALE) && dsc_tensor_n_elems(&v->init) > 0;
+}
+
 /* docs/adr/0003: rank 1 and more, more than one element unless the input is a weight by nature. */
-static bool is_trainable(const struct dsc_value *v, bool may_be_one, bool is_scale)
+bool params_is_trainable(const struct dsc_value *v, unsigned mark)
 {
     const struct dsc_tensor *t = &v->init;
 
-    if (!dsc_tensor_is_present(t) || v->is_input || !dsc_dtype_is_float(t->dtype))
+    if (!is_candidate(v, mark))
         return false;
-    if (is_scale)
+    if (mark & PARAM_IS_SCALE)
         return true;
-    return t->rank >= 1 && dsc_tensor_n_elems(t) >= (may_be_one ? 1 : 2) && !is_mask(t);
+    return t->rank >= 1 && dsc_tensor_n_elems(t) >= (mark & PARAM_MAY_BE_ONE ? 1 : 2) &&
+           !is_mask(t);
 }
 
-enum dsc_status dsc_params_find(const struct dsc_graph *g,
-                                bool (*is_frozen)(void *ctx, const char *name), void *ctx,
+bool params_is_uniform(const struct dsc_tensor *t)
+{
+    const int64_t n = dsc_tensor_n_elems(t);
+    const double first = n > 0 ? dsc_tensor_get_f64(t, 0) : 0;
+
+    for (int64_t i = 1; i < n; i++)
+        if (dsc_tensor_get_f64(t, i) != first)
+            return false;
+    return n > 0;
+}
+
+/* ---- the choice, by names of weights and of the nodes that read them ---- */
+
+struct finder {
+    const struct dsc_graph *g;
+    const unsigned char *marks;
+    dsc_param_choose_fn *choose;
+    void *ctx;
+    const char **nodes; /* [n_nodes] scratch */
+    int n_nodes;
+};
+
+/* Nodes that read the value as a weight, those behind a Transpose and the like too. */
+static void add_readers(struct finder *f, int value)
+{
+    for (int i = 0; i < f->g->n_nodes; i++) {
+        const struct dsc_node *n = f->g->nodes[i];
+
+        for (int k = 0; k < n->n_in; k++) {
+            if (n->in[k] != value || !params_mark_of(f->g, n, k, f->marks))
+                continue;
+            if (f->n_nodes < f->g->n_nodes)
+                f->nodes[f->n_nodes++] = n->name;
+            if (passes_through(n, k) && n->out[0] >= 0)
+                add_readers(f, n->out[0]);
+            break;
+        }
+    }
+}
+
+static bool is_chosen(struct finder *f, int value)
+{
+    const struct dsc_value *v = &f->g->values[value];
+    const bool is_by_rule = params_is_trainable(v, f->marks[value]);
+
+    if (!f->choose || !is_candidate(v, f->marks[value]))
+        return is_by_rule;
+    f->n_nodes = 0;
+    add_readers(f, value);
+    return f->choose(f->ctx, v->name, f->n_nodes, f->nodes, is_by_rule);
+}
+
+enum dsc_status dsc_params_find(const struct dsc_graph *g, dsc_param_choose_fn *choose, void *ctx,
                                 struct dsc_arena *arena, struct dsc_param **params, int *n_params,
                                 struct dsc_err *err)
 {
-    bool *is_param, *is_one_param, *is_scale;
+    struct finder f = {.g = g, .choose = choose, .ctx = ctx};
+    unsigned char *marks;
     struct dsc_param *p;
     int n = 0;
 
-    DSC_NEW(is_param, arena, g->n_values + 1, err);
-    DSC_NEW(is_one_param, arena, g->n_values + 1, err);
-    DSC_NEW(is_scale, arena, g->n_values + 1, err);
+    DSC_TRY(params_mark(g, arena, &marks, err));
     DSC_NEW(p, arena, g->n_values + 1, err);
-    mark(g, is_param, is_one_param, is_scale);
+    DSC_NEW(f.nodes, arena, g->n_nodes + 1, err);
+    f.marks = marks;
     for (int i = 0; i < g->n_values; i++) {
         const struct dsc_value *v = &g->values[i];
 
-        if (!(is_param[i] || is_scale[i]) || !is_trainable(v, is_one_param[i], is_scale[i]) ||
-            (is_frozen && is_frozen(ctx, v->name)))
+        if (!is_chosen(&f, i))
             continue;
         p[n++] = (struct dsc_param){.value = i,
                                     .n_elems = dsc_tensor_n_elems(&v->init),
                                     .has_decay = v->init.rank >= 2,
-                                    .lr_factor = is_scale[i] ? scale_lr_factor(&v->init) : 1};
+                                    .lr_factor =
+                                        marks[i] & PARAM_IS_SCALE ? scale_lr_factor(&v->init) : 1};
     }
     *params = p;
     *n_params = n;

@@ -490,6 +490,72 @@ START_TEST(losses_in_f32_equal_pytorch_within_rounding)
 }
 END_TEST
 
+/* A fresh model: biases 0 and gains 1 are one initializer each, and train apart all the same. */
+static void check_fresh(const char *exporter, const char *optim, double lr, double decay)
+{
+    struct dsc_train_config c = dsc_train_defaults();
+    struct dsc_bundle batches, want;
+    struct dsc_param *list;
+    struct dsc_trainer *t;
+    struct dsc_arena arena;
+    struct dsc_err err = {0};
+    struct rig r;
+    char name[64];
+    int n_params, n_merged, n_new;
+
+    snprintf(name, sizeof name, "fresh_bert_%s", exporter);
+    open_rig(&r, name, "cpu");
+    dsc_session_close(r.s); /* the graph changes, and the trainer has a session of its own */
+    r.s = NULL;
+    read_npz(&batches, "train_batches", "");
+    snprintf(name, sizeof name, "fresh_%s", optim);
+    read_npz(&want, name, "");
+    dsc_arena_init(&arena);
+    ck_assert_int_eq(dsc_params_split(r.g, &arena, &n_merged, &n_new, &err), DSC_OK);
+    ck_assert_int_eq(n_merged, 2);
+    ck_assert_int_eq(n_new, 2 + 7); /* gains of 3 LayerNorms; biases of 3 and of 5 products */
+    ck_assert_int_eq(dsc_params_split(r.g, &arena, &n_merged, &n_new, &err), DSC_OK);
+    ck_assert_int_eq(n_new, 0);
+    ck_assert_int_eq(dsc_graph_verify(r.g, &err), DSC_OK);
+    ck_assert_int_eq(dsc_params_find(r.g, NULL, NULL, &arena, &list, &n_params, &err), DSC_OK);
+    ck_assert_int_eq(n_params, 23);
+    c.optim = dsc_optim_find(optim);
+    c.lr = lr;
+    c.weight_decay = decay;
+    c.batch = BATCH;
+    c.n_steps = N_STEPS;
+    c.n_warmup = 4;
+    ck_assert_int_eq(dsc_trainer_open(&t, r.g, r.loss_output, &c, n_params, list, r.dev, &err),
+                     DSC_OK);
+    struct batches b = {.g = r.g, .b = &batches};
+    const struct dsc_train_data data = {.n_examples = BATCH, .fill = fill, .ctx = &b};
+
+    for (b.step = 0; b.step < N_STEPS; b.step++) {
+        struct dsc_train_report report;
+
+        ck_assert_msg(dsc_trainer_step(t, &data, &report, &err) == DSC_OK, "%s", err.message);
+        ck_assert_double_eq_tol(report.loss,
+                                dsc_tensor_get_f64(dsc_bundle_find(&want, "loss"), b.step), 2e-5);
+        ck_assert_double_eq_tol(report.grad_norm,
+                                dsc_tensor_get_f64(dsc_bundle_find(&want, "grad_norm"), b.step),
+                                1e-4);
+    }
+    dsc_trainer_close(t);
+    dsc_arena_clear(&arena);
+    dsc_bundle_clear(&batches);
+    dsc_bundle_clear(&want);
+    close_rig(&r);
+}
+
+START_TEST(merged_weights_of_a_fresh_model_train_apart_as_in_pytorch)
+{
+    if (_i / 2)
+        check_fresh(exporters[_i % 2], "sgd", 5e-2, 0);
+    else
+        check_fresh(exporters[_i % 2], "adamw", 5e-3, 0.01);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("train-golden");
@@ -503,6 +569,7 @@ int main(void)
     tcase_add_loop_test(t, gradients_on_the_shadow_device_equal_pytorch, 0, 6);
     tcase_add_test(t, twenty_steps_of_adamw_equal_pytorch);
     tcase_add_test(t, twenty_steps_of_sgd_equal_pytorch);
+    tcase_add_loop_test(t, merged_weights_of_a_fresh_model_train_apart_as_in_pytorch, 0, 4);
     tcase_add_loop_test(t, simulated_quantization_and_its_gradients_equal_the_lsq_formulas, 0, 7);
     tcase_add_loop_test(t, simulated_quantization_in_f32_equals_the_lsq_formulas_within_rounding, 0,
                         7);

@@ -157,6 +157,10 @@ enum dsc_status dsc_graph_call(struct dsc_graph *g, const char *domain, const ch
                                const char *name, int n_in, const int *in, int *out_value,
                                struct dsc_node **node, struct dsc_err *err);
 
+/** A copy of a node of this graph with the same inputs and attributes, and new outputs. */
+enum dsc_status dsc_graph_clone_node(struct dsc_graph *g, const struct dsc_node *n,
+                                     struct dsc_node **copy, struct dsc_err *err);
+
 enum dsc_status dsc_node_set_int(struct dsc_graph *g, struct dsc_node *n, const char *attr,
                                  int64_t v, struct dsc_err *err);
 enum dsc_status dsc_node_set_float(struct dsc_graph *g, struct dsc_node *n, const char *attr,

@@ -26,20 +26,56 @@ struct dsc_param {
 };
 
 /**
+ * Is a weight trained? `nodes`: names of the n_nodes that read it as a weight, directly or behind a
+ * Transpose and the like. is_by_rule false: the rule leaves it out (rank 0, a mask, one element).
+ */
+typedef bool dsc_param_choose_fn(void *ctx, const char *weight, int n_nodes,
+                                 const char *const *nodes, bool is_by_rule);
+
+/**
  * The trainable initializers of a graph, by the rule of docs/adr/0003: float, rank 1 and more, not
  * an additive mask (a value of 1e4 and more), and reaching an input that the operator's record
  * calls a parameter (param_in) directly or through Transpose, Reshape, Identity, Cast,
  * DequantizeLinear, Slice, Expand and views; more than one element, unless the input is a weight by
- * nature (param_scalar_in). Learned scales of FakeQuantize too. In graph order. `is_frozen` (may be
- * NULL) leaves out by name. Tensors that an exporter has merged stay tied.
+ * nature (param_scalar_in, or an Add behind a matrix product). Learned scales of FakeQuantize too.
+ * In graph order. `choose` (NULL: the rule alone) decides of each of them, and of other float
+ * constants that reach a parameter input. A tensor read twice is trained as one: see
+ * dsc_params_split.
  *
  * Memory  *params is in `arena`
  * Errors  USAGE  there is none
  */
-enum dsc_status dsc_params_find(const struct dsc_graph *g,
-                                bool (*is_frozen)(void *ctx, const char *name), void *ctx,
+enum dsc_status dsc_params_find(const struct dsc_graph *g, dsc_param_choose_fn *choose, void *ctx,
                                 struct dsc_arena *arena, struct dsc_param **params, int *n_params,
                                 struct dsc_err *err);
+
+/**
+ * Split trainable tensors that are read more than once and whose elements are all equal: an
+ * exporter has merged them. Identity nodes behind such a tensor become tensors, named as their
+ * outputs: TorchScript keeps the merged names there. Else the first reader in graph order keeps it;
+ * each further one gets its own, named after node and input ("/layer.0/query/Add.in1"); nodes that
+ * pass such a tensor on (Transpose ..) are copied as needed. A tensor with differing elements stays
+ * one: that is a tie. The graph is sorted, and is so afterwards.
+ *
+ * n_merged  tensors that were split; n_new  tensors that were added
+ */
+enum dsc_status dsc_params_split(struct dsc_graph *g, struct dsc_arena *arena, int *n_merged,
+                                 int *n_new, struct dsc_err *err);
+
+/** Two trained tensors, a < b in the list, that are equal or each other's transpose. */
+struct dsc_param_copy {
+    int a, b;
+    bool is_transposed;
+};
+
+/**
+ * Pairs of at least 1,024 elements that are equal and not uniform: tied weights whose tie the
+ * export may have lost. They train apart; the caller says so.
+ */
+enum dsc_status dsc_params_copies(const struct dsc_graph *g, const struct dsc_param *params,
+                                  int n_params, struct dsc_arena *arena,
+                                  struct dsc_param_copy **copies, int *n_copies,
+                                  struct dsc_err *err);
 
 /* ---- losses --------------------------------------------------------------------------------- */
 

@@ -30,15 +30,15 @@ OPSET_DYNAMO = 18
 class TinyBert(nn.Module):
     """Two post-norm encoder layers, mean pooling over the mask, a linear head."""
 
-    def __init__(self, attention):
+    def __init__(self, attention, hidden_size=32, num_hidden_layers=2, intermediate_size=64):
         from transformers import BertConfig, BertModel
         super().__init__()
         self.encoder = BertModel(BertConfig(
-            vocab_size=100, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
-            intermediate_size=64, max_position_embeddings=16, hidden_dropout_prob=0.0,
-            attention_probs_dropout_prob=0.0, attn_implementation=attention),
-            add_pooling_layer=False)
-        self.classifier = nn.Linear(32, 3)
+            vocab_size=100, hidden_size=hidden_size, num_hidden_layers=num_hidden_layers,
+            num_attention_heads=4, intermediate_size=intermediate_size,
+            max_position_embeddings=16, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+            attn_implementation=attention), add_pooling_layer=False)
+        self.classifier = nn.Linear(hidden_size, 3)
 
     def forward(self, input_ids, attention_mask):
         h = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
@@ -317,6 +317,24 @@ def write_training(init_map):
         save(f"train_{name}.params", {i: oriented(params[p], t) for i, (p, t) in init_map.items()})
 
 
+def write_fresh():
+    """A model as it is initialized: biases 0, gains 1. Exporters store equal tensors once."""
+    def fresh():
+        torch.manual_seed(3)
+        return TinyBert("eager", hidden_size=16, num_hidden_layers=1, intermediate_size=32)
+    inputs, _ = case_tiny_bert()
+    for suffix, is_dynamo in (("ts", False), ("dynamo", True)):
+        graph = export(fresh().eval(), inputs, os.path.join(OUT, f"fresh_bert_{suffix}.onnx"),
+                       is_dynamo)
+        print(f"fresh_bert_{suffix}: {sum(1 for _ in fresh().parameters())} parameters in "
+              f"{len(graph.graph.initializer)} initializers")
+    for name, make in (("adamw", adamw), ("sgd", sgd)):
+        losses, norms, lrs, _ = run_training(fresh(), make, torch.float64)
+        print(f"fresh {name}: loss {losses[0]:.4f} -> {losses[-1]:.4f}")
+        save(f"fresh_{name}", {"loss": np.array(losses), "grad_norm": np.array(norms),
+                               "lr": np.array(lrs)})
+
+
 # --- learned step size quantization, by explicit formulas -------------------------------------
 
 def lsq(x, scale, qmin, qmax, zero_point, dy):
@@ -424,6 +442,7 @@ def main():
     write_export("mlp", fill(Mlp(), 12), *case_mlp())
     write_export("mixed", fill(Mixed(), 13), *case_mixed())
     write_training(init_map)
+    write_fresh()
     write_lsq()
     write_losses()
 
