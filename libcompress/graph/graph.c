@@ -241,8 +241,23 @@ bool dsc_node_has_in(const struct dsc_node *n, int i)
     return i < n->n_in && n->in[i] != DSC_NO_VALUE;
 }
 
+/* What users know of an output is its name: it moves to the value that takes the place. */
+static void swap_names(struct dsc_graph *g, int a, int b)
+{
+    char *name = g->values[a].name;
+
+    dsc_names_swap(g->value_names, name, g->values[b].name);
+    g->values[a].name = g->values[b].name;
+    g->values[b].name = name;
+}
+
 void dsc_graph_replace_uses(struct dsc_graph *g, int from, int to)
 {
+    const struct dsc_value *v = &g->values[to];
+    const bool is_free = !v->is_input && !v->is_output && !dsc_tensor_is_present(&v->init);
+
+    if (is_free && v->type.dtype == DSC_DTYPE_NONE && v->type.rank < 0)
+        g->values[to].type = g->values[from].type;
     for (int i = 0; i < g->n_nodes; i++)
         for (int k = 0; k < g->nodes[i]->n_in; k++)
             if (g->nodes[i]->in[k] == from)
@@ -250,6 +265,8 @@ void dsc_graph_replace_uses(struct dsc_graph *g, int from, int to)
     for (int i = 0; i < g->n_outputs; i++) {
         if (g->outputs[i] != from)
             continue;
+        if (is_free && !v->is_output)
+            swap_names(g, from, to);
         g->outputs[i] = to;
         g->values[to].is_output = true;
         g->values[from].is_output = false;

@@ -72,6 +72,15 @@ enum dsc_status dsc_names_add(struct dsc_names *t, const char *name, int id, str
     return DSC_OK;
 }
 
+void dsc_names_swap(struct dsc_names *t, const char *a, const char *b)
+{
+    struct dsc_name_slot *x = slot_of(t, a), *y = slot_of(t, b);
+    const int id = x->id;
+
+    x->id = y->id;
+    y->id = id;
+}
+
 void dsc_names_drop_all(struct dsc_names *t)
 {
     if (t->cap)

@@ -20,6 +20,8 @@ struct dsc_names *dsc_names_new(struct dsc_err *err);
 void dsc_names_free(struct dsc_names *t);
 int dsc_names_find(const struct dsc_names *t, const char *name); /* or -1 */
 enum dsc_status dsc_names_add(struct dsc_names *t, const char *name, int id, struct dsc_err *err);
+/** Two names that are there change places. */
+void dsc_names_swap(struct dsc_names *t, const char *a, const char *b);
 void dsc_names_drop_all(struct dsc_names *t);
 
 #endif

@@ -186,7 +186,11 @@ int dsc_node_ints(const struct dsc_node *n, const char *name, const int64_t **v)
 /** Input i of the node exists (is wired). */
 bool dsc_node_has_in(const struct dsc_node *n, int i);
 
-/** Editing: every use of `from` (node inputs and graph outputs) becomes `to`. */
+/**
+ * Editing: every use of `from` (node inputs and graph outputs) becomes `to`, which holds the same
+ * and gets the type of `from` where it has none. A graph output keeps its name, unless `to` is an
+ * input, an initializer or an output itself.
+ */
 void dsc_graph_replace_uses(struct dsc_graph *g, int from, int to);
 /** Mark a node for removal (op = NULL); dsc_graph_sort drops it. */
 void dsc_graph_remove_node(struct dsc_node *n);
