@@ -84,7 +84,15 @@ const char *dsc_ranges_name(const struct dsc_ranges *r, int i);
  */
 enum dsc_status dsc_ranges_check(const struct dsc_ranges *r, struct dsc_err *err);
 
-/** To a bundle (tensors NAME/count, NAME/limits) and back. Errors: SCHEMA, MEMORY. */
+/**
+ * Whether the observer can read these ranges: a moving average does not survive merging.
+ * Errors  USAGE
+ */
+enum dsc_status dsc_ranges_check_observer(const struct dsc_ranges *r, const struct dsc_observer *o,
+                                          struct dsc_err *err);
+
+/** To a bundle (tensors NAME/count, NAME/limits) and back. Errors: SCHEMA, MEMORY; LIMIT, a
+ * name of over 500 bytes. */
 enum dsc_status dsc_ranges_to_bundle(const struct dsc_ranges *r, struct dsc_bundle *b,
                                      struct dsc_err *err);
 enum dsc_status dsc_ranges_from_bundle(struct dsc_ranges *r, const struct dsc_bundle *b,

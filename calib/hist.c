@@ -103,6 +103,11 @@ void dsc_hist_merge(struct dsc_hist *a, const struct dsc_hist *b)
     a->n_bad += b->n_bad;
     if (b->n == 0)
         return;
+    if (a->n == 0) {
+        other.n_bad = a->n_bad;
+        *a = other;
+        return;
+    }
     widen_to(a, other.exponent);
     widen_to(&other, a->exponent);
     for (int i = 0; i < DSC_HIST_BINS; i++)

@@ -126,6 +126,21 @@ enum dsc_status dsc_ranges_check(const struct dsc_ranges *r, struct dsc_err *err
     return DSC_OK;
 }
 
+enum dsc_status dsc_ranges_check_observer(const struct dsc_ranges *r, const struct dsc_observer *o,
+                                          struct dsc_err *err)
+{
+    for (int i = 0; i < r->n && !o->can_merge; i++) {
+        const struct dsc_hist *h = r->items[i].hist;
+
+        if (h->n == 0 || !isnan(h->ema_low))
+            continue;
+        dsc_fail(err, DSC_E_USAGE, "the ranges were merged, and %s depends on the order of batches",
+                 o->name);
+        return dsc_err_hint(err, "take an observer that merges: minmax, percentile, mse, entropy");
+    }
+    return DSC_OK;
+}
+
 /* limits: n, n_bad, n_batches, low, high, ema_low, ema_high, exponent: doubles hold counts below
  * 2^53 exactly. */
 enum { LIMITS = 8 };
@@ -141,6 +156,8 @@ static enum dsc_status add_item(const struct named_hist *item, struct dsc_bundle
     char name[512];
     enum dsc_status st;
 
+    if (strlen(item->name) + sizeof "/limits" > sizeof name)
+        return dsc_fail(err, DSC_E_LIMIT, "a tensor name of %zu bytes", strlen(item->name));
     DSC_TRY(dsc_tensor_new(&count, DSC_U64, 1, (int64_t[]){DSC_HIST_BINS}, err));
     memcpy(count.data, h->count, sizeof h->count);
     st = dsc_tensor_new(&t, DSC_F64, 1, (int64_t[]){LIMITS}, err);
@@ -183,6 +200,11 @@ static enum dsc_status check_hist(const struct dsc_hist *h, const char *name, st
     if (n > 0 && !(h->low >= -reach && h->low <= h->high && h->high < reach))
         return dsc_fail(err, DSC_E_SCHEMA, "the limits of '%s', %g and %g, do not fit its bins",
                         name, h->low, h->high);
+    /* both NaN: merged */
+    if (n > 0 && !(isfinite(h->ema_low) && isfinite(h->ema_high)) &&
+        !(isnan(h->ema_low) && isnan(h->ema_high)))
+        return dsc_fail(err, DSC_E_SCHEMA, "the moving averages of '%s' are %g and %g", name,
+                        h->ema_low, h->ema_high);
     return DSC_OK;
 }
 
@@ -197,9 +219,9 @@ static enum dsc_status read_hist(struct dsc_hist *h, const char *name,
         return dsc_fail(err, DSC_E_SCHEMA, "'%s' is not a histogram", name);
     memcpy(v, limits->data, sizeof v);
     for (int i = 0; i < 3; i++)
-        if (!(v[i] >= 0 && v[i] < 0x1p53))
+        if (!(v[i] >= 0 && v[i] < 0x1p53) || v[i] != floor(v[i]))
             return dsc_fail(err, DSC_E_SCHEMA, "the counts of '%s' are not whole numbers", name);
-    if (!(v[7] >= -120 && v[7] <= 128))
+    if (!(v[7] >= -120 && v[7] <= 128) || v[7] != floor(v[7]))
         return dsc_fail(err, DSC_E_SCHEMA, "'%s' has the bin exponent %g", name, v[7]);
     *h = (struct dsc_hist){.n = (uint64_t)v[0],
                            .n_bad = (uint64_t)v[1],
@@ -210,7 +232,14 @@ static enum dsc_status read_hist(struct dsc_hist *h, const char *name,
                            .ema_high = v[6],
                            .exponent = (int)v[7]};
     memcpy(h->count, count->data, sizeof h->count);
-    return check_hist(h, name, err);
+    DSC_TRY(check_hist(h, name, err));
+    if (h->n == 0) { /* its limits say nothing */
+        const uint64_t n_bad = h->n_bad;
+
+        dsc_hist_init(h);
+        h->n_bad = n_bad;
+    }
+    return DSC_OK;
 }
 
 enum dsc_status dsc_ranges_from_bundle(struct dsc_ranges *r, const struct dsc_bundle *b,

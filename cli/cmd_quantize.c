@@ -38,8 +38,12 @@ static enum dsc_status static_ranges(struct job *j, struct dsc_err *err)
     DSC_TRY(dsc_cmd_check_used(j->cmd, err));
     if (j->is_dry)
         return DSC_OK;
-    if (file)
-        return dsc_ranges_read(j->q.ranges, file, err);
+    if (file) {
+        DSC_TRY(dsc_ranges_read(j->q.ranges, file, err));
+        if (dsc_ranges_check_observer(j->q.ranges, j->q.observer, err) != DSC_OK)
+            return dsc_err_file(err, file);
+        return DSC_OK;
+    }
     DSC_TRY(dsc_observe_watch(j->q.ranges, j->m.model.graph, &j->q.plan, err));
     return dsc_observe_run(j->cmd, &j->m, &j->calib, (int64_t)j->calib.n, j->batch, j->dev,
                            j->q.ranges, err);
