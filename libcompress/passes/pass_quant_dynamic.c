@@ -44,6 +44,7 @@ static enum dsc_status add_codes(struct dsc_graph *g, const struct dsc_int_weigh
 static enum dsc_status add_quantize(struct dsc_graph *g, int x, struct dsc_node **q,
                                     struct dsc_err *err)
 {
+    static const char *const parts[] = {"codes", "scale", "zero_point"};
     char name[300];
     int out[3];
 
@@ -52,8 +53,10 @@ static enum dsc_status add_quantize(struct dsc_graph *g, int x, struct dsc_node 
         if (dsc_node_is(*q, "", "DynamicQuantizeLinear") && (*q)->in[0] == x)
             return DSC_OK;
     }
-    for (int i = 0; i < 3; i++)
-        DSC_TRY(dsc_graph_value(g, NULL, NULL, &out[i], err));
+    for (int i = 0; i < 3; i++) {
+        snprintf(name, sizeof name, "%s/%s", g->values[x].name, parts[i]);
+        DSC_TRY(dsc_add_value(g, name, &out[i], err));
+    }
     snprintf(name, sizeof name, "%s/quantize", g->values[x].name);
     return dsc_graph_node(g, dsc_op_find("", "DynamicQuantizeLinear"), name, 1, &x, 3, out, q, err);
 }

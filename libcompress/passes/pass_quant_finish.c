@@ -4,14 +4,37 @@
  * and DequantizeLinear behind the lookup.
  */
 #include "dsc/quant.h"
+#include "kernels/kernels.h"
 #include "passes/rewrite.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 
 static bool is_fake(const struct dsc_node *n)
 {
     return dsc_node_is(n, "dsc", "FakeQuantize");
+}
+
+/* Learned scales as they were simulated. */
+static enum dsc_status mend_scale(struct dsc_graph *g, int value, struct dsc_err *err)
+{
+    const struct dsc_tensor *s = dsc_constant(g, value);
+    const int64_t n = s && s->dtype == DSC_F32 ? dsc_tensor_n_elems(s) : 0;
+    struct dsc_tensor mended;
+    bool is_bad = false;
+    enum dsc_status st;
+
+    for (int64_t i = 0; i < n; i++)
+        is_bad |= !(((const float *)s->data)[i] >= DSC_FAKE_QUANT_MIN_SCALE);
+    if (!is_bad)
+        return DSC_OK;
+    DSC_TRY(dsc_tensor_new(&mended, DSC_F32, s->rank, s->dim, err));
+    for (int64_t i = 0; i < n; i++)
+        ((float *)mended.data)[i] = dsc_usable_scale(((const float *)s->data)[i]);
+    st = dsc_graph_set_init(g, value, &mended, err);
+    dsc_tensor_clear(&mended);
+    return st;
 }
 
 static int64_t slice_of(const struct dsc_tensor *w, int64_t axis, int64_t n_scales, int64_t i)
@@ -88,7 +111,8 @@ static enum dsc_status finish_table(struct dsc_graph *g, struct dsc_node *fq,
     code = dsc_graph_find_value(g, name);
     if (code < first_own)
         DSC_TRY(quantize_constant(g, fq, lookup->in[0], 1, &code, err));
-    DSC_TRY(dsc_graph_value(g, NULL, NULL, &rows, err));
+    snprintf(name, sizeof name, "%s/codes", lookup->name);
+    DSC_TRY(dsc_add_value(g, name, &rows, err));
     DSC_TRY(add_dequantize(g, fq, "/dequantize", rows, fq->in[1], fq->in[2], -1, &out, err));
     lookup->in[0] = code;
     lookup->out[0] = rows;
@@ -124,14 +148,45 @@ static enum dsc_status finish_activation(struct dsc_graph *g, struct dsc_node *f
     return DSC_OK;
 }
 
+/* Codes of scale sx * sw. False: one is outside int32 (a channel of hardly any weight). */
+static bool quantize_bias(const struct dsc_tensor *b, const struct dsc_tensor *sx,
+                          const struct dsc_tensor *sw, const struct dsc_tensor *code,
+                          const struct dsc_tensor *scale)
+{
+    for (int64_t i = 0; i < b->dim[0]; i++) {
+        const float s = (float)dsc_tensor_get_f64(sx, 0) *
+                        (float)dsc_tensor_get_f64(sw, dsc_tensor_n_elems(sw) == 1 ? 0 : i);
+        const double c = rint((double)((const float *)b->data)[i] / (double)s);
+
+        if (!(fabs(c) <= (double)INT32_MAX))
+            return false;
+        ((float *)scale->data)[i] = s;
+        ((int32_t *)code->data)[i] = (int32_t)c;
+    }
+    return true;
+}
+
+static enum dsc_status replace_bias(struct dsc_graph *g, struct dsc_node *gemm,
+                                    const struct dsc_tensor *code, const struct dsc_tensor *scale,
+                                    struct dsc_err *err)
+{
+    const char *bias = g->values[gemm->in[2]].name;
+    char name[300];
+    int code_id, scale_id;
+
+    snprintf(name, sizeof name, "%s_scale", bias);
+    DSC_TRY(dsc_add_init(g, name, scale, &scale_id, err));
+    snprintf(name, sizeof name, "%s_quantized", g->values[gemm->in[2]].name);
+    DSC_TRY(dsc_add_init(g, name, code, &code_id, err));
+    return add_dequantize(g, gemm, "/bias", code_id, scale_id, DSC_NO_VALUE, 0, &gemm->in[2], err);
+}
+
 /* Bias of a Gemm whose other inputs are dequantized: int32 codes, scale sx * sw. */
 static enum dsc_status finish_bias(struct dsc_graph *g, struct dsc_node *gemm, struct dsc_err *err)
 {
     const struct dsc_node *x = dsc_producer(g, gemm->in[0]), *w = dsc_producer(g, gemm->in[1]);
     const struct dsc_tensor *b, *sx, *sw;
     struct dsc_tensor code, scale;
-    char name[300];
-    int code_id, scale_id, out;
     enum dsc_status st;
 
     if (gemm->n_in < 3 || !(b = dsc_constant(g, gemm->in[2])) || b->dtype != DSC_F32 ||
@@ -144,23 +199,8 @@ static enum dsc_status finish_bias(struct dsc_graph *g, struct dsc_node *gemm, s
         return DSC_OK;
     DSC_TRY(dsc_tensor_new(&code, DSC_I32, 1, b->dim, err));
     st = dsc_tensor_new(&scale, DSC_F32, 1, b->dim, err);
-    for (int64_t i = 0; st == DSC_OK && i < b->dim[0]; i++) {
-        const float s = (float)dsc_tensor_get_f64(sx, 0) *
-                        (float)dsc_tensor_get_f64(sw, dsc_tensor_n_elems(sw) == 1 ? 0 : i);
-
-        ((float *)scale.data)[i] = s;
-        dsc_tensor_set_f64(&code, i, (double)((const float *)b->data)[i] / (double)s);
-    }
-    snprintf(name, sizeof name, "%s_quantized", g->values[gemm->in[2]].name);
-    if (st == DSC_OK)
-        st = dsc_add_init(g, name, &code, &code_id, err);
-    snprintf(name, sizeof name, "%s_scale", g->values[gemm->in[2]].name);
-    if (st == DSC_OK)
-        st = dsc_add_init(g, name, &scale, &scale_id, err);
-    if (st == DSC_OK)
-        st = add_dequantize(g, gemm, "/bias", code_id, scale_id, DSC_NO_VALUE, 0, &out, err);
-    if (st == DSC_OK)
-        gemm->in[2] = out;
+    if (st == DSC_OK && quantize_bias(b, sx, sw, &code, &scale))
+        st = replace_bias(g, gemm, &code, &scale, err);
     dsc_tensor_clear(&code);
     dsc_tensor_clear(&scale);
     return st;
@@ -176,6 +216,7 @@ enum dsc_status dsc_quant_finish(struct dsc_graph *g, const struct dsc_quant_tar
 
         if (!is_fake(g->nodes[i]))
             continue;
+        DSC_TRY(mend_scale(g, g->nodes[i]->in[1], err));
         lookup = lookup_of(g, g->nodes[i]);
         if (lookup) {
             DSC_TRY(finish_table(g, g->nodes[i], lookup, first_own, err));

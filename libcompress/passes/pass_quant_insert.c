@@ -19,9 +19,7 @@ void dsc_quant_params(enum dsc_dtype code, bool is_symmetric, double low, double
     if (is_symmetric)
         high = fmax(high, -low), low = -high;
     *scale = (high - low) / (is_symmetric && !is_signed ? top : top - bottom);
-    if (!(*scale > 0) || !isfinite(*scale))
-        *scale = 1;
-    *scale = (double)(float)*scale;
+    *scale = *scale > 0 && isfinite(*scale) ? (double)dsc_usable_scale((float)*scale) : 1;
     *zero = is_symmetric ? (is_signed ? 0 : (int64_t)ldexp(1, bits - 1))
                          : (int64_t)fmin(fmax(rint(bottom - low / *scale), bottom), top);
 }
@@ -103,8 +101,9 @@ static enum dsc_status insert_behind_lookups(struct inserter *p, const struct ds
 
         if (!takes_over(p, n, 0, s->value))
             continue;
+        snprintf(name, sizeof name, "%s/rows", n->name);
+        DSC_TRY(dsc_add_value(g, name, &rows, err));
         snprintf(name, sizeof name, "%s/fake_quantize", n->name);
-        DSC_TRY(dsc_graph_value(g, NULL, NULL, &rows, err));
         DSC_TRY(dsc_graph_node(g, dsc_op_find("dsc", "FakeQuantize"), name, 3,
                                (int[]){rows, scale, zero}, 1, n->out, &fq, err));
         n->out[0] = rows;
@@ -174,6 +173,8 @@ static enum dsc_status insert_weight(struct inserter *p, const struct dsc_quant_
     for (int64_t i = 0; st == DSC_OK && i < n; i++)
         if (!isfinite(scales[i]))
             st = dsc_fail(err, DSC_E_NONFINITE, "weight '%s', slice %lld", name, (long long)i);
+    for (int64_t i = 0; st == DSC_OK && i < n; i++)
+        scales[i] = (double)dsc_usable_scale((float)scales[i]);
     if (st == DSC_OK)
         st = add_params(p, name, DSC_I8, scales, n, s->axis < 0, 0, &scale_id, &zero_id, err);
     if (st == DSC_OK)

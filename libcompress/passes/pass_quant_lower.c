@@ -85,8 +85,9 @@ static enum dsc_status lower_node(struct dsc_graph *g, const struct match *m, st
     in[0] = m->x->in[0];
     if (m->rows) {
         snprintf(name, sizeof name, "%s/rows", m->node->name);
-        DSC_TRY(dsc_add_node(g, "", "Reshape", name, 2, (int[]){in[0], m->rows->in[1]}, &in[0],
-                             NULL, err));
+        DSC_TRY(dsc_add_node(g, "", "Reshape", name, 2, (int[]){in[0], m->rows->in[1]}, &in[0], &n,
+                             err));
+        DSC_TRY(dsc_node_set_int(g, n, "allowzero", dsc_node_int(m->rows, "allowzero", 0), err));
     }
     in[3] = m->x->in[1];
     in[4] = m->x->in[2];

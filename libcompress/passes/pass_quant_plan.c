@@ -42,6 +42,19 @@ static bool is_f32(const struct dsc_graph *g, int value)
     return g->values[value].type.dtype == DSC_F32;
 }
 
+static bool is_fake(const struct dsc_graph *g, int value)
+{
+    return dsc_node_is(dsc_producer(g, value), "dsc", "FakeQuantize");
+}
+
+static bool is_read_by_fake(const struct dsc_graph *g, int value)
+{
+    for (int i = 0; i < g->n_nodes; i++)
+        if (dsc_node_is(g->nodes[i], "dsc", "FakeQuantize") && g->nodes[i]->in[0] == value)
+            return true;
+    return false;
+}
+
 /* Two activations (attention): the runtimes have the kernels and are slower with them. */
 static const char *plan_activations(struct planner *p, const struct dsc_node *n,
                                     enum dsc_quant_choice choice)
@@ -66,6 +79,8 @@ static const char *plan_product(struct planner *p, const struct dsc_node *n,
 
     if (!is_f32(p->g, n->in[0]) || !is_f32(p->g, n->in[1]))
         return "its inputs are not f32";
+    if (is_fake(p->g, n->in[0]) || is_fake(p->g, n->in[1]))
+        return "it is quantized already";
     if (dsc_constant(p->g, n->in[0]))
         return "its activation is a constant";
     if (!w)
@@ -87,6 +102,8 @@ static const char *plan_table(struct planner *p, const struct dsc_node *n)
 
     if (!w || w->dtype != DSC_F32 || w->rank != 2 || dsc_node_int(n, "axis", 0) != 0)
         return "no lookup of rows of a constant f32 matrix";
+    if (is_read_by_fake(p->g, n->out[0]))
+        return "it is quantized already";
     if (!p->plan->target->has_int_embedding)
         return "the target has no integer lookup";
     add_site(p->plan, DSC_SITE_TABLE, n->in[0], 1);

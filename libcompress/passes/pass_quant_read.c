@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* (code - zero) * scale of a constant. */
+/* (code - zero) * scale of a constant, rounded once: an int32 code may not fit a float. */
 static enum dsc_status dequantize_constant(const struct dsc_tensor *code,
                                            const struct dsc_tensor *s, const struct dsc_tensor *z,
                                            int64_t axis, struct dsc_tensor *out,
@@ -29,7 +29,7 @@ static enum dsc_status dequantize_constant(const struct dsc_tensor *code,
         const int64_t zero = z ? dsc_tensor_get_i64(z, dsc_tensor_n_elems(z) == 1 ? 0 : k) : 0;
 
         ((float *)out->data)[i] =
-            (float)(dsc_tensor_get_i64(code, i) - zero) * (float)dsc_tensor_get_f64(s, k);
+            (float)((double)(dsc_tensor_get_i64(code, i) - zero) * dsc_tensor_get_f64(s, k));
     }
     return DSC_OK;
 }
@@ -94,6 +94,16 @@ static bool is_narrow(const struct dsc_tensor *code)
     return is_signed;
 }
 
+/* `text` without an end that finish put there; whether it was there. */
+static bool cut_suffix(const char *text, const char *suffix, char *out, size_t n_out)
+{
+    const size_t n = strlen(text), n_suffix = strlen(suffix);
+    const bool has_suffix = n > n_suffix && strcmp(text + n - n_suffix, suffix) == 0;
+
+    snprintf(out, n_out, "%.*s", (int)(has_suffix ? n - n_suffix : n), text);
+    return has_suffix;
+}
+
 static enum dsc_status make_fake(struct dsc_graph *g, const struct dq *d, int x, bool is_narrow,
                                  int zero, int *out, struct dsc_err *err)
 {
@@ -101,22 +111,13 @@ static enum dsc_status make_fake(struct dsc_graph *g, const struct dq *d, int x,
     struct dsc_node *n;
 
     DSC_TRY(check_zero(d, err));
-    snprintf(name, sizeof name, "%s/fake_quantize", g->values[x].name);
+    if (!cut_suffix(d->node->name, "/dequantize", name, sizeof name))
+        snprintf(name, sizeof name, "%s/fake_quantize", g->values[x].name);
     DSC_TRY(dsc_add_node(g, "dsc", "FakeQuantize", name, 3, (int[]){x, d->node->in[1], zero}, out,
                          &n, err));
     if (is_narrow)
         DSC_TRY(dsc_node_set_int(g, n, "narrow", 1, err));
-    return dsc_node_set_int(g, n, "axis", d->axis, err);
-}
-
-/* Name of the float master: what finish called NAME_quantized was NAME. */
-static void master_name(const char *code, char *name, size_t n_name)
-{
-    static const char suffix[] = "_quantized";
-    const size_t n = strlen(code), n_suffix = sizeof suffix - 1;
-    const bool has_suffix = n > n_suffix && strcmp(code + n - n_suffix, suffix) == 0;
-
-    snprintf(name, n_name, "%.*s", (int)(has_suffix ? n - n_suffix : n), code);
+    return d->scale->rank == 1 ? dsc_node_set_int(g, n, "axis", d->axis, err) : DSC_OK;
 }
 
 static enum dsc_status add_master(struct dsc_graph *g, const struct dq *d, int code, int *master,
@@ -127,25 +128,43 @@ static enum dsc_status add_master(struct dsc_graph *g, const struct dq *d, int c
     enum dsc_status st;
 
     DSC_TRY(dequantize_constant(&g->values[code].init, d->scale, d->zero, d->axis, &w, err));
-    master_name(g->values[code].name, name, sizeof name);
+    cut_suffix(g->values[code].name, "_quantized", name, sizeof name); /* finish added it */
     st = dsc_add_init(g, name, &w, master, err);
     dsc_tensor_clear(&w);
     return st;
 }
 
-static enum dsc_status read_constant(struct dsc_graph *g, const struct dq *d, struct dsc_err *err)
+/* What a code was read as: one tensor of a file stays one, whatever the number of its readers. */
+struct seen {
+    const struct dsc_node *dq; /* the first; NULL: none yet */
+    int master, fake;
+};
+
+static bool is_seen(const struct seen *s, const struct dsc_node *dq)
+{
+    return s->dq && s->dq->in[1] == dq->in[1] &&
+           dsc_node_has_in(s->dq, 2) == dsc_node_has_in(dq, 2) &&
+           (!dsc_node_has_in(dq, 2) || s->dq->in[2] == dq->in[2]) &&
+           dsc_node_int(s->dq, "axis", 1) == dsc_node_int(dq, "axis", 1);
+}
+
+static enum dsc_status read_constant(struct dsc_graph *g, const struct dq *d, struct seen *seen,
+                                     struct dsc_err *err)
 {
     const struct dsc_tensor code = g->values[d->node->in[0]].init;
-    int master, zero, out;
+    struct seen *s = &seen[d->node->in[0]];
+    int zero;
 
-    DSC_TRY(add_master(g, d, d->node->in[0], &master, err));
-    if (code.dtype == DSC_I32) {
-        out = master;
-    } else {
-        DSC_TRY(zero_of(g, d, code.dtype, &zero, err));
-        DSC_TRY(make_fake(g, d, master, is_narrow(&code), zero, &out, err));
+    if (!is_seen(s, d->node)) {
+        DSC_TRY(add_master(g, d, d->node->in[0], &s->master, err));
+        s->dq = d->node;
+        s->fake = s->master;
+        if (code.dtype != DSC_I32) {
+            DSC_TRY(zero_of(g, d, code.dtype, &zero, err));
+            DSC_TRY(make_fake(g, d, s->master, is_narrow(&code), zero, &s->fake, err));
+        }
     }
-    dsc_graph_replace_uses(g, d->node->out[0], out);
+    dsc_graph_replace_uses(g, d->node->out[0], s->fake);
     dsc_graph_remove_node(d->node);
     return DSC_OK;
 }
@@ -166,16 +185,21 @@ static bool is_table(const struct dsc_graph *g, const struct dq *d, const struct
 
 /* Gather(codes) -> DQ becomes Gather(master) -> FakeQuantize. */
 static enum dsc_status read_table(struct dsc_graph *g, const struct dq *d, struct dsc_node *lookup,
-                                  struct dsc_err *err)
+                                  struct seen *seen, struct dsc_err *err)
 {
     const struct dsc_tensor code = g->values[lookup->in[0]].init;
     const struct dq by_column = {d->node, d->scale, d->zero, 1}; /* of the table itself */
-    int master, zero, rows, out;
+    char name[300];
+    struct seen *s = &seen[lookup->in[0]];
+    int zero, rows, out;
 
-    DSC_TRY(add_master(g, &by_column, lookup->in[0], &master, err));
+    if (!is_seen(s, d->node))
+        DSC_TRY(add_master(g, &by_column, lookup->in[0], &s->master, err));
+    s->dq = d->node;
     DSC_TRY(zero_of(g, d, code.dtype, &zero, err));
-    DSC_TRY(dsc_graph_value(g, NULL, NULL, &rows, err));
-    lookup->in[0] = master;
+    snprintf(name, sizeof name, "%s/rows", lookup->name);
+    DSC_TRY(dsc_add_value(g, name, &rows, err));
+    lookup->in[0] = s->master;
     lookup->out[0] = rows;
     DSC_TRY(make_fake(g, d, rows, is_narrow(&code), zero, &out, err));
     dsc_graph_replace_uses(g, d->node->out[0], out);
@@ -223,43 +247,59 @@ static enum dsc_status check_static(const struct dsc_graph *g, struct dsc_err *e
     return DSC_OK;
 }
 
-static enum dsc_status read_one(struct dsc_graph *g, const struct dq *d, bool *is_read,
-                                struct dsc_err *err)
+static enum dsc_status read_one(struct dsc_graph *g, const struct dq *d, struct seen *seen,
+                                bool *is_read, struct dsc_err *err)
 {
     struct dsc_node *from = dsc_producer(g, d->node->in[0]);
 
     *is_read = true;
     if (dsc_constant(g, d->node->in[0]))
-        return read_constant(g, d, err);
+        return read_constant(g, d, seen, err);
     if (is_table(g, d, from))
-        return read_table(g, d, from, err);
+        return read_table(g, d, from, seen, err);
     if (dsc_node_is(from, "", "QuantizeLinear") && is_pair(g, d, from))
         return read_pair(g, d, from, err);
     *is_read = false;
     return DSC_OK;
 }
 
-enum dsc_status dsc_quant_read(struct dsc_graph *g, int *n_found, bool *has_int_bias,
-                               struct dsc_err *err)
+static enum dsc_status read_all(struct dsc_graph *g, struct seen *seen, int *n_found,
+                                bool *has_int_bias, struct dsc_err *err)
 {
     const int n_nodes = g->n_nodes;
-    bool is_read, is_bias, any_bias = false;
 
-    *n_found = 0;
-    DSC_TRY(check_static(g, err));
     for (int i = 0; i < n_nodes; i++) {
+        const struct dsc_tensor *code;
         struct dq d;
+        bool is_read;
 
         if (!g->nodes[i]->op || !read_dq(g, g->nodes[i], &d))
             continue;
-        is_bias =
-            dsc_constant(g, d.node->in[0]) && dsc_constant(g, d.node->in[0])->dtype == DSC_I32;
-        DSC_TRY(read_one(g, &d, &is_read, err));
+        code = dsc_constant(g, d.node->in[0]);
+        *has_int_bias |= code && code->dtype == DSC_I32;
+        DSC_TRY(read_one(g, &d, seen, &is_read, err));
         *n_found += is_read;
-        any_bias |= is_bias;
     }
+    return DSC_OK;
+}
+
+enum dsc_status dsc_quant_read(struct dsc_graph *g, int *n_found, bool *has_int_bias,
+                               struct dsc_err *err)
+{
+    bool is_bias = false;
+    struct seen *seen;
+    enum dsc_status st;
+
+    *n_found = 0;
+    DSC_TRY(check_static(g, err));
+    seen = dsc_heap_alloc((size_t)g->n_values + 1, sizeof *seen, err);
+    if (!seen)
+        return DSC_E_MEMORY;
+    st = read_all(g, seen, n_found, &is_bias, err);
+    dsc_heap_free(seen);
+    DSC_TRY(st);
     if (has_int_bias)
-        *has_int_bias = any_bias;
+        *has_int_bias = is_bias;
     DSC_TRY(dsc_graph_sort(g, true, err));
     return dsc_graph_verify(g, err);
 }

@@ -1,6 +1,8 @@
 /* What passes share. */
 #include "passes/rewrite.h"
 
+#include "kernels/kernels.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +18,11 @@ bool dsc_node_is(const struct dsc_node *n, const char *domain, const char *op)
     return n && n->op && strcmp(n->op->onnx, op) == 0 && strcmp(dsc_op_domain(n->op), domain) == 0;
 }
 
+float dsc_usable_scale(float scale)
+{
+    return scale > DSC_FAKE_QUANT_MIN_SCALE ? scale : DSC_FAKE_QUANT_MIN_SCALE;
+}
+
 const struct dsc_tensor *dsc_constant(const struct dsc_graph *g, int value)
 {
     const struct dsc_tensor *t = value == DSC_NO_VALUE ? NULL : &g->values[value].init;
@@ -23,15 +30,30 @@ const struct dsc_tensor *dsc_constant(const struct dsc_graph *g, int value)
     return dsc_tensor_is_present(t) && !g->values[value].is_input ? t : NULL;
 }
 
+enum { OWN_NAME_MAX = 512 };
+
+static void free_value_name(const struct dsc_graph *g, const char *name, char *own)
+{
+    snprintf(own, OWN_NAME_MAX, "%s", name);
+    for (int i = 2; dsc_graph_find_value(g, own) >= 0; i++)
+        snprintf(own, OWN_NAME_MAX, "%.480s_%d", name, i);
+}
+
 enum dsc_status dsc_add_init(struct dsc_graph *g, const char *name, const struct dsc_tensor *t,
                              int *id, struct dsc_err *err)
 {
-    char own[512];
+    char own[OWN_NAME_MAX];
 
-    snprintf(own, sizeof own, "%s", name);
-    for (int i = 2; dsc_graph_find_value(g, own) >= 0; i++)
-        snprintf(own, sizeof own, "%.480s_%d", name, i);
+    free_value_name(g, name, own);
     return dsc_graph_init(g, own, t, id, err);
+}
+
+enum dsc_status dsc_add_value(struct dsc_graph *g, const char *name, int *id, struct dsc_err *err)
+{
+    char own[OWN_NAME_MAX];
+
+    free_value_name(g, name, own);
+    return dsc_graph_value(g, own, NULL, id, err);
 }
 
 enum dsc_status dsc_add_i64s(struct dsc_graph *g, const char *name, int n, const int64_t *v,
@@ -53,7 +75,7 @@ enum dsc_status dsc_add_node(struct dsc_graph *g, const char *domain, const char
                              const char *name, int n_in, const int *in, int *out,
                              struct dsc_node **node, struct dsc_err *err)
 {
-    char own[512];
+    char own[OWN_NAME_MAX];
 
     snprintf(own, sizeof own, "%s", name);
     for (int i = 2; dsc_graph_find_node(g, own) >= 0; i++)

@@ -8,6 +8,8 @@
 /** The node that makes a value, or NULL (input, initializer, absent). Needs a sorted graph. */
 struct dsc_node *dsc_producer(const struct dsc_graph *g, int value);
 bool dsc_node_is(const struct dsc_node *n, const char *domain, const char *op);
+/** A scale as FakeQuantize takes it: a learned one can pass 0, a file's must not. */
+float dsc_usable_scale(float scale);
 /** A constant: an initializer that is no graph input. */
 const struct dsc_tensor *dsc_constant(const struct dsc_graph *g, int value);
 /** New initializers; `name` is made unique by a number when it is taken. */
@@ -15,6 +17,8 @@ enum dsc_status dsc_add_init(struct dsc_graph *g, const char *name, const struct
                              int *id, struct dsc_err *err);
 enum dsc_status dsc_add_i64s(struct dsc_graph *g, const char *name, int n, const int64_t *v,
                              int *id, struct dsc_err *err);
+/** A new value of unknown type; `name` as in dsc_add_init. */
+enum dsc_status dsc_add_value(struct dsc_graph *g, const char *name, int *id, struct dsc_err *err);
 /** A node with one new output, named after it. */
 enum dsc_status dsc_add_node(struct dsc_graph *g, const char *domain, const char *op,
                              const char *name, int n_in, const int *in, int *out,
