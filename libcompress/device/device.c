@@ -18,9 +18,13 @@ static const struct {
     {"shadow", dsc_shadow_open},
 };
 
-/* Sizes are rounded to classes of 1/8 octave, so that freed blocks fit again (12 % waste at most).
+/*
+ * Sizes are rounded to classes of 1/8 octave, so that freed blocks fit again (12 % waste at most);
+ * a block of up to half an octave more is taken before a new one is made. Batches differ in
+ * length, so blocks of many sizes would pile up: idle ones are given back when they and the live
+ * ones together would exceed the most that was ever live.
  */
-enum { N_CLASSES = 64 * 8 };
+enum { N_CLASSES = 64 * 8, SPARE_CLASSES = 4 };
 
 struct cached {
     struct dsc_buffer buf;
@@ -30,6 +34,7 @@ struct cached {
 
 struct dsc_block_cache {
     struct cached *free_blocks[N_CLASSES];
+    size_t idle_bytes;
 };
 
 static size_t class_bytes(size_t n_bytes, int *class_idx)
@@ -54,19 +59,39 @@ static void release_to_cache(struct dsc_buffer *b)
     class_bytes(c->block_bytes, &idx);
     c->next = dev->cache->free_blocks[idx];
     dev->cache->free_blocks[idx] = c;
+    dev->cache->idle_bytes += c->block_bytes;
 }
 
-static void drop_cache(struct dsc_device *dev)
+/* Give idle blocks back, largest first, until at most `keep` bytes are idle. */
+static void trim_cache(struct dsc_device *dev, size_t keep)
 {
-    for (int i = 0; i < N_CLASSES; i++) {
-        while (dev->cache->free_blocks[i]) {
-            struct cached *c = dev->cache->free_blocks[i];
+    struct dsc_block_cache *cache = dev->cache;
 
-            dev->cache->free_blocks[i] = c->next;
+    for (int i = N_CLASSES - 1; i >= 0 && cache->idle_bytes > keep; i--) {
+        while (cache->free_blocks[i] && cache->idle_bytes > keep) {
+            struct cached *c = cache->free_blocks[i];
+
+            cache->free_blocks[i] = c->next;
+            cache->idle_bytes -= c->block_bytes;
             dev->free(dev, c->buf.data, c->block_bytes);
             dsc_heap_free(c);
         }
     }
+}
+
+/* An idle block of that class or a little larger, or NULL. */
+static struct cached *reuse_block(struct dsc_block_cache *cache, int class_idx)
+{
+    for (int i = class_idx; i <= class_idx + SPARE_CLASSES && i < N_CLASSES; i++) {
+        struct cached *c = cache->free_blocks[i];
+
+        if (!c)
+            continue;
+        cache->free_blocks[i] = c->next;
+        cache->idle_bytes -= c->block_bytes;
+        return c;
+    }
+    return NULL;
 }
 
 static enum dsc_status take_block(struct dsc_device *dev, size_t n_bytes, struct cached **block,
@@ -74,17 +99,17 @@ static enum dsc_status take_block(struct dsc_device *dev, size_t n_bytes, struct
 {
     int idx;
     const size_t block_bytes = class_bytes(n_bytes, &idx);
-    struct cached *c = dev->cache->free_blocks[idx];
+    const size_t live_bytes = dev->live_bytes + block_bytes;
+    struct cached *c = reuse_block(dev->cache, idx);
 
-    if (c) {
-        dev->cache->free_blocks[idx] = c->next;
-    } else {
+    if (!c) {
+        trim_cache(dev, dev->peak_bytes > live_bytes ? dev->peak_bytes - live_bytes : 0);
         c = dsc_heap_alloc(1, sizeof *c, err);
         if (!c)
             return DSC_E_MEMORY;
         c->buf.data = dev->alloc(dev, block_bytes, NULL);
         if (!c->buf.data) { /* give back what is idle, and try once more */
-            drop_cache(dev);
+            trim_cache(dev, 0);
             c->buf.data = dev->alloc(dev, block_bytes, err);
         }
         if (!c->buf.data) {
@@ -96,7 +121,7 @@ static enum dsc_status take_block(struct dsc_device *dev, size_t n_bytes, struct
         c->buf.release = release_to_cache;
     }
     atomic_init(&c->buf.n_refs, 1);
-    dev->live_bytes += block_bytes;
+    dev->live_bytes += c->block_bytes;
     if (dev->live_bytes > dev->peak_bytes)
         dev->peak_bytes = dev->live_bytes;
     *block = c;
@@ -147,7 +172,7 @@ void dsc_device_close(struct dsc_device *dev)
     if (!dev)
         return;
     if (dev->cache && dev->free)
-        drop_cache(dev);
+        trim_cache(dev, 0);
     if (dev->close)
         dev->close(dev);
     dsc_pool_close(dev->pool);

@@ -303,6 +303,49 @@ START_TEST(a_copy_of_a_graph_prints_the_same)
 }
 END_TEST
 
+static size_t n_taken, n_taken_most;
+static void *(*true_alloc)(struct dsc_device *, size_t, struct dsc_err *);
+static void (*true_free)(struct dsc_device *, void *, size_t);
+
+static void *counting_alloc(struct dsc_device *dev, size_t n_bytes, struct dsc_err *err)
+{
+    n_taken += n_bytes;
+    n_taken_most = n_taken > n_taken_most ? n_taken : n_taken_most;
+    return true_alloc(dev, n_bytes, err);
+}
+
+static void counting_free(struct dsc_device *dev, void *p, size_t n_bytes)
+{
+    n_taken -= n_bytes;
+    true_free(dev, p, n_bytes);
+}
+
+/* As batches of text do: every step another length, the longest last. */
+START_TEST(idle_blocks_are_given_back_when_sizes_change)
+{
+    enum { N_LIVE = 6 };
+    struct dsc_device *dev;
+    struct dsc_tensor t[N_LIVE];
+
+    ck_assert_int_eq(dsc_device_open(&dev, "cpu", 1, NULL), DSC_OK);
+    true_alloc = dev->alloc;
+    true_free = dev->free;
+    dev->alloc = counting_alloc;
+    dev->free = counting_free;
+    for (int64_t length = 8; length <= 512; length += length / 8) {
+        for (int i = 0; i < N_LIVE; i++)
+            ck_assert_int_eq(
+                dsc_device_tensor(dev, &t[i], DSC_F32, 2, (int64_t[]){length, 1000}, NULL), DSC_OK);
+        for (int i = 0; i < N_LIVE; i++)
+            dsc_tensor_clear(&t[i]);
+    }
+    ck_assert_uint_le(n_taken_most, dev->peak_bytes);
+    ck_assert_uint_le(dev->peak_bytes, (size_t)N_LIVE * 512 * 1000 * 4 * 3 / 2);
+    dsc_device_close(dev);
+    ck_assert_uint_eq(n_taken, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("exec");
@@ -320,6 +363,7 @@ int main(void)
     tcase_add_test(t, a_wrong_feed_is_refused_with_its_name);
     tcase_add_test(t, a_cycle_is_inconsistent);
     tcase_add_test(t, a_copy_of_a_graph_prints_the_same);
+    tcase_add_test(t, idle_blocks_are_given_back_when_sizes_change);
     srunner_run_all(r, CK_ENV);
     n_failed = srunner_ntests_failed(r);
     srunner_free(r);
