@@ -72,12 +72,15 @@ static enum dsc_status write_record(FILE *f, struct dsc_bytes *b, struct dsc_err
 {
     const uint64_t n = b->n_bytes;
     const uint32_t n_crc = masked_crc(&n, sizeof n), data_crc = masked_crc(b->data, b->n_bytes);
-    const bool is_bad = b->is_failed || fwrite(&n, sizeof n, 1, f) != 1 ||
+    const bool is_short = b->is_failed;
+    const bool is_bad = is_short || fwrite(&n, sizeof n, 1, f) != 1 ||
                         fwrite(&n_crc, sizeof n_crc, 1, f) != 1 ||
                         fwrite(b->data, b->n_bytes, 1, f) != 1 ||
                         fwrite(&data_crc, sizeof data_crc, 1, f) != 1 || fflush(f) != 0;
 
     dsc_bytes_clear(b);
+    if (is_short)
+        return dsc_fail(err, DSC_E_MEMORY, "out of memory");
     return is_bad ? dsc_fail(err, errno == ENOSPC ? DSC_E_NOSPACE : DSC_E_IO,
                              "cannot write the TensorBoard events: %s", strerror(errno))
                   : DSC_OK;
