@@ -30,15 +30,11 @@ static enum dsc_status add_head(struct job *j, struct dsc_err *err)
     struct dsc_graph *g = j->m.model.graph;
     const char *pooling = pooling_of(j);
     const int n_out = j->r.train.target == DSC_TARGET_VALUE ? 1 : (int)j->r.train.n_labels;
-    const double dropout =
-        dsc_opt_is_set(j->cmd, DSC_OPT_dropout) ? dsc_opt_float(j->cmd, DSC_OPT_dropout) : 0.1;
+    const double dropout = j->r.has_dropout ? j->r.dropout : 0.1;
 
     if (g->values[g->outputs[j->m.output]].type.rank != 3) {
         if (dsc_opt_is_set(j->cmd, DSC_OPT_pooling))
             return dsc_fail(err, DSC_E_USAGE, "--pooling: the model has a head already");
-        if (dsc_opt_is_set(j->cmd, DSC_OPT_dropout))
-            return dsc_fail(err, DSC_E_UNSUPPORTED,
-                            "--dropout is for new heads; the model has a head already");
         return DSC_OK;
     }
     DSC_TRY(dsc_head_build(g, pooling, n_out, dropout, j->r.config.seed, err));
@@ -79,6 +75,8 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     DSC_TRY(dsc_cmd_device(cmd, &j->dev, err));
     DSC_TRY(dsc_textmodel_open(&j->m, cmd, cmd->args[0], err));
     j->r = (struct dsc_trainrun){.cmd = cmd, .m = &j->m, .dev = j->dev};
+    j->r.has_dropout = dsc_opt_is_set(cmd, DSC_OPT_dropout);
+    j->r.dropout = j->r.has_dropout ? dsc_opt_float(cmd, DSC_OPT_dropout) : 0;
     DSC_TRY(dsc_trainrun_read_quantized(&j->r, err));
     DSC_TRY(dsc_trainrun_open(&j->r, err));
     DSC_TRY(check_positive(j, err));
@@ -111,6 +109,14 @@ const struct dsc_command dsc_command_train = {
     .about = "Trains all weights that the model's operators call parameters, by AdamW with a "
              "linear schedule. A model without a head gets one: pooled token vectors, dropout "
              "0.1, a linear layer. The labels of the data become the model's.\n\n"
+             "Files made for inference hold no dropout, so none is used unless --dropout says its "
+             "rate. It is put where BERT has it, found by the graph's structure: after the "
+             "LayerNorm of the embeddings, on attention probabilities, before residual sums, "
+             "before the classifier; the counts are logged, and a graph with no such place is "
+             "refused. This is BERT's recipe, also for families with another one (DistilBERT has "
+             "none behind attention). A Hugging Face folder has its places and the rates of "
+             "config.json; --dropout sets all of these. The file that is written has no dropout "
+             "but that of a new head.\n\n"
              "A quantized model is trained with its rounding simulated (LSQ): its dequantized "
              "weights are where training starts, and the output is quantized the same way.\n\n"
              "The same command with the same seed writes the same bytes, for any number of "

@@ -142,6 +142,25 @@ static enum dsc_status split_merged(struct dsc_trainrun *r, struct dsc_err *err)
     return dsc_graph_verify(r->m->model.graph, err);
 }
 
+/* In the trained graph only: what is written has no dropout but that of a new head. */
+static enum dsc_status put_dropout(struct dsc_trainrun *r, struct dsc_err *err)
+{
+    struct dsc_dropout_places n;
+
+    if (!r->has_dropout)
+        return DSC_OK;
+    DSC_TRY(dsc_pass_put_dropout(r->graph, r->dropout, &n, err));
+    if (n.n_set > 0)
+        dsc_log_printf(&r->cmd->log, DSC_LOG_INFO, "dropout %g in the %d places that the model has",
+                       r->dropout, n.n_set + n.n_classifier);
+    else
+        dsc_log_printf(&r->cmd->log, DSC_LOG_INFO,
+                       "dropout %g put in: %d on embeddings, %d on attention, %d before residual "
+                       "sums, %d before the classifier",
+                       r->dropout, n.n_embeddings, n.n_attention, n.n_residual, n.n_classifier);
+    return DSC_OK;
+}
+
 static enum dsc_status warn_copies(struct dsc_trainrun *r, struct dsc_err *err)
 {
     struct dsc_param_copy *copies;
@@ -179,6 +198,7 @@ enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err
     r->graph = dsc_graph_copy(r->m->model.graph, err);
     if (!r->graph)
         return err->status;
+    DSC_TRY(put_dropout(r, err));
     r->target_input = r->graph->n_inputs;
     DSC_TRY(dsc_loss_attach(r->graph, r->loss, "dscompress.target", &r->loss_output, err));
     DSC_TRY(dsc_graph_sort(r->graph, false, err));

@@ -30,6 +30,8 @@ struct dsc_trainrun {
     const char *state_dir;
     double seconds;
     double last_loss;
+    double dropout; /* with has_dropout: of the graph that is trained, not of the one written */
+    bool has_dropout;
     bool is_quantized, has_int_bias; /* of the model as it was read */
     /** Called after every step (may be NULL): QAT freezes its observers. */
     enum dsc_status (*after_step)(void *ctx, uint64_t step, struct dsc_err *err);

@@ -77,6 +77,7 @@ struct hf_family {
     enum hf_positions positions;
     enum hf_head head;
     bool has_types_input, has_types, has_pooler, has_projection, has_bias_table;
+    bool is_attn_sum_plain; /* no dropout between attention and its residual sum */
     int64_t pad_default;
     int64_t fixed_pad; /* >= 0: whatever config.json says */
 };

@@ -201,10 +201,12 @@ static int attention(struct hf_build *b, int x, const char *layer)
     return hf_linear(b, s, hf_name(b, "%s.%s", layer, n->attn_out), d, d);
 }
 
-/* norm(x + dropout(y)) */
-static int residual(struct hf_build *b, int x, int y, const char *where, const char *norm)
+/* norm(x + dropout(y)), or norm(x + y) */
+static int residual(struct hf_build *b, int x, int y, bool is_plain, const char *where,
+                    const char *norm)
 {
-    y = hf_dropout(b, y, hf_name(b, "%s.dropout", where), b->dropout);
+    if (!is_plain)
+        y = hf_dropout(b, y, hf_name(b, "%s.dropout", where), b->dropout);
     y = hf_call(b, "Add", hf_name(b, "%s.residual", where), 2, (int[]){y, x}, NULL);
     return hf_norm(b, y, norm, b->c->hidden);
 }
@@ -217,12 +219,12 @@ static int layer(struct hf_build *b, int x, int64_t i)
     const char *inner = hf_name(b, "%s.%s", name, n->inner);
     int y = attention(b, x, name);
 
-    x = residual(b, x, y, hf_name(b, "%s.%s", name, n->attn_out),
+    x = residual(b, x, y, c->family->is_attn_sum_plain, hf_name(b, "%s.%s", name, n->attn_out),
                  hf_name(b, "%s.%s", name, n->attn_norm));
     y = hf_linear(b, x, inner, c->hidden, c->inner);
     y = hf_activation(b, y, hf_name(b, "%s.act", inner), c->act);
     y = hf_linear(b, y, hf_name(b, "%s.%s", name, n->out), c->inner, c->hidden);
-    return residual(b, x, y, hf_name(b, "%s.%s", name, n->out),
+    return residual(b, x, y, false, hf_name(b, "%s.%s", name, n->out),
                     hf_name(b, "%s.%s", name, n->out_norm));
 }
 

@@ -116,6 +116,7 @@ const struct hf_family hf_families[] = {
      .names = &distilbert_names,
      .positions = HF_POS_INDEX,
      .head = HF_HEAD_PRE_RELU,
+     .is_attn_sum_plain = true,
      .fixed_pad = -1},
     {.model_type = "electra",
      .prefix = "electra",

@@ -13,6 +13,26 @@
 /** Dropout nodes become plain uses of their input (they pass it on outside training). */
 enum dsc_status dsc_pass_strip_dropout(struct dsc_graph *g, struct dsc_err *err);
 
+/** Where dsc_pass_put_dropout has put nodes, and how many the graph had. */
+struct dsc_dropout_places {
+    int n_embeddings; /* after the LayerNorm of the embeddings */
+    int n_attention;  /* on attention probabilities */
+    int n_residual;   /* before residual sums: attention output, feed-forward */
+    int n_classifier; /* before the layer of a graph output, put or there already */
+    int n_set;        /* nodes that were there: they got the rate, and none was put */
+};
+
+/**
+ * Dropout of one rate where training of BERT-like encoders has it. A graph with Dropout nodes
+ * elsewhere than before its classifier keeps its places; their rate is set. The places are found by
+ * structure (pass_dropout.c), which is BERT's recipe: DistilBERT has none behind attention,
+ * RoBERTa's head has a second one.
+ *
+ * Errors  UNSUPPORTED  no place was found
+ */
+enum dsc_status dsc_pass_put_dropout(struct dsc_graph *g, double rate,
+                                     struct dsc_dropout_places *found, struct dsc_err *err);
+
 /**
  * What eval, gate and bench run: dropout stripped, quantized products on integers.
  * n_int (may be NULL): products that run on integers.
