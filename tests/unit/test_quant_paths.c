@@ -1,0 +1,394 @@
+/*
+ * What a quantized graph computes: simulated (FakeQuantize), as written (QuantizeLinear and
+ * DequantizeLinear, or DynamicQuantizeLinear) and on integers, against sums of codes in float64
+ * that are made here.
+ */
+#include "quant_graphs.h"
+
+enum { K = 37, N = 19, ROWS = 5, MAX_ROWS = 2 * ROWS };
+
+enum bias { NO_BIAS, BY_COLUMN, ONE_FOR_ALL };
+
+struct product_case {
+    const char *target;
+    enum bias bias;
+    bool is_gemm, is_trans, is_per_tensor;
+    int rank;
+    bool is_symmetric; /* u8 with zero point 128, or as the target is */
+    bool stays_float;  /* where it is not dynamic */
+};
+
+static const struct product_case product_cases[] = {
+    {"ort", NO_BIAS, false, false, false, 2, false, false},
+    {"ort", NO_BIAS, false, false, false, 3, false, false},
+    {"ort", NO_BIAS, false, false, true, 3, false, false},
+    {"ort", BY_COLUMN, false, false, false, 2, false, false},
+    {"ort", BY_COLUMN, false, false, false, 3, false, false},
+    {"ort", BY_COLUMN, false, false, true, 3, false, false},
+    {"ort", BY_COLUMN, true, false, false, 2, false, false},
+    {"ort", BY_COLUMN, true, true, false, 2, false, false},
+    {"ort", BY_COLUMN, true, true, true, 2, false, false},
+    {"ort", BY_COLUMN, true, true, false, 2, true, false},
+    {"ort", NO_BIAS, true, true, false, 2, true, false},
+    {"ort", ONE_FOR_ALL, false, false, false, 3, false, false},
+    {"ort", ONE_FOR_ALL, true, false, false, 2, false, true},
+    {"ort", ONE_FOR_ALL, true, true, true, 2, false, true},
+    {"tensorrt", BY_COLUMN, false, false, false, 3, true, false},
+    {"tensorrt", BY_COLUMN, true, true, false, 2, true, false},
+    {"tensorrt", NO_BIAS, false, false, true, 2, true, false},
+    {"tensorrt", ONE_FOR_ALL, true, false, false, 2, true, true},
+};
+
+enum { N_PRODUCTS = sizeof product_cases / sizeof product_cases[0] };
+
+static struct dsc_graph *product_graph(const struct product_case *c)
+{
+    struct dsc_graph *g = dsc_graph_new(NULL);
+    const int64_t x_dim[] = {2, ROWS, K}, n_bias = c->bias == ONE_FOR_ALL ? 1 : N;
+    int in[3];
+
+    in[0] = input(g, "x", DSC_F32, c->rank, c->rank == 2 ? x_dim + 1 : x_dim);
+    in[1] = weight(g, "w", 2, c->is_trans ? (int64_t[]){N, K} : (int64_t[]){K, N});
+    in[2] = c->bias == NO_BIAS ? DSC_NO_VALUE : weight(g, "b", 1, &n_bias);
+    if (c->is_gemm) {
+        gemm(g, "product", c->bias == NO_BIAS ? 2 : 3, in, c->is_trans);
+    } else {
+        in[0] = call(g, "MatMul", "product", 2, in);
+        if (c->bias != NO_BIAS)
+            call(g, "Add", "add", 2, (int[]){in[0], in[2]});
+    }
+    finish_building(g);
+    return g;
+}
+
+/* Scale and zero point of x, scales of w; and codes by them: the expected values. */
+struct codes {
+    int64_t n_rows;
+    double x[MAX_ROWS * K], w[K * N], sw[N];
+    float sx, zero;
+};
+
+static void weight_codes(struct codes *q, const struct dsc_tensor *w, bool is_trans,
+                         bool is_per_tensor)
+{
+    double top[N] = {0}, all = 0;
+
+    for (int k = 0; k < K; k++)
+        for (int n = 0; n < N; n++) {
+            const double v = fabs(dsc_tensor_get_f64(w, is_trans ? n * K + k : k * N + n));
+
+            top[n] = fmax(top[n], v);
+            all = fmax(all, v);
+        }
+    for (int n = 0; n < N; n++)
+        q->sw[n] = (double)(float)((is_per_tensor ? all : top[n]) / 127);
+    for (int k = 0; k < K; k++)
+        for (int n = 0; n < N; n++) {
+            const float v = (float)dsc_tensor_get_f64(w, is_trans ? n * K + k : k * N + n);
+
+            q->w[k * N + n] = (double)rintf(v / (float)q->sw[n]);
+        }
+}
+
+static void activation_codes(struct codes *q, const struct dsc_tensor *x, float low, float high)
+{
+    q->n_rows = dsc_tensor_n_elems(x) / K;
+    for (int64_t i = 0; i < q->n_rows * K; i++) {
+        const float c = rintf((float)dsc_tensor_get_f64(x, i) / q->sx) + q->zero;
+
+        q->x[i] = (double)(c < low ? low : c > high ? high : c) - (double)q->zero;
+    }
+}
+
+static void expected(const struct codes *q, const struct dsc_tensor *b, struct dsc_tensor *y)
+{
+    for (int64_t r = 0; r < q->n_rows; r++)
+        for (int n = 0; n < N; n++) {
+            double sum = 0;
+
+            for (int k = 0; k < K; k++)
+                sum += q->x[r * K + k] * q->w[k * N + n];
+            sum *= (double)q->sx * q->sw[n];
+            if (b)
+                sum += dsc_tensor_get_f64(b, dsc_tensor_n_elems(b) == 1 ? 0 : n);
+            ((float *)y->data)[r * N + n] = (float)sum;
+        }
+}
+
+/* x, and room for what a graph gives. */
+static void make_x(const struct product_case *c, struct dsc_tensor *x, struct dsc_tensor *y)
+{
+    const int64_t x_dim[] = {2, ROWS, K}, y_dim[] = {2, ROWS, N};
+    const int skip = c->rank == 2;
+
+    OK(dsc_tensor_new(x, DSC_F32, c->rank, x_dim + skip, &err));
+    OK(dsc_tensor_new(y, DSC_F32, c->rank, y_dim + skip, &err));
+    fill_normal(x, "x");
+    for (int64_t i = 0; i < dsc_tensor_n_elems(x); i++) /* 0 is a value that must be exact */
+        ((float *)x->data)[i] = i % 9 ? ((float *)x->data)[i] + 0.4f : 0;
+}
+
+static void computes(const char *what, const struct dsc_graph *g, const struct dsc_tensor *x,
+                     const struct dsc_tensor *want, double slack)
+{
+    struct dsc_tensor y;
+
+    run(g, x, &y);
+    near(what, &y, want, 2e-6, slack);
+    dsc_tensor_clear(&y);
+}
+
+static struct dsc_quant_target target_of(const struct product_case *c)
+{
+    struct dsc_quant_target t = *target(c->target);
+
+    t.is_act_symmetric = c->is_symmetric;
+    return t;
+}
+
+/* Ranges that cut some values off. */
+static const struct choice cut = {.low = -1.7, .high = 2.1};
+
+START_TEST(static_products_compute_the_same_simulated_written_and_on_integers)
+{
+    const struct product_case *c = &product_cases[_i];
+    const struct dsc_quant_target t = target_of(c);
+    struct dsc_graph *g = product_graph(c);
+    struct choice choice = cut;
+    struct codes *q = dsc_heap_alloc(1, sizeof *q, NULL);
+    struct dsc_tensor x, y;
+    double scale, slack = 0;
+    int64_t zero;
+    int n_int;
+
+    choice.is_per_tensor = c->is_per_tensor;
+    make_x(c, &x, &y);
+    weight_codes(q, init_of(g, "w"), c->is_trans, c->is_per_tensor);
+    dsc_quant_params(t.act_dtype, t.is_act_symmetric, cut.low, cut.high, &scale, &zero);
+    q->sx = (float)scale;
+    q->zero = (float)zero;
+    activation_codes(q, &x, t.act_dtype == DSC_U8 ? 0 : -128, t.act_dtype == DSC_U8 ? 255 : 127);
+    expected(q, c->bias == NO_BIAS ? NULL : init_of(g, "b"), &y);
+    OK(dsc_quant_prepare(g, &err));
+    OK(insert(g, &t, &choice, &err));
+    computes("simulated", g, &x, &y, 0);
+    OK(dsc_quant_finish(g, &t, &err));
+    ck_assert_int_eq(count(g, "FakeQuantize"), 0);
+    for (int n = 0; n < N; n++) /* half a code of the bias */
+        slack = fmax(slack, 0.5 * (double)q->sx * q->sw[n]);
+    computes("written", g, &x, &y, t.has_int_bias ? slack : 0);
+    dsc_tensor_clear(&y);
+    run(g, &x, &y);
+    OK(dsc_pass_inference(g, &n_int, &err));
+    ck_assert_int_eq(n_int, c->stays_float ? 0 : 1);
+    ck_assert_int_eq(count(g, "QGemm"), n_int);
+    computes("on integers", g, &x, &y, 0);
+    dsc_heap_free(q);
+    dsc_tensor_clear(&x);
+    dsc_tensor_clear(&y);
+    dsc_graph_free(g);
+}
+END_TEST
+
+START_TEST(dynamic_products_compute_the_same_as_written_and_on_integers)
+{
+    const struct product_case *c = &product_cases[_i];
+    struct choice choice = {.is_dynamic = true, .is_per_tensor = c->is_per_tensor};
+    struct dsc_graph *g = product_graph(c);
+    struct codes *q = dsc_heap_alloc(1, sizeof *q, NULL);
+    float low = 0, high = 0;
+    struct dsc_tensor x, y;
+    int n_int;
+
+    make_x(c, &x, &y);
+    weight_codes(q, init_of(g, "w"), c->is_trans, c->is_per_tensor);
+    for (int64_t i = 0; i < dsc_tensor_n_elems(&x); i++) {
+        low = fminf(low, ((float *)x.data)[i]);
+        high = fmaxf(high, ((float *)x.data)[i]);
+    }
+    q->sx = (high - low) / 255; /* DynamicQuantizeLinear's text */
+    q->zero = rintf(-low / q->sx);
+    activation_codes(q, &x, 0, 255);
+    expected(q, c->bias == NO_BIAS ? NULL : init_of(g, "b"), &y);
+    OK(dsc_quant_prepare(g, &err));
+    OK(insert(g, target("ort"), &choice, &err));
+    OK(dsc_quant_finish(g, target("ort"), &err));
+    OK(dsc_quant_dynamic(g, &err));
+    ck_assert_int_eq(count(g, "DynamicQuantizeLinear"), 1);
+    ck_assert_int_eq(count(g, "MatMulInteger"), 1);
+    computes("written", g, &x, &y, 0);
+    OK(dsc_pass_inference(g, &n_int, &err));
+    ck_assert_int_eq(n_int, 1);
+    ck_assert_int_eq(count(g, "QGemm"), 1);
+    computes("on integers", g, &x, &y, 0);
+    dsc_heap_free(q);
+    dsc_tensor_clear(&x);
+    dsc_tensor_clear(&y);
+    dsc_graph_free(g);
+}
+END_TEST
+
+/* ---- products of two activations ---- */
+
+static void attention_codes(const struct dsc_tensor *t, double scale, double zero, double low,
+                            double high, double *v)
+{
+    for (int64_t i = 0; i < dsc_tensor_n_elems(t); i++) {
+        const double c = (double)rintf((float)dsc_tensor_get_f64(t, i) / (float)scale) + zero;
+
+        v[i] = (fmin(fmax(c, low), high) - zero) * scale;
+    }
+}
+
+START_TEST(products_of_activations_compute_the_same_on_integers)
+{
+    const struct dsc_quant_target *t = target(_i ? "tensorrt" : "ort");
+    struct choice choice = {.low = -1.5, .high = 2.5, .is_attention = true};
+    const int64_t a_dim[] = {2, 3, 5, 7}, b_dim[] = {2, 3, 7, 4}, y_dim[] = {2, 3, 5, 4};
+    struct dsc_graph *g = dsc_graph_new(NULL);
+    const double low = _i ? -128 : 0, high = _i ? 127 : 255;
+    double a[2 * 3 * 5 * 7], b[2 * 3 * 7 * 4], scale;
+    struct dsc_tensor x[2], y;
+    int64_t zero;
+    int n_int;
+
+    call(g, "MatMul", "scores", 2,
+         (int[]){input(g, "a", DSC_F32, 4, a_dim), input(g, "b", DSC_F32, 4, b_dim)});
+    finish_building(g);
+    OK(dsc_tensor_new(&x[0], DSC_F32, 4, a_dim, &err));
+    OK(dsc_tensor_new(&x[1], DSC_F32, 4, b_dim, &err));
+    OK(dsc_tensor_new(&y, DSC_F32, 4, y_dim, &err));
+    fill_normal(&x[0], "a");
+    fill_normal(&x[1], "b");
+    dsc_quant_params(t->act_dtype, t->is_act_symmetric, choice.low, choice.high, &scale, &zero);
+    attention_codes(&x[0], scale, (double)zero, low, high, a);
+    attention_codes(&x[1], scale, (double)zero, low, high, b);
+    for (int64_t i = 0; i < dsc_tensor_n_elems(&y); i++) {
+        double sum = 0;
+
+        for (int64_t k = 0; k < 7; k++)
+            sum += a[i / 4 * 7 + k] * b[(i / 20 * 7 + k) * 4 + i % 4];
+        ((float *)y.data)[i] = (float)sum;
+    }
+    OK(insert(g, t, &choice, &err));
+    computes("simulated", g, x, &y, 0);
+    OK(dsc_quant_finish(g, t, &err));
+    computes("written", g, x, &y, 0);
+    OK(dsc_pass_inference(g, &n_int, &err));
+    ck_assert_int_eq(n_int, 1);
+    ck_assert_int_eq(count(g, "MatMulInteger"), 1);
+    ck_assert_int_eq(count(g, "DequantizeLinear"), 0);
+    computes("on integers", g, x, &y, 0);
+    dsc_tensor_clear(&x[0]);
+    dsc_tensor_clear(&x[1]);
+    dsc_tensor_clear(&y);
+    dsc_graph_free(g);
+}
+END_TEST
+
+/* ---- a whole encoder ---- */
+
+START_TEST(an_encoder_computes_the_same_simulated_written_and_on_integers)
+{
+    struct choice c = {.low = -6, .high = 6, .is_attention = _i % 2};
+    const struct dsc_quant_target *t = target(_i / 2 ? "tensorrt" : "ort");
+    struct dsc_graph *g = encoder(), *simulated;
+    struct dsc_tensor ids[2], y;
+    int n_int, n_found;
+
+    for (int k = 0; k < 2; k++) {
+        OK(dsc_tensor_new(&ids[k], DSC_I64, 2, (int64_t[]){3, 4}, &err));
+        for (int i = 0; i < 12; i++)
+            dsc_tensor_set_i64(&ids[k], i, (5 * i + k) % 9);
+    }
+    OK(dsc_quant_prepare(g, &err));
+    OK(insert(g, t, &c, &err));
+    OK(dsc_quant_finish(g, t, &err));
+    simulated = copy(g); /* with the biases that the codes say: later rounding is the same */
+    OK(dsc_quant_read(simulated, &n_found, NULL, &err));
+    run(g, ids, &y);
+    computes("simulated", simulated, ids, &y, 0);
+    dsc_graph_free(simulated);
+    OK(dsc_pass_inference(g, &n_int, &err));
+    ck_assert_int_eq(n_int, c.is_attention ? 4 : 2);
+    computes("on integers", g, ids, &y, 0);
+    dsc_tensor_clear(&ids[0]);
+    dsc_tensor_clear(&ids[1]);
+    dsc_tensor_clear(&y);
+    dsc_graph_free(g);
+}
+END_TEST
+
+/* ---- scales out of the ordinary ---- */
+
+/* Of a Gemm with such weights, simulated and written are the same. */
+static void agrees(struct dsc_graph *g, struct choice *c, const char *scale, float v)
+{
+    const int64_t dim[] = {ROWS, K};
+    struct dsc_tensor x, y;
+
+    OK(dsc_tensor_new(&x, DSC_F32, 2, dim, &err));
+    fill_normal(&x, "x");
+    OK(insert(g, target("ort"), c, &err));
+    if (scale)
+        *(float *)init_of(g, scale)->data = v;
+    run(g, &x, &y);
+    OK(dsc_quant_finish(g, target("ort"), &err));
+    computes("written", g, &x, &y, 0.01);
+    dsc_tensor_clear(&y);
+    run(g, &x, &y);
+    OK(dsc_pass_inference(g, NULL, &err));
+    ck_assert_int_eq(count(g, "QGemm"), 1);
+    computes("on integers", g, &x, &y, 0);
+    dsc_tensor_clear(&x);
+    dsc_tensor_clear(&y);
+    dsc_graph_free(g);
+}
+
+static const struct product_case layer = {"ort", BY_COLUMN, true, true, false, 2, false, false};
+
+START_TEST(scales_that_learned_their_way_below_zero_are_written_as_simulated)
+{
+    static const float learned[] = {0, -0.1f, 1e-20f};
+    struct choice c = cut;
+
+    agrees(product_graph(&layer), &c, "x_scale", learned[_i]);
+    agrees(product_graph(&layer), &c, "w_scale", learned[_i]);
+}
+END_TEST
+
+/* Columns of next to nothing: the bias's code is outside int32, and the bias must stay. */
+START_TEST(a_bias_of_a_column_without_weight_keeps_its_value)
+{
+    static const float sizes[] = {0, 1e-9f, 1e-12f, 1e-30f, 1e-42f};
+    struct dsc_graph *g = product_graph(&layer);
+    struct choice c = cut;
+
+    for (int k = 0; k < K; k++)
+        ((float *)init_of(g, "w")->data)[k] = sizes[_i] * (k % 2 ? 1 : -1);
+    *(float *)init_of(g, "b")->data = 3;
+    agrees(g, &c, NULL, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("quant-paths");
+    TCase *t = tcase_create("quant-paths");
+    SRunner *r = srunner_create(s);
+    int n_failed;
+
+    suite_add_tcase(s, t);
+    tcase_add_loop_test(t, static_products_compute_the_same_simulated_written_and_on_integers, 0,
+                        N_PRODUCTS);
+    tcase_add_loop_test(t, dynamic_products_compute_the_same_as_written_and_on_integers, 0,
+                        N_PRODUCTS);
+    tcase_add_loop_test(t, products_of_activations_compute_the_same_on_integers, 0, 2);
+    tcase_add_loop_test(t, an_encoder_computes_the_same_simulated_written_and_on_integers, 0, 4);
+    tcase_add_loop_test(t, scales_that_learned_their_way_below_zero_are_written_as_simulated, 0, 3);
+    tcase_add_loop_test(t, a_bias_of_a_column_without_weight_keeps_its_value, 0, 5);
+    srunner_run_all(r, CK_ENV);
+    n_failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return n_failed != 0;
+}
