@@ -173,8 +173,6 @@ static enum dsc_status insert_weight(struct inserter *p, const struct dsc_quant_
     for (int64_t i = 0; st == DSC_OK && i < n; i++)
         if (!isfinite(scales[i]))
             st = dsc_fail(err, DSC_E_NONFINITE, "weight '%s', slice %lld", name, (long long)i);
-    for (int64_t i = 0; st == DSC_OK && i < n; i++)
-        scales[i] = (double)dsc_usable_scale((float)scales[i]);
     if (st == DSC_OK)
         st = add_params(p, name, DSC_I8, scales, n, s->axis < 0, 0, &scale_id, &zero_id, err);
     if (st == DSC_OK)

@@ -67,6 +67,30 @@ START_TEST(prepare_joins_a_product_and_its_bias)
 }
 END_TEST
 
+/* Reshapes come between; what users see of the output stays. */
+START_TEST(prepare_keeps_name_and_sizes_of_the_output)
+{
+    struct dsc_graph *g = dsc_graph_new(NULL);
+    int64_t rows;
+    int x;
+
+    OK(dsc_graph_symbol(g, "rows", &rows, &err));
+    x = input(g, "x", DSC_F32, 3, (int64_t[]){rows, 5, 6});
+    x = call(g, "MatMul", "one", 2, (int[]){x, weight(g, "w", 2, (int64_t[]){6, 4})});
+    call(g, "Add", "add", 2, (int[]){x, weight(g, "b", 1, (int64_t[]){4})});
+    finish_building(g);
+    settles(g,
+            "input x:f32[rows,5,6]\n"
+            "one/rows_out:f32[?,6] = Reshape(x, one/rows_shape)\n"
+            "one/gemm_out:f32[?,4] = Gemm(one/rows_out, w, b)\n"
+            "one/leading_out:i64[2] = Shape(x) start=0 end=2\n"
+            "one/shape_out:i64[3] = Concat(one/leading_out, one/cols) axis=0\n"
+            "y:f32[rows,5,4] = Reshape(one/gemm_out, one/shape_out)\n"
+            "output y\n",
+            dsc_quant_prepare);
+}
+END_TEST
+
 static const char inserted[] =
     "input x:f32[rows,6]\n"
     "x/fake_quantize_out:f32[rows,6] = dsc.FakeQuantize(x, x_scale, x_zero_point)\n"
@@ -370,6 +394,7 @@ int main(void)
 
     suite_add_tcase(s, t);
     tcase_add_test(t, prepare_joins_a_product_and_its_bias);
+    tcase_add_test(t, prepare_keeps_name_and_sizes_of_the_output);
     tcase_add_test(t, insert_puts_simulated_quantization_on_the_plan);
     tcase_add_test(t, finish_writes_the_standard_spelling);
     tcase_add_test(t, read_is_the_way_back_with_the_same_names);

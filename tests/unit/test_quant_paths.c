@@ -349,7 +349,7 @@ static const struct product_case layer = {"ort", BY_COLUMN, true, true, false, 2
 
 START_TEST(scales_that_learned_their_way_below_zero_are_written_as_simulated)
 {
-    static const float learned[] = {0, -0.1f, 1e-20f};
+    static const float learned[] = {0, -0.1f, 1e-20f, 0.01f}; /* the last clips */
     struct choice c = cut;
 
     agrees(product_graph(&layer), &c, "x_scale", learned[_i]);
@@ -371,6 +371,116 @@ START_TEST(a_bias_of_a_column_without_weight_keeps_its_value)
 }
 END_TEST
 
+/* ---- files of others ---- */
+
+enum { SIDE = 6 };
+
+/* What may be odd about a product between DequantizeLinear nodes. */
+struct foreign {
+    const char *what;
+    enum dsc_dtype weight;
+    int axis; /* of the weight's scales */
+    int64_t weight_zero;
+    bool is_gemm, is_trans, is_trans_a, has_alpha, has_rows, has_no_zero, has_many_scales;
+    bool is_lowered;
+};
+
+static const struct foreign foreigns[] = {
+    {"plain", .weight = DSC_I8, .axis = 1, .is_lowered = true},
+    {"a Reshape behind DequantizeLinear", .weight = DSC_I8, .axis = 1, .is_gemm = true,
+     .has_rows = true, .is_lowered = true},
+    {"scales by row", .weight = DSC_I8, .axis = 0},
+    {"scales by row of a transposed weight", .weight = DSC_I8, .axis = 0, .is_gemm = true,
+     .is_trans = true, .is_lowered = true},
+    {"scales by column of a transposed weight", .weight = DSC_I8, .axis = 1, .is_gemm = true,
+     .is_trans = true},
+    {"a negative axis", .weight = DSC_I8, .axis = -1, .is_lowered = true},
+    {"u8 weights", .weight = DSC_U8, .axis = 1, .weight_zero = 128},
+    {"a zero point of weights", .weight = DSC_I8, .axis = 1, .weight_zero = 3},
+    {"transA", .weight = DSC_I8, .axis = 1, .is_gemm = true, .is_trans_a = true},
+    {"alpha", .weight = DSC_I8, .axis = 1, .is_gemm = true, .has_alpha = true},
+    {"no zero point", .weight = DSC_I8, .axis = 1, .has_no_zero = true},
+    {"activations by column", .weight = DSC_I8, .axis = 1, .has_many_scales = true},
+};
+
+static int constant(struct dsc_graph *g, enum dsc_dtype dtype, int64_t n, int64_t m, double first,
+                    double step)
+{
+    struct dsc_tensor t;
+    int id;
+
+    OK(dsc_tensor_new(&t, dtype, m > 0 ? 2 : n > 0, (int64_t[]){n, m}, &err));
+    for (int64_t i = 0; i < dsc_tensor_n_elems(&t); i++)
+        dsc_tensor_set_f64(&t, i, first + step * (double)(i * 7 % 31));
+    OK(dsc_graph_init(g, NULL, &t, &id, &err));
+    dsc_tensor_clear(&t);
+    return id;
+}
+
+static int linear(struct dsc_graph *g, const char *op, int n_in, const int *in, int axis)
+{
+    struct dsc_node *n;
+    int out;
+
+    OK(dsc_graph_call(g, "", op, NULL, n_in, in, &out, &n, &err));
+    OK(dsc_node_set_int(g, n, "axis", axis, &err));
+    return out;
+}
+
+static struct dsc_graph *foreign_graph(const struct foreign *f)
+{
+    struct dsc_graph *g = dsc_graph_new(NULL);
+    const int64_t dim[] = {2, SIDE / 2, SIDE}, n_x = f->has_many_scales ? SIDE : 0;
+    const int n_par = f->has_no_zero ? 2 : 3;
+    int x[3], w[3];
+
+    x[0] = input(g, "x", DSC_F32, f->has_rows ? 3 : 2, f->has_rows ? dim : (int64_t[]){SIDE, SIDE});
+    x[1] = constant(g, DSC_F32, n_x, 0, 0.02, 0.001);
+    x[2] = constant(g, DSC_U8, n_x, 0, f->has_no_zero ? 0 : 117, 0);
+    x[0] = linear(g, "QuantizeLinear", n_par, x, 1);
+    x[0] = linear(g, "DequantizeLinear", n_par, x, 1);
+    if (f->has_rows) {
+        const int shape = constant(g, DSC_I64, 2, 0, -1, 0);
+
+        dsc_tensor_set_i64(&g->values[shape].init, 1, SIDE);
+        x[0] = call(g, "Reshape", NULL, 2, (int[]){x[0], shape});
+    }
+    w[0] = constant(g, f->weight, SIDE, SIDE, f->weight == DSC_U8 ? 60 : -90, 5);
+    w[1] = constant(g, DSC_F32, SIDE, 0, 0.01, 0.003);
+    w[2] = constant(g, f->weight, SIDE, 0, (double)f->weight_zero, 0);
+    x[1] = linear(g, "DequantizeLinear", 3, w, f->axis);
+    if (!f->is_gemm) {
+        call(g, "MatMul", "product", 2, x);
+    } else {
+        gemm(g, "product", 2, x, f->is_trans);
+        OK(dsc_node_set_int(g, g->nodes[g->n_nodes - 1], "transA", f->is_trans_a, &err));
+        OK(dsc_node_set_float(g, g->nodes[g->n_nodes - 1], "alpha", f->has_alpha ? 0.5f : 1, &err));
+    }
+    finish_building(g);
+    return g;
+}
+
+START_TEST(products_of_other_tools_run_on_integers_only_where_they_fit)
+{
+    const struct foreign *f = &foreigns[_i];
+    struct dsc_graph *g = foreign_graph(f);
+    struct dsc_tensor x, y;
+    int n_int;
+
+    OK(dsc_tensor_new(&x, DSC_F32, f->has_rows ? 3 : 2,
+                      f->has_rows ? (int64_t[]){2, SIDE / 2, SIDE} : (int64_t[]){SIDE, SIDE},
+                      &err));
+    fill_normal(&x, "x");
+    run(g, &x, &y);
+    OK(dsc_pass_inference(g, &n_int, &err));
+    ck_assert_msg(n_int == f->is_lowered, "%s: %d on integers", f->what, n_int);
+    computes(f->what, g, &x, &y, 0);
+    dsc_tensor_clear(&x);
+    dsc_tensor_clear(&y);
+    dsc_graph_free(g);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("quant-paths");
@@ -385,8 +495,10 @@ int main(void)
                         N_PRODUCTS);
     tcase_add_loop_test(t, products_of_activations_compute_the_same_on_integers, 0, 2);
     tcase_add_loop_test(t, an_encoder_computes_the_same_simulated_written_and_on_integers, 0, 4);
-    tcase_add_loop_test(t, scales_that_learned_their_way_below_zero_are_written_as_simulated, 0, 3);
+    tcase_add_loop_test(t, scales_that_learned_their_way_below_zero_are_written_as_simulated, 0, 4);
     tcase_add_loop_test(t, a_bias_of_a_column_without_weight_keeps_its_value, 0, 5);
+    tcase_add_loop_test(t, products_of_other_tools_run_on_integers_only_where_they_fit, 0,
+                        sizeof foreigns / sizeof foreigns[0]);
     srunner_run_all(r, CK_ENV);
     n_failed = srunner_ntests_failed(r);
     srunner_free(r);
