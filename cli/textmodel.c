@@ -238,7 +238,9 @@ static enum dsc_status encode_row(const struct dsc_textmodel *m, const struct ds
 
     if (dsc_tok_encode(m->tok, &in, enc, err) == DSC_OK)
         return DSC_OK;
-    return dsc_err_where(err, "row %" PRId64, d->row[row]);
+    return d->row
+               ? dsc_err_where(err, "row %" PRId64, d->row[row]) /* a sentence of ours has none */
+               : dsc_err_where(err, "text '%.*s'", (int)in.n_text_bytes, in.text);
 }
 
 static void put(struct dsc_tensor *t, int64_t at, int64_t v)
