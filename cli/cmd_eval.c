@@ -127,18 +127,24 @@ static void prediction_line(const struct job *j, size_t i, struct dsc_json *line
 
 static enum dsc_status write_predictions(struct job *j, const char *path, struct dsc_err *err)
 {
+    enum dsc_status st = DSC_OK;
     struct dsc_out o;
 
     DSC_TRY(dsc_out_open(&o, path, j->may_replace, err));
-    for (size_t i = 0; i < j->p.n; i++) {
+    for (size_t i = 0; i < j->p.n && st == DSC_OK; i++) {
         struct dsc_json line = {0};
 
         prediction_line(j, i, &line);
+        if (line.text.is_failed)
+            st = dsc_fail(err, DSC_E_MEMORY, "no memory for a line of predictions");
         dsc_out_write(&o, line.text.data, line.text.n_bytes);
         dsc_out_text(&o, "\n");
         dsc_json_clear(&line);
     }
-    return dsc_out_commit(&o, err);
+    if (st == DSC_OK)
+        return dsc_out_commit(&o, err);
+    dsc_out_abort(&o);
+    return st;
 }
 
 static enum dsc_status predict(struct job *j, struct dsc_err *err)
