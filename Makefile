@@ -6,12 +6,15 @@ BUILD ?= build
 JOBS ?= $(shell nproc)
 CACHE = $(if $(DSC_CACHE),$(DSC_CACHE),$(HOME)/.cache/dscompress)
 ASSETS ?= $(CACHE)/assets
+FUZZ_SECONDS ?= 60
 
-.PHONY: help build demo test install clean
+.PHONY: help build demo test fuzz tsan install clean
 
 help:
 	@echo "make demo     set up, build, and run the main job on real data"
 	@echo "make test     set up, build with gcc and clang and sanitizers, run every test"
+	@echo "make fuzz     fuzz every reader and the operators, FUZZ_SECONDS=60 each (clang)"
+	@echo "make tsan     build with ThreadSanitizer and run the tests that start threads"
 	@echo "make build    set up and build: $(BUILD)/cli/dscompress"
 	@echo "make install  build and install to PREFIX=$(PREFIX)"
 	@echo "make clean    remove what was built (the cache in $(CACHE) stays)"
@@ -33,9 +36,18 @@ test:
 	@tools/fetch-assets "$(ASSETS)" || echo "test: tests without their assets will be skipped"
 	@ASSETS="$(ASSETS)" JOBS="$(JOBS)" tools/run-tests
 
+fuzz:
+	@tools/setup-packages test
+	@[ -e build-fuzz/build.ninja ] || { echo "fuzz: meson setup build-fuzz"; \
+	    CC=clang meson setup build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false \
+	        -Dbuildtype=debugoptimized > /dev/null; }
+	@echo "fuzz: ninja -C build-fuzz"
+	@ninja -j $(JOBS) -C build-fuzz --quiet
+	@FUZZ_SECONDS="$(FUZZ_SECONDS)" tests/fuzz/run-fuzz build-fuzz
+
 install: build
 	@meson install -C $(BUILD) --no-rebuild
 
 clean:
-	rm -rf $(BUILD) build-clang build-sanitize
+	rm -rf $(BUILD) build-clang build-sanitize build-fuzz build-tsan
 	@[ ! -e examples/sms-fraud/Makefile ] || $(MAKE) --no-print-directory -C examples/sms-fraud clean

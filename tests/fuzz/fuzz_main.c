@@ -1,19 +1,24 @@
 /*
- * Runs a harness on changed bytes: fuzz_X [-v] [-n RUNS] [-s FIRST_SEED] [FILE ..].
+ * Runs a harness on given files as they are, then on changed bytes of them:
+ * fuzz_X [-v] [-n RUNS] [-s FIRST_SEED] [FILE | FOLDER ..], a folder for all files in it.
  * Without files the bytes are random. Run i uses seed FIRST_SEED + i, so that -n 1 -s SEED repeats
  * one of them; -v prints each seed before its run.
  */
 #include "dsc/rng.h"
 #include "fuzz.h"
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_BYTES = 1 << 20, RANDOM_BYTES = 96 };
+enum { MAX_BYTES = 1 << 20, RANDOM_BYTES = 96, MAX_FILES = 1024 };
 
 static bool is_verbose;
+static char *files[MAX_FILES];
+static int n_files;
+static uint8_t bytes[MAX_BYTES];
 
 void fuzz_note(const char *what)
 {
@@ -21,10 +26,32 @@ void fuzz_note(const char *what)
         fprintf(stderr, "%s\n", what);
 }
 
-static size_t load(const char *path, uint8_t *bytes)
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Sorted: a seed means the same file everywhere. */
+static void add_files(const char *path)
+{
+    const int first = n_files;
+    DIR *d = opendir(path);
+    const struct dirent *e;
+
+    if (!d && n_files < MAX_FILES)
+        files[n_files++] = strdup(path);
+    while (d && n_files < MAX_FILES && (e = readdir(d)))
+        if (e->d_name[0] != '.' && asprintf(&files[n_files], "%s/%s", path, e->d_name) > 0)
+            n_files++;
+    if (d)
+        closedir(d);
+    qsort(files + first, (size_t)(n_files - first), sizeof files[0], by_name);
+}
+
+static size_t load(const char *path)
 {
     FILE *f = fopen(path, "rb");
-    size_t n = 0;
+    size_t n;
 
     if (!f) {
         perror(path);
@@ -36,7 +63,7 @@ static size_t load(const char *path, uint8_t *bytes)
 }
 
 /* Flip, set, repeat, remove: one to eight places. */
-static size_t change(struct dsc_rng *r, uint8_t *bytes, size_t n)
+static size_t change(struct dsc_rng *r, size_t n)
 {
     static const uint8_t odd[] = {0, 1, 0x7f, 0x80, 0xff, 8, 9, 64};
 
@@ -65,11 +92,37 @@ static size_t change(struct dsc_rng *r, uint8_t *bytes, size_t n)
     return n;
 }
 
+static void run_harness(size_t n)
+{
+    uint8_t *input = malloc(n ? n : 1); /* of its own, so that a read behind the end is seen */
+
+    if (!input)
+        exit(71);
+    memcpy(input, bytes, n);
+    LLVMFuzzerTestOneInput(input, n);
+    free(input);
+}
+
+static void run_changed(unsigned long seed)
+{
+    struct dsc_rng r;
+    size_t n = RANDOM_BYTES;
+
+    dsc_rng_init(&r, dsc_rng_key(seed));
+    if (n_files > 0)
+        n = change(&r, load(files[seed % (unsigned long)n_files]));
+    else
+        for (size_t b = 0; b < n; b++)
+            bytes[b] = (uint8_t)dsc_rng_u32(&r);
+    if (is_verbose)
+        fprintf(stderr, "seed %lu\n", seed);
+    run_harness(n);
+}
+
 int main(int argc, char **argv)
 {
-    static uint8_t bytes[MAX_BYTES];
     unsigned long n_runs = 1000, first = 1;
-    int n_files, i = 1;
+    int i = 1;
 
     for (; i < argc && argv[i][0] == '-'; i++) {
         if (strcmp(argv[i], "-v") == 0)
@@ -81,26 +134,16 @@ int main(int argc, char **argv)
         else
             return 64;
     }
-    n_files = argc - i;
-    for (unsigned long k = first; k < first + n_runs; k++) {
-        struct dsc_rng r;
-        size_t n = RANDOM_BYTES;
-        uint8_t *input;
-
-        dsc_rng_init(&r, dsc_rng_key(k));
-        if (n_files > 0)
-            n = change(&r, bytes, load(argv[i + (int)(k % (unsigned long)n_files)], bytes));
-        else
-            for (size_t b = 0; b < n; b++)
-                bytes[b] = (uint8_t)dsc_rng_u32(&r);
+    for (; i < argc; i++)
+        add_files(argv[i]);
+    for (int f = 0; f < n_files; f++) {
         if (is_verbose)
-            fprintf(stderr, "seed %lu\n", k);
-        input = malloc(n ? n : 1); /* of its own, so that a read behind the end is seen */
-        if (!input)
-            return 71;
-        memcpy(input, bytes, n);
-        LLVMFuzzerTestOneInput(input, n);
-        free(input);
+            fprintf(stderr, "%s\n", files[f]);
+        run_harness(load(files[f]));
     }
+    for (unsigned long k = first; k < first + n_runs; k++)
+        run_changed(k);
+    for (int f = 0; f < n_files; f++)
+        free(files[f]);
     return 0;
 }

@@ -1,0 +1,75 @@
+/* Inputs of a harness as files. */
+#include "fuzz_file.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static char folder_of_this[64];
+
+static void write_all(int fd, const void *data, size_t n_bytes)
+{
+    for (size_t done = 0; done < n_bytes;) {
+        const ssize_t n = write(fd, (const char *)data + done, n_bytes - done);
+
+        if (n <= 0)
+            abort();
+        done += (size_t)n;
+    }
+}
+
+void fuzz_file_open(struct fuzz_file *f, const void *data, size_t n_bytes)
+{
+    f->fd = memfd_create("fuzz", MFD_CLOEXEC);
+    if (f->fd < 0)
+        abort();
+    write_all(f->fd, data, n_bytes);
+    snprintf(f->path, sizeof f->path, "/proc/self/fd/%d", f->fd);
+}
+
+void fuzz_file_close(struct fuzz_file *f)
+{
+    close(f->fd);
+}
+
+static void remove_folder(void)
+{
+    DIR *d = opendir(folder_of_this);
+    const struct dirent *e;
+
+    while (d && (e = readdir(d)))
+        if (e->d_name[0] != '.')
+            unlinkat(dirfd(d), e->d_name, 0);
+    if (d)
+        closedir(d);
+    rmdir(folder_of_this);
+}
+
+void fuzz_folder(char *path, size_t n_path)
+{
+    if (!folder_of_this[0]) {
+        snprintf(folder_of_this, sizeof folder_of_this, "%s/dsc-fuzz-XXXXXX",
+                 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+        if (!mkdtemp(folder_of_this))
+            abort();
+        atexit(remove_folder);
+    }
+    snprintf(path, n_path, "%s", folder_of_this);
+}
+
+void fuzz_put(const char *folder, const char *name, const void *data, size_t n_bytes)
+{
+    char path[256];
+    int fd;
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        abort();
+    write_all(fd, data, n_bytes);
+    close(fd);
+}

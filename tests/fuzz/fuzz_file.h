@@ -1,0 +1,20 @@
+/* Readers take paths: the bytes of an input as a file in memory. */
+#ifndef DSC_TESTS_FUZZ_FILE_H
+#define DSC_TESTS_FUZZ_FILE_H
+
+#include <stddef.h>
+
+struct fuzz_file {
+    int fd;
+    char path[64];
+};
+
+/* Aborts when the machine gives no file. */
+void fuzz_file_open(struct fuzz_file *f, const void *data, size_t n_bytes);
+void fuzz_file_close(struct fuzz_file *f);
+
+/* A folder of its own under /dev/shm or /tmp, removed at exit; `path` gets its name. */
+void fuzz_folder(char *path, size_t n_path);
+void fuzz_put(const char *folder, const char *name, const void *data, size_t n_bytes);
+
+#endif
