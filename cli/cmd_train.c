@@ -77,6 +77,7 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     j->r = (struct dsc_trainrun){.cmd = cmd, .m = &j->m, .dev = j->dev};
     j->r.has_dropout = dsc_opt_is_set(cmd, DSC_OPT_dropout);
     j->r.dropout = j->r.has_dropout ? dsc_opt_float(cmd, DSC_OPT_dropout) : 0;
+    j->r.is_dry = dsc_opt_flag(cmd, DSC_OPT_dry_run);
     DSC_TRY(dsc_trainrun_read_quantized(&j->r, err));
     DSC_TRY(dsc_trainrun_open(&j->r, err));
     DSC_TRY(check_positive(j, err));
@@ -86,6 +87,8 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     if (dsc_opt_is_set(cmd, DSC_OPT_metric))
         (void)dsc_opt_text(cmd, DSC_OPT_metric);
     DSC_TRY(dsc_cmd_check_used(cmd, err));
+    if (j->r.is_dry)
+        return dsc_trainrun_rehearse(&j->r, err);
     DSC_TRY(dsc_trainrun_loop(&j->r, err));
     DSC_TRY(dsc_trainrun_finish(&j->r, err));
     return write_model(j, err);
@@ -106,21 +109,25 @@ const struct dsc_command dsc_command_train = {
     .name = "train",
     .args = "MODEL",
     .summary = "fine-tune a model on labelled text",
-    .about = "Trains all weights that the model's operators call parameters, by AdamW with a "
-             "linear schedule. A model without a head gets one: pooled token vectors, dropout "
-             "0.1, a linear layer. The labels of the data become the model's.\n\n"
-             "Files made for inference hold no dropout, so none is used unless --dropout says its "
-             "rate. It is put where BERT has it, found by the graph's structure: after the "
-             "LayerNorm of the embeddings, on attention probabilities, before residual sums, "
-             "before the classifier; the counts are logged, and a graph with no such place is "
-             "refused. This is BERT's recipe, also for families with another one (DistilBERT has "
-             "none behind attention). A Hugging Face folder has its places and the rates of "
-             "config.json; --dropout sets all of these. The file that is written has no dropout "
-             "but that of a new head.\n\n"
-             "A quantized model is trained with its rounding simulated (LSQ): its dequantized "
-             "weights are where training starts, and the output is quantized the same way.\n\n"
-             "The same command with the same seed writes the same bytes, for any number of "
-             "threads.",
+    .about =
+        "Trains all weights that the model's operators call parameters, by AdamW with a "
+        "linear schedule. A model without a head gets one: pooled token vectors, dropout "
+        "0.1, a linear layer. The labels of the data become the model's.\n\n"
+        "Files made for inference hold no dropout, so none is used unless --dropout says its "
+        "rate. It is put where BERT has it, found by the graph's structure: after the "
+        "LayerNorm of the embeddings, on attention probabilities, before residual sums, "
+        "before the classifier; the counts are logged, and a graph with no such place is "
+        "refused. This is BERT's recipe, also for families with another one (DistilBERT has "
+        "none behind attention). A Hugging Face folder has its places and the rates of "
+        "config.json; --dropout sets all of these. The file that is written has no dropout "
+        "but that of a new head.\n\n"
+        "A quantized model is trained with its rounding simulated (LSQ): its dequantized "
+        "weights are where training starts, and the output is quantized the same way.\n\n"
+        "--dry-run reads all data, takes one step on the first batch, and tells weights, steps, "
+        "rows and time (with --json also the names of the weights); nothing is written, and "
+        "--state is not opened.\n\n"
+        "The same command with the same seed writes the same bytes, for any number of "
+        "threads.",
     .examples =
         "dscompress train minilm/ --train sms.tsv --eval sms.tsv --split 70/10/20 --positive spam "
         "-o sms.onnx",

@@ -49,6 +49,18 @@ static double rate_of(const struct dsc_progress *p, int64_t n_done, double now)
     return elapsed > 0 ? (double)(n_done - p->n_start) / elapsed : 0;
 }
 
+/* "  loss 0.31"; the name of a rate, "examples_per_s", stands behind it as a unit. */
+static size_t put_field(char *out, size_t out_bytes, const struct dsc_progress_field *f)
+{
+    const size_t n = strlen(f->name);
+    const bool is_rate = n > 6 && strcmp(f->name + n - 6, "_per_s") == 0;
+
+    if (is_rate)
+        return (size_t)snprintf(out, out_bytes, "  %.4g %.*s/s", f->value, n < 30 ? (int)n - 6 : 24,
+                                f->name);
+    return (size_t)snprintf(out, out_bytes, "  %.24s %.4g", f->name, f->value);
+}
+
 static void draw_text(struct dsc_progress *p, int64_t n_done,
                       const struct dsc_progress_field *fields, int n_fields, double now)
 {
@@ -63,8 +75,7 @@ static void draw_text(struct dsc_progress *p, int64_t n_done,
     else
         at += (size_t)snprintf(line + at, sizeof line - at, " %s", p->unit);
     for (int i = 0; i < n_fields && at < sizeof line - 96; i++)
-        at += (size_t)snprintf(line + at, sizeof line - at, "  %.24s %.4g", fields[i].name,
-                               fields[i].value);
+        at += put_field(line + at, sizeof line - at, &fields[i]);
     at += (size_t)snprintf(line + at, sizeof line - at, "  %.4g %s/s", rate, p->unit);
     if (p->n_total > n_done && rate > 0) {
         put_time(eta, sizeof eta, (double)(p->n_total - n_done) / rate);

@@ -210,7 +210,7 @@ enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err
     if (r->config.n_segments == 0)
         r->config.n_segments = n_segments_for(r->graph);
     log_params(r);
-    DSC_TRY(dsc_state_open(&r->state, r->cmd, r->state_dir, r->m, &r->train,
+    DSC_TRY(dsc_state_open(&r->state, r->cmd, r->is_dry ? NULL : r->state_dir, r->m, &r->train,
                            r->has_dev ? &r->dev_set : NULL, err));
     DSC_TRY(dsc_trainer_open(&r->trainer, r->graph, r->loss_output, &r->config, r->n_params,
                              r->params, r->dev, err));
@@ -312,10 +312,14 @@ static enum dsc_status one_step(struct dsc_trainrun *r, const struct dsc_train_d
     DSC_TRY(dsc_cmd_stopped(r->cmd, err));
     DSC_TRY(dsc_trainer_step(r->trainer, data, &report, err));
     r->last_loss = report.loss;
+    r->n_seen += report.n_examples;
     dsc_progress_update(r->cmd->progress, (int64_t)report.step,
                         (struct dsc_progress_field[]){
-                            {"loss", report.loss}, {"lr", report.lr}, {"grad", report.grad_norm}},
-                        3);
+                            {"loss", report.loss},
+                            {"lr", report.lr},
+                            {"grad", report.grad_norm},
+                            {"examples_per_s", (double)r->n_seen / (dsc_now_s() - r->start_s)}},
+                        4);
     DSC_TRY(dsc_state_metrics(&r->state, &report, (double)report.n_examples / (dsc_now_s() - start),
                               err));
     if (r->after_step)
@@ -343,17 +347,63 @@ enum dsc_status dsc_trainrun_loop(struct dsc_trainrun *r, struct dsc_err *err)
 {
     const struct dsc_train_data data = {.n_examples = (int64_t)r->train.n, .fill = fill, .ctx = r};
     struct dsc_progress progress;
-    const double start = dsc_now_s();
     enum dsc_status st = DSC_OK;
 
+    r->start_s = dsc_now_s();
     dsc_progress_begin(r->cmd, &progress, r->cmd->row->name, "steps",
                        (int64_t)dsc_trainer_n_done(r->trainer), (int64_t)r->config.n_steps);
     while (st == DSC_OK && dsc_trainer_n_done(r->trainer) < r->config.n_steps)
         st = one_step(r, &data, err);
     st = save_at_stop(r, st);
     dsc_progress_end(r->cmd);
-    r->seconds = dsc_now_s() - start;
+    r->seconds = dsc_now_s() - r->start_s;
     return st;
+}
+
+static void report_weights(struct dsc_trainrun *r)
+{
+    struct dsc_json *j = &r->cmd->json;
+
+    dsc_json_array(j, "trained");
+    for (int i = 0; i < r->n_params; i++) {
+        dsc_json_object(j, NULL);
+        dsc_json_text(j, "name", r->graph->values[r->params[i].value].name);
+        dsc_json_int(j, "elements", r->params[i].n_elems);
+        dsc_json_end(j);
+    }
+    dsc_json_end(j);
+}
+
+enum dsc_status dsc_trainrun_rehearse(struct dsc_trainrun *r, struct dsc_err *err)
+{
+    const struct dsc_train_data data = {.n_examples = (int64_t)r->train.n, .fill = fill, .ctx = r};
+    const double start = dsc_now_s();
+    struct dsc_json *j = &r->cmd->json;
+    struct dsc_train_report report;
+    double step_s;
+    int64_t n = 0;
+
+    DSC_TRY(dsc_trainer_step(r->trainer, &data, &report, err));
+    step_s = dsc_now_s() - start;
+    for (int i = 0; i < r->n_params; i++)
+        n += r->params[i].n_elems;
+    fprintf(r->cmd->out,
+            "would train %d tensors with %" PRId64 " weights\n"
+            "on %zu rows, %" PRId64 " an update: %" PRIu64 " steps in %" PRId64 " epochs\n",
+            r->n_params, n, r->train.n, r->config.batch, r->config.n_steps, r->n_epochs);
+    if (r->has_dev)
+        fprintf(r->cmd->out, "and score on %zu rows after each epoch\n", r->dev_set.n);
+    fprintf(r->cmd->out, "a first step: loss %.4f, %.2f s; all of them: about %.0f s\n",
+            report.loss, step_s, step_s * (double)r->config.n_steps);
+    fprintf(r->cmd->out, "%s is not written\n", dsc_opt_text(r->cmd, DSC_OPT_output));
+    report_weights(r);
+    dsc_json_int(j, "steps", (int64_t)r->config.n_steps);
+    dsc_json_int(j, "rows", (int64_t)r->train.n);
+    dsc_json_int(j, "eval_rows", r->has_dev ? (int64_t)r->dev_set.n : 0);
+    dsc_json_float(j, "loss", report.loss);
+    dsc_json_float(j, "step_s", step_s);
+    dsc_json_bool(j, "dry_run", true);
+    return DSC_OK;
 }
 
 static enum dsc_status write_codes(struct dsc_trainrun *r, struct dsc_err *err)

@@ -28,10 +28,12 @@ struct dsc_trainrun {
     struct dsc_trainer *trainer;
     struct dsc_state state;
     const char *state_dir;
-    double seconds;
+    double seconds, start_s;
+    int64_t n_seen; /* examples of this process */
     double last_loss;
     double dropout; /* with has_dropout: of the graph that is trained, not of the one written */
     bool has_dropout;
+    bool is_dry;                     /* no state is opened */
     bool is_quantized, has_int_bias; /* of the model as it was read */
     /** Called after every step (may be NULL): QAT freezes its observers. */
     enum dsc_status (*after_step)(void *ctx, uint64_t step, struct dsc_err *err);
@@ -47,6 +49,8 @@ enum dsc_status dsc_trainrun_open(struct dsc_trainrun *r, struct dsc_err *err);
 enum dsc_status dsc_trainrun_read_quantized(struct dsc_trainrun *r, struct dsc_err *err);
 /** After the graph is final: attach the loss, find the weights, open the trainer. */
 enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err);
+/** One step on the first batch, and what a run would do, printed: --dry-run. */
+enum dsc_status dsc_trainrun_rehearse(struct dsc_trainrun *r, struct dsc_err *err);
 /** All steps, with progress; scores on --eval after each epoch. */
 enum dsc_status dsc_trainrun_loop(struct dsc_trainrun *r, struct dsc_err *err);
 /** Weights into m's graph, and the report's keys into cmd->json. */
