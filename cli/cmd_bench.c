@@ -5,6 +5,7 @@
 #include "table.h"
 
 #include <inttypes.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct job {
@@ -142,7 +143,9 @@ static enum dsc_status open_sides(struct job *j, struct dsc_err *err)
 /* Before minutes of timing, not after. */
 static enum dsc_status check_trace(const struct job *j, struct dsc_err *err)
 {
-    if (!j->trace || j->may_replace || access(j->trace, F_OK) != 0)
+    struct stat st;
+
+    if (!j->trace || j->may_replace || stat(j->trace, &st) != 0 || !S_ISREG(st.st_mode))
         return DSC_OK;
     dsc_fail(err, DSC_E_EXISTS, "the output exists");
     dsc_err_hint(err, "give -f to replace it");

@@ -300,6 +300,11 @@ static enum dsc_status write_model(struct save *s, struct dsc_write_report *repo
         return dsc_fail(s->err, DSC_E_LIMIT, "the model without its data has %" PRIu64 " bytes",
                         counted.n_bytes);
     DSC_TRY(dsc_out_open(&out, s->path, s->opts->may_replace, s->err));
+    if (!out.temp_path[0]) {
+        dsc_fail(s->err, DSC_E_EXISTS, "the output is no file: it could not be read back");
+        st = dsc_err_file(s->err, s->path);
+        goto out;
+    }
     w.out = &out;
     onnx_emit_model(&w, &m);
     DSC_TRY_OUT(st, dsc_out_flush(&out, s->err));

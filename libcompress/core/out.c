@@ -52,13 +52,31 @@ static enum dsc_status open_temp(struct dsc_out *o, struct dsc_err *err)
     return DSC_OK;
 }
 
+/* A pipe or device is written as it is: putting a file in its place would destroy it. */
+static enum dsc_status open_special(struct dsc_out *o, struct dsc_err *err)
+{
+    o->temp_path[0] = '\0';
+    o->fd = open(o->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (o->fd >= 0)
+        return DSC_OK;
+    dsc_fail(err, DSC_E_EXISTS, "cannot open for writing: %s", strerror(errno));
+    return dsc_err_file(err, o->path), DSC_E_EXISTS;
+}
+
 enum dsc_status dsc_out_open(struct dsc_out *o, const char *path, bool may_replace,
                              struct dsc_err *err)
 {
+    struct stat st;
+    const bool is_there = stat(path, &st) == 0, is_folder = is_there && S_ISDIR(st.st_mode);
+    const bool is_special = is_there && !S_ISREG(st.st_mode) && !is_folder;
     enum dsc_status s;
 
     *o = (struct dsc_out){.fd = -1, .may_replace = may_replace};
-    if (!may_replace && access(path, F_OK) == 0) {
+    if (is_folder) {
+        dsc_fail(err, DSC_E_EXISTS, "the output is a folder");
+        return dsc_err_file(err, path), DSC_E_EXISTS;
+    }
+    if (!may_replace && is_there && !is_special) {
         dsc_fail(err, DSC_E_EXISTS, "the output exists");
         dsc_err_hint(err, "give -f to replace it");
         return dsc_err_file(err, path), DSC_E_EXISTS;
@@ -68,7 +86,7 @@ enum dsc_status dsc_out_open(struct dsc_out *o, const char *path, bool may_repla
         memcpy(o->path, path, strlen(path));
     o->temp_path = o->path ? make_temp_path(path, err) : NULL;
     o->buf = o->temp_path ? dsc_heap_alloc(OUT_BUF_BYTES, 1, err) : NULL;
-    s = o->buf ? open_temp(o, err) : DSC_E_MEMORY;
+    s = !o->buf ? DSC_E_MEMORY : is_special ? open_special(o, err) : open_temp(o, err);
     if (s != DSC_OK)
         dsc_out_abort(o);
     return s;
@@ -156,7 +174,7 @@ void dsc_out_pad(struct dsc_out *o, size_t align)
 enum dsc_status dsc_out_flush(struct dsc_out *o, struct dsc_err *err)
 {
     flush_buffer(o);
-    if (o->err.status == DSC_OK && fsync(o->fd) != 0)
+    if (o->err.status == DSC_OK && o->temp_path[0] && fsync(o->fd) != 0)
         io_fail(&o->err, o->path, "sync");
     if (o->err.status != DSC_OK && err && err->status == DSC_OK)
         *err = o->err;
@@ -193,11 +211,21 @@ static int give_name(struct dsc_out *o)
     return -1;
 }
 
+static enum dsc_status close_special(struct dsc_out *o, struct dsc_err *err)
+{
+    const int fd = o->fd;
+
+    o->fd = -1;
+    return close(fd) == 0 ? DSC_OK : io_fail(err, o->path, "write");
+}
+
 enum dsc_status dsc_out_commit(struct dsc_out *o, struct dsc_err *err)
 {
     enum dsc_status s = dsc_out_flush(o, err);
 
-    if (s == DSC_OK && give_name(o) != 0) {
+    if (s == DSC_OK && !o->temp_path[0]) {
+        s = close_special(o, err);
+    } else if (s == DSC_OK && give_name(o) != 0) {
         if (errno == EEXIST) {
             dsc_fail(err, DSC_E_EXISTS, "the output exists");
             dsc_err_file(err, o->path);

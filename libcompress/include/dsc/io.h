@@ -64,6 +64,7 @@ enum dsc_status dsc_rd_status(const struct dsc_rd *r);
  * Atomic writer: bytes go to a temporary file in the target's folder; commit syncs it, renames it
  * over the target and syncs the folder; abort (or a failed commit) leaves nothing behind.
  * The first failed write is kept; later writes do nothing, and commit reports it.
+ * A pipe or device (/dev/stdout) is written directly; temp_path is then "".
  */
 struct dsc_out {
     int fd;
@@ -77,7 +78,8 @@ struct dsc_out {
 };
 
 /**
- * Errors  EXISTS  the target exists and may_replace is false, or its folder cannot be written
+ * Errors  EXISTS  the target is a file and may_replace is false, it is a folder, or its folder
+ *                 cannot be written
  */
 enum dsc_status dsc_out_open(struct dsc_out *o, const char *path, bool may_replace,
                              struct dsc_err *err);
