@@ -33,6 +33,7 @@ static void catch_signals(void)
             sigaction(sig, &stop, NULL);
     }
     sigaction(SIGPIPE, &ignore, NULL); /* a closed pipe is a failed write: exit 74 */
+    sigaction(SIGXFSZ, &ignore, NULL); /* and so is a file over the limit of its size */
 }
 
 /*
@@ -181,6 +182,10 @@ int main(int argc, char **argv)
         st = run(&cmd, &err);
     if (st != DSC_OK && err.status == DSC_OK)
         err.status = st;
+    if (st != DSC_OK && stop_signal) { /* a read or write that a signal broke off */
+        err = (struct dsc_err){0};
+        dsc_cmd_stopped(&cmd, &err);
+    }
     dsc_progress_end(&cmd);
     write_json(&cmd, &err);
     close_stdout(&err);

@@ -29,9 +29,7 @@ static enum dsc_status read_stream(struct dsc_file *f, int fd, size_t max_bytes,
             }
             buf = grown;
         }
-        got = read(fd, buf + n, cap - n);
-        if (got < 0 && errno == EINTR)
-            continue;
+        got = read(fd, buf + n, cap - n); /* EINTR: a handler asks the program to stop */
         if (got < 0 || n + (size_t)(got > 0 ? got : 0) > max_bytes) {
             dsc_heap_free(buf);
             return got < 0 ? dsc_fail(err, DSC_E_NOINPUT, "cannot read: %s", strerror(errno))
