@@ -1,0 +1,5 @@
+# A stream that does not end is no reason not to stop
+. "$SOURCE/tests/cli/tiny.sh"
+command -v timeout > /dev/null || { echo "timeout is missing"; exit 77; }
+train base.onnx > /dev/null || exit
+(echo "text	label"; sleep 2) | timeout --preserve-status -s TERM 0.5 dscompress eval base.onnx --data -
