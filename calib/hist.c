@@ -64,6 +64,17 @@ static void batch_limits(struct dsc_hist *h, const float *x, int64_t n, double *
     *high = (double)hi;
 }
 
+/*
+ * The bin of v widths. The sum is positive, so truncation is floor; but for v within 2^-42 below 0
+ * the sum is rounded up to HALF, and the bin would depend on the width that it was counted at.
+ */
+static int bin_of(double v)
+{
+    const int b = (int)(v + HALF);
+
+    return b - (v < 0 && b == HALF);
+}
+
 void dsc_hist_add(struct dsc_hist *h, const float *x, int64_t n)
 {
     const uint64_t n_bad = h->n_bad;
@@ -75,17 +86,15 @@ void dsc_hist_add(struct dsc_hist *h, const float *x, int64_t n)
     widen_to(h, exponent_for(fmax(fmax(fabs(low), fabs(high)),
                                   h->n ? fmax(fabs(h->low), fabs(h->high)) : 0)));
     inv_width = ldexp(1, -h->exponent);
-    /* the sum is positive, so truncation is floor; a negative value within 2^-42 of a bin's width
-     * of 0 counts as 0, at every width */
     if (h->n_bad == n_bad) {
         for (int64_t i = 0; i < n; i++)
-            h->count[(int)((double)x[i] * inv_width + HALF)]++;
+            h->count[bin_of((double)x[i] * inv_width)]++;
         h->n += (uint64_t)n;
     } else {
         for (int64_t i = 0; i < n; i++) {
             if (x[i] - x[i] != 0)
                 continue;
-            h->count[(int)((double)x[i] * inv_width + HALF)]++;
+            h->count[bin_of((double)x[i] * inv_width)]++;
             h->n++;
         }
     }

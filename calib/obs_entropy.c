@@ -15,10 +15,10 @@ enum { ENTROPY_HALF = DSC_HIST_BINS / 2, ENTROPY_STEP = 16 };
 static double divergence(const struct dsc_hist *h, int first, int last, int n_levels)
 {
     const int n = last - first;
-    double p[DSC_HIST_BINS], total = 0, kl = 0;
+    double p[DSC_HIST_BINS], total = 0, inside = 0, kl = 0;
 
     for (int i = 0; i < n; i++)
-        p[i] = (double)h->count[first + i];
+        inside += p[i] = (double)h->count[first + i];
     for (int b = 0; b < first; b++)
         p[0] += (double)h->count[b];
     for (int b = last; b < DSC_HIST_BINS; b++)
@@ -35,9 +35,11 @@ static double divergence(const struct dsc_hist *h, int first, int last, int n_le
             sum += (double)h->count[first + i];
             n_used += p[i] > 0;
         }
+        if (n_used > 0 && !(sum > 0))
+            return INFINITY; /* outliers alone: nothing stands for them */
         for (int i = a; i < z; i++)
             if (p[i] > 0)
-                kl += p[i] / total * log(p[i] / (sum > 0 ? sum / n_used : 1e-9));
+                kl += p[i] / total * log(p[i] / total / (sum / n_used / inside));
     }
     return kl;
 }

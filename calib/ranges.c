@@ -201,7 +201,7 @@ static enum dsc_status check_hist(const struct dsc_hist *h, const char *name, st
         return dsc_fail(err, DSC_E_SCHEMA, "the limits of '%s', %g and %g, do not fit its bins",
                         name, h->low, h->high);
     /* both NaN: merged */
-    if (n > 0 && !(isfinite(h->ema_low) && isfinite(h->ema_high)) &&
+    if (n > 0 && !(isfinite(h->ema_low) && isfinite(h->ema_high) && h->ema_low <= h->ema_high) &&
         !(isnan(h->ema_low) && isnan(h->ema_high)))
         return dsc_fail(err, DSC_E_SCHEMA, "the moving averages of '%s' are %g and %g", name,
                         h->ema_low, h->ema_high);
