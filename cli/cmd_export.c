@@ -20,6 +20,8 @@ struct job {
     struct dsc_device *dev;
     const char *verify;
     enum target target;
+    enum dsc_dtype dtype; /* NONE: as the source */
+    bool is_folder;       /* -o DIR/: the graph is the one that config.json says */
     double tolerance, worst;
     int64_t batch, opset;
 };
@@ -48,11 +50,32 @@ static enum dsc_status to_tensorrt(struct job *j, struct dsc_err *err)
     return DSC_OK;
 }
 
+/* A folder and a file of tensors have the type of weights apart from the graph. */
+static enum dsc_status change_dtype(struct job *j, struct dsc_err *err)
+{
+    struct dsc_dtype_report n;
+
+    if (j->is_folder || j->target == TO_SAFETENSORS)
+        return dsc_pass_round_weights(j->g, j->dtype, err);
+    DSC_TRY(dsc_pass_to_dtype(j->g, j->dtype, &n, err));
+    dsc_log_printf(&j->cmd->log, DSC_LOG_INFO, "%d tensors are written as %s", n.n_converted,
+                   dsc_dtype_text(j->dtype));
+    if (n.n_moved > 0)
+        dsc_log_printf(&j->cmd->log, DSC_LOG_WARNING,
+                       "%d tensors have elements that %s cannot hold; they are brought to its "
+                       "range",
+                       n.n_moved, dsc_dtype_text(j->dtype));
+    return DSC_OK;
+}
+
 static enum dsc_status respell(struct job *j, struct dsc_err *err)
 {
-    DSC_TRY(dsc_pass_strip_dropout(j->g, err));
+    if (!j->is_folder)
+        DSC_TRY(dsc_pass_strip_dropout(j->g, err));
     if (j->target == TO_TENSORRT)
         DSC_TRY(to_tensorrt(j, err));
+    if (j->dtype != DSC_DTYPE_NONE)
+        DSC_TRY(change_dtype(j, err));
     return dsc_graph_verify(j->g, err);
 }
 
@@ -77,24 +100,63 @@ static enum dsc_status logits_of(struct job *j, struct dsc_graph *g, float **log
     return st;
 }
 
+static int64_t best_of(const float *row, int64_t n)
+{
+    int64_t best = 0;
+
+    for (int64_t i = 1; i < n; i++)
+        if (row[i] > row[best])
+            best = i;
+    return best;
+}
+
 /* The worst difference of a logit over the rows, before and after respelling. */
 static enum dsc_status compare(struct job *j, const float *before, struct dsc_err *err)
 {
     float *after = NULL;
-    int64_t n_cols;
+    int64_t n_cols, n_same = 0;
 
     DSC_TRY(logits_of(j, j->g, &after, &n_cols, err));
-    for (int64_t i = 0; i < (int64_t)j->d.n * n_cols; i++)
-        j->worst = fmax(j->worst, fabs((double)before[i] - (double)after[i]));
+    for (int64_t i = 0; i < (int64_t)j->d.n * n_cols; i++) {
+        const double d = fabs((double)before[i] - (double)after[i]);
+
+        j->worst = d >= j->worst || isnan(d) ? d : j->worst;
+        if (isnan(d))
+            break;
+    }
+    for (int64_t i = 0; i < (int64_t)j->d.n && n_cols > 1; i++)
+        n_same += best_of(before + i * n_cols, n_cols) == best_of(after + i * n_cols, n_cols);
     dsc_heap_free(after);
     dsc_json_float(&j->cmd->json, "max_difference", j->worst);
     dsc_json_int(&j->cmd->json, "n", (int64_t)j->d.n);
     fprintf(j->cmd->out, "largest difference of a logit on %zu rows: %.3g (tolerance %.3g)\n",
             j->d.n, j->worst, j->tolerance);
+    if (n_cols > 1) {
+        fprintf(j->cmd->out, "labels agree on %lld of %zu rows\n", (long long)n_same, j->d.n);
+        dsc_json_int(&j->cmd->json, "labels_agree", n_same);
+    }
     if (j->worst <= j->tolerance)
         return DSC_OK;
     return dsc_fail(err, DSC_E_CHECK, "the export differs by %.3g, more than --tolerance %.3g",
                     j->worst, j->tolerance);
+}
+
+/* The tensor in the type asked for, if it is a weight in another. */
+static enum dsc_status add_tensor(const struct job *j, struct dsc_bundle *b,
+                                  const struct dsc_value *v, struct dsc_err *err)
+{
+    const bool is_weight = v->init.rank > 0 && v->init.dtype == DSC_F32;
+    struct dsc_tensor t;
+    enum dsc_status st;
+
+    if (!is_weight || j->dtype == DSC_DTYPE_NONE || j->dtype == DSC_F32)
+        return dsc_bundle_add(b, v->name, &v->init, err);
+    DSC_TRY(dsc_tensor_new(&t, j->dtype, v->init.rank, v->init.dim, err));
+    for (int64_t i = 0; i < dsc_tensor_n_elems(&t); i++)
+        dsc_tensor_set_f64(&t, i, dsc_tensor_get_f64(&v->init, i));
+    st = dsc_bundle_add(b, v->name, &t, err);
+    dsc_tensor_clear(&t);
+    return st;
 }
 
 static enum dsc_status write_tensors(struct job *j, const char *path, bool may_replace,
@@ -106,7 +168,7 @@ static enum dsc_status write_tensors(struct job *j, const char *path, bool may_r
     dsc_bundle_init(&b);
     for (int i = 0; i < j->g->n_values && st == DSC_OK; i++)
         if (dsc_tensor_is_present(&j->g->values[i].init))
-            st = dsc_bundle_add(&b, j->g->values[i].name, &j->g->values[i].init, err);
+            st = add_tensor(j, &b, &j->g->values[i], err);
     if (st == DSC_OK)
         st = dsc_safetensors_write(&b, path, may_replace, err);
     fprintf(j->cmd->out, "%s: %d tensors\n", path, b.n);
@@ -119,6 +181,7 @@ static enum dsc_status write_file(struct job *j, struct dsc_err *err)
 {
     const char *path = dsc_opt_text(j->cmd, DSC_OPT_output);
     const struct dsc_write_opts o = {.may_replace = dsc_opt_flag(j->cmd, DSC_OPT_force),
+                                     .folder_dtype = j->dtype,
                                      .log = &j->cmd->log,
                                      .min_opset = dsc_opt_is_set(j->cmd, DSC_OPT_opset)
                                                       ? dsc_opt_int(j->cmd, DSC_OPT_opset)
@@ -144,7 +207,10 @@ static enum dsc_status open_model(struct job *j, struct dsc_err *err)
         j->g = j->plain.graph;
         return DSC_OK;
     }
-    j->tolerance = dsc_opt_float(cmd, DSC_OPT_tolerance);
+    j->tolerance = dsc_opt_is_set(cmd, DSC_OPT_tolerance) ? dsc_opt_float(cmd, DSC_OPT_tolerance)
+                   : j->dtype == DSC_F16                  ? 0.02
+                   : j->dtype == DSC_BF16                 ? 0.1
+                                                          : 1e-4;
     j->batch = dsc_opt_int(cmd, DSC_OPT_batch);
     DSC_TRY(dsc_cmd_device(cmd, &j->dev, err));
     DSC_TRY(dsc_textmodel_open(&j->m, cmd, cmd->args[0], err));
@@ -154,13 +220,18 @@ static enum dsc_status open_model(struct job *j, struct dsc_err *err)
 
 static enum dsc_status work(struct job *j, struct dsc_err *err)
 {
+    static const enum dsc_dtype dtypes[] = {DSC_F32, DSC_F16, DSC_BF16};
     struct dsc_cmd *cmd = j->cmd;
+    const char *output = dsc_opt_text(cmd, DSC_OPT_output);
     float *before = NULL;
     int64_t n_cols;
     enum dsc_status st = DSC_OK;
 
     j->target = (enum target)dsc_opt_enum(cmd, DSC_OPT_export_target);
     j->verify = dsc_opt_text(cmd, DSC_OPT_verify);
+    j->dtype = dsc_opt_is_set(cmd, DSC_OPT_dtype) ? dtypes[dsc_opt_enum(cmd, DSC_OPT_dtype)]
+                                                  : DSC_DTYPE_NONE;
+    j->is_folder = output[strlen(output) - 1] == '/';
     DSC_TRY(dsc_output_check(cmd, err));
     DSC_TRY(open_model(j, err));
     if (j->target != TO_SAFETENSORS && dsc_opt_is_set(cmd, DSC_OPT_opset))
@@ -195,10 +266,17 @@ const struct dsc_command dsc_command_export = {
         "Dropout is dropped. onnx, ort and openvino take the file as quantize writes it; tensorrt "
         "gets float biases, and refuses activations that are not symmetric int8 (values are "
         "decided by quantize --target, export never changes one). safetensors holds the weights "
-        "alone.\n\n"
+        "alone; -o DIR/ writes a model that came from a Hugging Face folder as one.\n\n"
+        "--dtype fp16 makes weights and computation half precision, with f32 inputs and outputs; "
+        "constants beyond its range, such as masks, are brought to it and counted. --dtype bf16 "
+        "stores weights as bfloat16 and computes in f32, since ONNX Runtime's CPU has no bfloat16 "
+        "operators: half the file, the same speed. f32 leads back. In a folder the weights have "
+        "that type and config.json names it. A quantized model has no --dtype.\n\n"
         "--verify runs source and export on rows of data and fails, with exit 1 and nothing "
-        "written, when a logit differs by more than --tolerance.",
+        "written, when a logit differs by more than --tolerance; it also counts the rows whose "
+        "label stays the same.",
     .examples = "dscompress export sms-int8.onnx --target ort --verify sms.tsv -o deploy.onnx\n"
+                "dscompress export sms.onnx --dtype fp16 --verify sms.tsv -o half.onnx\n"
                 "dscompress export sms.onnx --target safetensors -o weights.safetensors",
     .needs = "output",
     .n_args_min = 1,

@@ -45,6 +45,7 @@ struct dsc_write_opts {
     bool may_replace;              /* -f */
     int64_t min_opset;             /* of ai.onnx; 0: the source's, or what the nodes need */
     uint64_t external_above_bytes; /* tensor bytes from which data go beside; 0: 1.5 GiB */
+    enum dsc_dtype folder_dtype;   /* of a folder's weights, F16 or BF16; else f32 */
     const struct dsc_log *log;     /* the opset is raised aloud; may be NULL */
     dsc_write_check_fn *check;     /* may be NULL */
     void *check_ctx;

@@ -293,6 +293,43 @@ static enum dsc_status put_props(struct hf_out *w)
     return DSC_OK;
 }
 
+/* The graph's f32 weights in the folder's type, which holds them exactly: the caller rounded. */
+static enum dsc_status narrow(struct hf_out *w, struct dsc_bundle *b)
+{
+    for (int i = 0; i < b->n; i++) {
+        struct dsc_tensor *t = &b->items[i].tensor, half;
+
+        DSC_TRY(dsc_tensor_new(&half, w->o->folder_dtype, t->rank, t->dim, w->err));
+        for (int64_t k = 0; k < dsc_tensor_n_elems(t); k++)
+            dsc_tensor_set_f64(&half, k, dsc_tensor_get_f64(t, k));
+        dsc_tensor_clear(t);
+        *t = half;
+    }
+    return DSC_OK;
+}
+
+static bool is_narrow(const struct hf_out *w)
+{
+    return w->o->folder_dtype == DSC_F16 || w->o->folder_dtype == DSC_BF16;
+}
+
+/* transformers 5 says "dtype", older ones "torch_dtype"; the key that is there is kept. */
+static enum dsc_status say_dtype(struct hf_out *w)
+{
+    const char *text = !is_narrow(w)                   ? "float32"
+                       : w->o->folder_dtype == DSC_F16 ? "float16"
+                                                       : "bfloat16";
+    const bool has_new = json_object_get(w->config.json, "dtype") != NULL;
+    const bool has_old = json_object_get(w->config.json, "torch_dtype") != NULL;
+    int failed = 0;
+
+    if (has_new)
+        failed |= json_object_set_new(w->config.json, "dtype", json_string(text));
+    if (has_old || (is_narrow(w) && !has_new))
+        failed |= json_object_set_new(w->config.json, "torch_dtype", json_string(text));
+    return failed ? dsc_fail(w->err, DSC_E_MEMORY, "out of memory") : DSC_OK;
+}
+
 static enum dsc_status put_weights(struct hf_out *w)
 {
     const char *path = folder_file(&w->folder, "model.safetensors", w->err);
@@ -304,6 +341,8 @@ static enum dsc_status put_weights(struct hf_out *w)
         return DSC_E_MEMORY;
     dsc_bundle_init(&file);
     st = collect(w, w->again, w->config.is_classifier, &file);
+    if (st == DSC_OK && is_narrow(w))
+        st = narrow(w, &file);
     if (st == DSC_OK)
         st = dsc_safetensors_write(&file, path, false, w->err);
     dsc_bundle_clear(&file);
@@ -317,6 +356,7 @@ static enum dsc_status put_all(struct hf_out *w)
     const char *tokenizer = dsc_graph_prop(w->g, DSC_PROP_TOKENIZER);
     const char *pooling = dsc_graph_prop(w->g, DSC_PROP_POOLING);
 
+    DSC_TRY(say_dtype(w));
     DSC_TRY(put_json(w, "config.json", json_incref(w->config.json)));
     DSC_TRY(put_weights(w));
     if (tokenizer)

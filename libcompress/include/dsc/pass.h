@@ -39,6 +39,27 @@ enum dsc_status dsc_pass_put_dropout(struct dsc_graph *g, double rate,
  */
 enum dsc_status dsc_pass_inference(struct dsc_graph *g, int *n_int, struct dsc_err *err);
 
+struct dsc_dtype_report {
+    int n_converted; /* tensors */
+    int n_moved;     /* of them with elements that were out of range */
+};
+
+/**
+ * A float graph in another float type; inputs and outputs are f32 (pass_dtype.c says where Casts
+ * stand).
+ *
+ * to      F16: weights and computation. BF16: weights, computed in f32. F32: out of either
+ * Errors  UNSUPPORTED  a quantized graph; an operator outside ai.onnx; a constant that is an input
+ */
+enum dsc_status dsc_pass_to_dtype(struct dsc_graph *g, enum dsc_dtype to,
+                                  struct dsc_dtype_report *report, struct dsc_err *err);
+
+/**
+ * Weights (rank 1 and more) to the nearest f16 or bf16, stored as f32 all the same: for a format
+ * that has the type of weights apart from the graph. Errors: RANGE, one is too large.
+ */
+enum dsc_status dsc_pass_round_weights(struct dsc_graph *g, enum dsc_dtype to, struct dsc_err *err);
+
 /**
  * A new head on an encoder whose output 0 is token vectors [B, T, D] and that has an
  * attention_mask input [B, T]: pooled vectors, dropout, a linear layer with weights N(0, 0.02)
