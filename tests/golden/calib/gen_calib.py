@@ -18,7 +18,7 @@ OUT = sys.argv[1] if len(sys.argv) > 1 else os.path.dirname(os.path.abspath(__fi
 BINS, HALF, MIN_EXPONENT = 4096, 2048, -120
 BATCHES, BATCH = 5, 601
 PERCENTS = (99.999, 99.9, 99.0, 90.0)
-LEVELS = (256, 16)
+LEVELS = (256, 16, 4)
 
 
 def distributions():
