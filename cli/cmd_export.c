@@ -113,6 +113,7 @@ static int64_t best_of(const float *row, int64_t n)
 /* The worst difference of a logit over the rows, before and after respelling. */
 static enum dsc_status compare(struct job *j, const float *before, struct dsc_err *err)
 {
+    enum dsc_status st = DSC_OK;
     float *after = NULL;
     int64_t n_cols, n_same = 0;
 
@@ -120,6 +121,12 @@ static enum dsc_status compare(struct job *j, const float *before, struct dsc_er
     for (int64_t i = 0; i < (int64_t)j->d.n * n_cols; i++) {
         const double d = fabs((double)before[i] - (double)after[i]);
 
+        if (!isfinite(before[i])) {
+            dsc_fail(err, DSC_E_NONFINITE, "logit %d of the source is %g", (int)(i % n_cols),
+                     (double)before[i]);
+            st = dsc_err_where(err, "row %lld", (long long)j->d.row[i / n_cols]);
+            break;
+        }
         j->worst = d >= j->worst || isnan(d) ? d : j->worst;
         if (isnan(d))
             break;
@@ -127,6 +134,7 @@ static enum dsc_status compare(struct job *j, const float *before, struct dsc_er
     for (int64_t i = 0; i < (int64_t)j->d.n && n_cols > 1; i++)
         n_same += best_of(before + i * n_cols, n_cols) == best_of(after + i * n_cols, n_cols);
     dsc_heap_free(after);
+    DSC_TRY(st);
     dsc_json_float(&j->cmd->json, "max_difference", j->worst);
     dsc_json_int(&j->cmd->json, "n", (int64_t)j->d.n);
     fprintf(j->cmd->out, "largest difference of a logit on %zu rows: %.3g (tolerance %.3g)\n",
@@ -188,6 +196,8 @@ static enum dsc_status write_file(struct job *j, struct dsc_err *err)
                                                       : 0};
     struct dsc_write_report report = {0};
 
+    if (dsc_output_check_nan(j->g, err) != DSC_OK)
+        return dsc_err_file(err, j->cmd->args[0]);
     if (j->target == TO_SAFETENSORS)
         return write_tensors(j, path, o.may_replace, err);
     DSC_TRY(dsc_model_write(j->g, path, &o, &report, err));

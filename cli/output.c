@@ -1,8 +1,12 @@
 /* Writing a verb's model. */
 #include "output.h"
 
+#include "dsc/census.h"
+
 #include <errno.h>
+#include <inttypes.h>
 #include <libgen.h>
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -25,6 +29,26 @@ enum dsc_status dsc_output_check(struct dsc_cmd *cmd, struct dsc_err *err)
         return dsc_err_file(err, path);
     }
     return DSC_OK;
+}
+
+enum dsc_status dsc_output_check_nan(const struct dsc_graph *g, struct dsc_err *err)
+{
+    int n_bad = 0, first = -1;
+
+    for (int i = 0; i < g->n_values; i++) {
+        struct dsc_tensor_census c;
+
+        if (!dsc_tensor_is_present(&g->values[i].init) ||
+            !dsc_dtype_is_float(g->values[i].init.dtype))
+            continue;
+        dsc_tensor_census(&g->values[i].init, false, &c);
+        if (c.n_nan > 0 && n_bad++ == 0)
+            first = i;
+    }
+    if (n_bad == 0)
+        return DSC_OK;
+    return dsc_fail(err, DSC_E_NONFINITE, "%d tensors hold NaN; the first is '%s'", n_bad,
+                    g->values[first].name);
 }
 
 struct verifier {
@@ -60,6 +84,20 @@ out:
     return st;
 }
 
+/* Data that a model was to be run on are finite; what it makes of them must be so too. */
+static enum dsc_status check_finite(const struct dsc_tensor *t, struct dsc_err *err)
+{
+    const int64_t n = dsc_tensor_n_elems(t);
+
+    for (int64_t i = 0; dsc_dtype_is_float(t->dtype) && i < n; i++)
+        if (!isfinite(dsc_tensor_get_f64(t, i)))
+            return dsc_fail(err, DSC_E_NONFINITE,
+                            "the model gives %g on a row of text (element %" PRId64 " of %" PRId64
+                            "): it is not written",
+                            dsc_tensor_get_f64(t, i), i, n);
+    return DSC_OK;
+}
+
 static enum dsc_status verify(void *ctx, const struct dsc_graph *reread, struct dsc_err *err)
 {
     const struct verifier *v = ctx;
@@ -71,6 +109,8 @@ static enum dsc_status verify(void *ctx, const struct dsc_graph *reread, struct 
     if (!dsc_tensor_same_shape(&want, &got) ||
         memcmp(want.data, got.data, dsc_tensor_n_bytes(&want)) != 0)
         st = dsc_fail(err, DSC_E_INTERNAL, "the written file computes other values");
+    if (st == DSC_OK)
+        st = check_finite(&got, err);
 out:
     dsc_tensor_clear(&want);
     dsc_tensor_clear(&got);
@@ -94,6 +134,7 @@ enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
                                      .check_ctx = &v};
     struct dsc_write_report report = {0};
 
+    DSC_TRY(dsc_output_check_nan(m->model.graph, err));
     DSC_TRY(dsc_provenance_set(cmd, m, d, err));
     DSC_TRY(dsc_model_write(m->model.graph, path, &o, &report, err));
     fprintf(cmd->out, "%s: %.1f MB\n", path, (double)report.size_bytes / 1e6);

@@ -12,12 +12,19 @@
 enum dsc_status dsc_output_check(struct dsc_cmd *cmd, struct dsc_err *err);
 
 /**
+ * A model with NaN among its weights is not handed on. (Infinity may be meant: masks hold it.)
+ * Errors  NONFINITE  naming the first such tensor, and how many there are
+ */
+enum dsc_status dsc_output_check_nan(const struct dsc_graph *g, struct dsc_err *err);
+
+/**
  * Write m's graph to -o. The file is read back by the ordinary reader and run on up to 8 rows of d
  * (NULL: on a sentence of ours) before it gets its name; its outputs must equal those of the graph
  * in memory bit for bit. Adds the provenance to the metadata, and "size_bytes", "opset" to the
  * report. size_bytes (may be NULL) gets what was written, external data included.
  *
  * Errors  INTERNAL  the file read back computes something else
+ *         NONFINITE  NaN among the weights, or NaN or infinity among the outputs on a row
  *         as dsc_model_write
  */
 enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
