@@ -1,6 +1,7 @@
 /* inspect: what is in a model. */
 #include "dsc/census.h"
 #include "flops.h"
+#include "modeldiff.h"
 #include "models.h"
 #include "table.h"
 
@@ -363,18 +364,40 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     return dsc_err_file(err, j->cmd->args[0]);
 }
 
+static enum dsc_status diff(struct job *j, struct dsc_err *err)
+{
+    const struct dsc_read_opts opts = {.log = &j->cmd->log};
+    struct dsc_model other = {0};
+    enum dsc_status st;
+
+    if (j->cmd->n_args != 2)
+        return dsc_fail(err, DSC_E_USAGE, "inspect --diff compares two models");
+    DSC_TRY(dsc_cmd_check_used(j->cmd, err));
+    DSC_TRY(dsc_model_open(&j->m, j->cmd->args[0], &opts, err));
+    DSC_TRY(dsc_model_open(&other, j->cmd->args[1], &opts, err));
+    st = dsc_model_diff(j->cmd, &j->m, &other, err);
+    dsc_model_close(&other);
+    return st;
+}
+
 static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
 {
     struct job j = {.cmd = cmd};
-    const enum dsc_status st = work(&j, err);
+    enum dsc_status st;
 
+    if (dsc_opt_flag(cmd, DSC_OPT_diff))
+        st = diff(&j, err);
+    else if (cmd->n_args == 1)
+        st = work(&j, err);
+    else
+        st = dsc_fail(err, DSC_E_USAGE, "inspect takes one model, or two with --diff");
     dsc_model_close(&j.m);
     return st;
 }
 
 const struct dsc_command dsc_command_inspect = {
     .name = "inspect",
-    .args = "MODEL",
+    .args = "MODEL [MODEL]",
     .summary = "what is in a model",
     .about =
         "Prints the format, opsets, inputs, outputs, size, parameters, element types and operators "
@@ -382,11 +405,18 @@ const struct dsc_command dsc_command_inspect = {
         "Parameters are the numbers that were learned: not shapes, indices, or the scales and zero "
         "points of quantization. Operations are counted on one run; --shapes gives the sizes that "
         "the graph leaves open.\n"
-        "A model with NaN is shown with a warning; with --validate that is exit status 1.",
+        "A model with NaN is shown with a warning; with --validate that is exit status 1.\n\n"
+        "--diff compares two models as diff(1) compares files: it prints what differs and exits "
+        "with 1, or with 0 when nothing does. Tensors are matched by name; of those that differ, "
+        "types and shapes are shown, and for equal ones the number of elements that differ, the "
+        "largest difference, and the largest relative to the larger of both values. Operators are "
+        "compared by their number, metadata by key; equal numbers of nodes that are wired "
+        "otherwise are a difference, too.",
     .examples = "dscompress inspect model.onnx\n"
                 "dscompress inspect model.onnx --shapes input_ids:1x128 --json\n"
-                "dscompress inspect model.onnx --tensors='*.weight' --stats",
+                "dscompress inspect model.onnx --tensors='*.weight' --stats\n"
+                "dscompress inspect --diff before.onnx after.onnx",
     .n_args_min = 1,
-    .n_args_max = 1,
+    .n_args_max = 2,
     .run = run,
 };

@@ -1,0 +1,1 @@
+dscompress inspect --diff "$MODELS/onnx/dense.onnx"

@@ -1,0 +1,1 @@
+dscompress inspect "$MODELS/onnx/dense.onnx" "$MODELS/onnx/dense.onnx"
