@@ -184,7 +184,9 @@ static enum dsc_status replace_bias(struct dsc_graph *g, struct dsc_node *gemm,
 /* Bias of a Gemm whose other inputs are dequantized: int32 codes, scale sx * sw. */
 static enum dsc_status finish_bias(struct dsc_graph *g, struct dsc_node *gemm, struct dsc_err *err)
 {
-    const struct dsc_node *x = dsc_producer(g, gemm->in[0]), *w = dsc_producer(g, gemm->in[1]);
+    const struct dsc_node *rows = dsc_rows_of(g, gemm->in[0]);
+    const struct dsc_node *x = dsc_producer(g, rows ? rows->in[0] : gemm->in[0]);
+    const struct dsc_node *w = dsc_producer(g, gemm->in[1]);
     const struct dsc_tensor *b, *sx, *sw;
     struct dsc_tensor code, scale;
     enum dsc_status st;

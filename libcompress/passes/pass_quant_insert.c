@@ -74,6 +74,14 @@ static enum dsc_status add_params(struct inserter *p, const char *value, enum ds
     return st;
 }
 
+static bool is_planned(const struct inserter *p, const struct dsc_node *n)
+{
+    for (int i = 0; i < p->plan->n_fates; i++)
+        if (p->plan->fates[i].node == n)
+            return p->plan->fates[i].is_quantized;
+    return false;
+}
+
 /* Uses of a value that its FakeQuantize takes over: the quantized inputs of planned nodes. */
 static bool takes_over(const struct inserter *p, const struct dsc_node *n, int k, int value)
 {
@@ -81,10 +89,38 @@ static bool takes_over(const struct inserter *p, const struct dsc_node *n, int k
         return false;
     if (n->op->quant == DSC_QUANT_TABLE ? k != 0 : k > 1)
         return false;
-    for (int i = 0; i < p->plan->n_fates; i++)
-        if (p->plan->fates[i].node == n)
-            return p->plan->fates[i].is_quantized;
-    return false;
+    return is_planned(p, n);
+}
+
+/* The Reshape of `value` to rows that a planned Gemm reads, or NULL. */
+static struct dsc_node *rows_before(const struct inserter *p, const struct dsc_node *n, int value)
+{
+    struct dsc_node *rows = dsc_node_is(n, "", "Gemm") ? dsc_rows_of(p->g, n->in[0]) : NULL;
+
+    return rows && rows->in[0] == value && is_planned(p, n) ? rows : NULL;
+}
+
+/* Planned products read `out` through a Reshape of its own: others may read the float rows. */
+static enum dsc_status take_over_rows(struct inserter *p, int value, int out, int n_nodes,
+                                      struct dsc_err *err)
+{
+    struct dsc_graph *g = p->g;
+
+    for (int i = 0; i < n_nodes; i++) {
+        const struct dsc_node *from = rows_before(p, g->nodes[i], value);
+        char name[300];
+        int rows;
+
+        if (!from)
+            continue;
+        snprintf(name, sizeof name, "%s/quantized", from->name);
+        DSC_TRY(
+            dsc_add_node(g, "", "Reshape", name, 2, (int[]){out, from->in[1]}, &rows, NULL, err));
+        for (int j = i; j < n_nodes; j++)
+            if (rows_before(p, g->nodes[j], value) == from)
+                g->nodes[j]->in[0] = rows;
+    }
+    return DSC_OK;
 }
 
 /* A table is quantized behind its lookups: the same values, on the rows that are used alone. */
@@ -133,7 +169,7 @@ static enum dsc_status insert_node(struct inserter *p, const struct dsc_quant_si
         for (int k = 0; k < g->nodes[i]->n_in; k++)
             if (takes_over(p, g->nodes[i], k, s->value))
                 g->nodes[i]->in[k] = out;
-    return DSC_OK;
+    return s->kind == DSC_SITE_ACTIVATION ? take_over_rows(p, s->value, out, n_nodes, err) : DSC_OK;
 }
 
 static enum dsc_status insert_activation(struct inserter *p, const struct dsc_quant_site *s,

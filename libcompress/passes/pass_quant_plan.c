@@ -70,18 +70,27 @@ static const char *plan_activations(struct planner *p, const struct dsc_node *n,
     return NULL;
 }
 
+/* What is quantized for a product: before the Reshape to rows, where there is one. */
+static int activation_of(const struct dsc_graph *g, const struct dsc_node *n)
+{
+    const struct dsc_node *rows = dsc_node_is(n, "", "Gemm") ? dsc_rows_of(g, n->in[0]) : NULL;
+
+    return rows ? rows->in[0] : n->in[0];
+}
+
 /* A matrix product. */
 static const char *plan_product(struct planner *p, const struct dsc_node *n,
                                 enum dsc_quant_choice choice)
 {
     const struct dsc_tensor *w = dsc_constant(p->g, n->in[1]);
     const bool is_gemm = strcmp(n->op->onnx, "Gemm") == 0;
+    const int x = activation_of(p->g, n);
 
     if (!is_f32(p->g, n->in[0]) || !is_f32(p->g, n->in[1]))
         return "its inputs are not f32";
-    if (is_fake(p->g, n->in[0]) || is_fake(p->g, n->in[1]))
+    if (is_fake(p->g, x) || is_fake(p->g, n->in[1]))
         return "it is quantized already";
-    if (dsc_constant(p->g, n->in[0]))
+    if (dsc_constant(p->g, x))
         return "its activation is a constant";
     if (!w)
         return plan_activations(p, n, choice);
@@ -91,7 +100,7 @@ static const char *plan_product(struct planner *p, const struct dsc_node *n,
                     dsc_node_float(n, "beta", 1) != 1))
         return "a Gemm with transA, alpha or beta";
     if (!p->plan->target->is_dynamic)
-        add_site(p->plan, DSC_SITE_ACTIVATION, n->in[0], -1);
+        add_site(p->plan, DSC_SITE_ACTIVATION, x, -1);
     add_site(p->plan, DSC_SITE_WEIGHT, n->in[1], is_gemm && dsc_node_int(n, "transB", 0) ? 0 : 1);
     return NULL;
 }

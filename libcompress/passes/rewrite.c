@@ -18,6 +18,14 @@ bool dsc_node_is(const struct dsc_node *n, const char *domain, const char *op)
     return n && n->op && strcmp(n->op->onnx, op) == 0 && strcmp(dsc_op_domain(n->op), domain) == 0;
 }
 
+struct dsc_node *dsc_rows_of(const struct dsc_graph *g, int value)
+{
+    struct dsc_node *n = dsc_producer(g, value);
+    const struct dsc_tensor *s = dsc_node_is(n, "", "Reshape") ? dsc_constant(g, n->in[1]) : NULL;
+
+    return s && dsc_tensor_n_elems(s) == 2 && dsc_tensor_get_i64(s, 0) == -1 ? n : NULL;
+}
+
 float dsc_usable_scale(float scale)
 {
     return scale > DSC_FAKE_QUANT_MIN_SCALE ? scale : DSC_FAKE_QUANT_MIN_SCALE;

@@ -8,6 +8,11 @@
 /** The node that makes a value, or NULL (input, initializer, absent). Needs a sorted graph. */
 struct dsc_node *dsc_producer(const struct dsc_graph *g, int value);
 bool dsc_node_is(const struct dsc_node *n, const char *domain, const char *op);
+/**
+ * The Reshape to [rows, K] that makes a value, or NULL. It stands between the codes of an
+ * activation and its products (docs/adr/0002, spelling C).
+ */
+struct dsc_node *dsc_rows_of(const struct dsc_graph *g, int value);
 /** A scale as FakeQuantize takes it: a learned one can pass 0, a file's must not. */
 float dsc_usable_scale(float scale);
 /** A constant: an initializer that is no graph input. */
