@@ -205,6 +205,7 @@ static inline void same_constants(struct dsc_graph *a, struct dsc_graph *b)
 struct choice {
     double low, high; /* of every activation */
     bool is_attention, is_per_tensor, is_dynamic;
+    const char *left_out; /* a node, or NULL */
 };
 
 static inline bool range(void *ctx, const char *value, double *low, double *high)
@@ -218,7 +219,11 @@ static inline bool range(void *ctx, const char *value, double *low, double *high
 
 static inline enum dsc_quant_choice choose(void *ctx, const char *node, const char *weight_name)
 {
-    return ((const struct choice *)ctx)->is_attention ? DSC_QUANT_ASKED_FOR : DSC_QUANT_CHOSEN;
+    const struct choice *c = ctx;
+
+    if (c->left_out && strcmp(node, c->left_out) == 0)
+        return DSC_QUANT_LEFT_OUT;
+    return c->is_attention ? DSC_QUANT_ASKED_FOR : DSC_QUANT_CHOSEN;
 }
 
 static inline enum dsc_status insert(struct dsc_graph *g, const struct dsc_quant_target *target,

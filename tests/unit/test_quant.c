@@ -67,22 +67,35 @@ START_TEST(prepare_joins_a_product_and_its_bias)
 }
 END_TEST
 
-/* Reshapes come between; what users see of the output stays. */
-START_TEST(prepare_keeps_name_and_sizes_of_the_output)
+/* x [rows,5,6] -> MatMul + Add, as often as there are names; the outputs are summed. */
+static struct dsc_graph *by_token(int n, const char *const *layers)
 {
     struct dsc_graph *g = dsc_graph_new(NULL);
+    int x, y, sum = DSC_NO_VALUE;
     int64_t rows;
-    int x;
+    char name[16];
 
     OK(dsc_graph_symbol(g, "rows", &rows, &err));
     x = input(g, "x", DSC_F32, 3, (int64_t[]){rows, 5, 6});
-    x = call(g, "MatMul", "one", 2, (int[]){x, weight(g, "w", 2, (int64_t[]){6, 4})});
-    call(g, "Add", "add", 2, (int[]){x, weight(g, "b", 1, (int64_t[]){4})});
+    for (int i = 0; i < n; i++) {
+        snprintf(name, sizeof name, "w_%s", layers[i]);
+        y = weight(g, name, 2, (int64_t[]){6, 4});
+        y = call(g, "MatMul", layers[i], 2, (int[]){x, y});
+        snprintf(name, sizeof name, "b_%s", layers[i]);
+        y = call(g, "Add", NULL, 2, (int[]){y, weight(g, name, 1, (int64_t[]){4})});
+        sum = sum == DSC_NO_VALUE ? y : call(g, "Add", NULL, 2, (int[]){sum, y});
+    }
     finish_building(g);
-    settles(g,
+    return g;
+}
+
+/* Reshapes come between; what users see of the output stays. */
+START_TEST(prepare_keeps_name_and_sizes_of_the_output)
+{
+    settles(by_token(1, (const char *[]){"one"}),
             "input x:f32[rows,5,6]\n"
             "one/rows_out:f32[?,6] = Reshape(x, one/rows_shape)\n"
-            "one/gemm_out:f32[?,4] = Gemm(one/rows_out, w, b)\n"
+            "one/gemm_out:f32[?,4] = Gemm(one/rows_out, w_one, b_one)\n"
             "one/leading_out:i64[2] = Shape(x) start=0 end=2\n"
             "one/shape_out:i64[3] = Concat(one/leading_out, one/cols) axis=0\n"
             "y:f32[rows,5,4] = Reshape(one/gemm_out, one/shape_out)\n"
@@ -146,6 +159,41 @@ START_TEST(finish_writes_the_standard_spelling)
     struct choice c = plain;
 
     settles(made(two_layers(), INSERTED, "ort", &c), finished, finish_ort);
+}
+END_TEST
+
+/* docs/adr/0002, C: the codes are of x itself, Reshape comes behind DequantizeLinear. */
+START_TEST(rows_are_made_of_codes_by_those_who_are_quantized)
+{
+    struct choice c = plain;
+    struct dsc_graph *g;
+
+    c.left_out = "two/gemm";
+    g = made(by_token(2, (const char *[]){"one", "two"}), FINISHED, "ort", &c);
+    text_is(g,
+            "input x:f32[rows,5,6]\n"
+            "one/rows_out:f32[?,6] = Reshape(x, one/rows_shape)\n"
+            "one/leading_out:i64[2] = Shape(x) start=0 end=2\n"
+            "one/shape_out:i64[3] = Concat(one/leading_out, one/cols) axis=0\n"
+            "two/gemm_out:f32[?,4] = Gemm(one/rows_out, w_two, b_two)\n"
+            "two/leading_out:i64[2] = Shape(x) start=0 end=2\n"
+            "two/shape_out:i64[3] = Concat(two/leading_out, two/cols) axis=0\n"
+            "two/back_out:f32[rows,5,4] = Reshape(two/gemm_out, two/shape_out)\n"
+            "x/fake_quantize/quantize_out:u8[rows,5,6] = QuantizeLinear(x, x_scale, x_zero_point)\n"
+            "x/fake_quantize/dequantize_out:f32[rows,5,6] = "
+            "DequantizeLinear(x/fake_quantize/quantize_out, x_scale, x_zero_point)\n"
+            "w_one/fake_quantize/dequantize_out:f32[6,4] = DequantizeLinear(w_one_quantized, "
+            "w_one_scale, w_one_zero_point) axis=1\n"
+            "one/rows/quantized_out:f32[?,6] = Reshape(x/fake_quantize/dequantize_out, "
+            "one/rows_shape)\n"
+            "one/gemm/bias_out:f32[4] = DequantizeLinear(b_one_quantized, b_one_scale) axis=0\n"
+            "one/gemm_out:f32[?,4] = Gemm(one/rows/quantized_out, "
+            "w_one/fake_quantize/dequantize_out, one/gemm/bias_out)\n"
+            "one/back_out:f32[rows,5,4] = Reshape(one/gemm_out, one/shape_out)\n"
+            "y:f32[rows,5,4] = Add(one/back_out, two/back_out)\n"
+            "output y\n");
+    ck_assert_int_eq(dsc_graph_find_value(g, "w_two_quantized"), DSC_NO_VALUE);
+    dsc_graph_free(g);
 }
 END_TEST
 
@@ -397,6 +445,7 @@ int main(void)
     tcase_add_test(t, prepare_keeps_name_and_sizes_of_the_output);
     tcase_add_test(t, insert_puts_simulated_quantization_on_the_plan);
     tcase_add_test(t, finish_writes_the_standard_spelling);
+    tcase_add_test(t, rows_are_made_of_codes_by_those_who_are_quantized);
     tcase_add_test(t, read_is_the_way_back_with_the_same_names);
     tcase_add_test(t, float_bias_leaves_weights_and_activations_alone);
     tcase_add_test(t, lower_leaves_integer_products);
