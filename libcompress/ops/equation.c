@@ -89,6 +89,24 @@ static enum dsc_status set_sizes(struct dsc_equation *q, const struct dsc_type *
     return DSC_OK;
 }
 
+/* A label behind the arrow stands for an axis that some input has. */
+static enum dsc_status check_out(const struct dsc_equation *q, struct dsc_err *err)
+{
+    bool is_known[CONTRACT_MAX_LABELS] = {false};
+
+    for (int t = 0; t < q->n_terms; t++)
+        for (int i = 0; i < q->term[t].n; i++)
+            is_known[q->term[t].label[i]] = true;
+    for (int i = 0; i < q->out.n; i++) {
+        const int l = q->out.label[i];
+
+        if (!is_known[l])
+            return dsc_fail(err, DSC_E_SCHEMA, "no input has the label '%c' of the output",
+                            l < 26 ? 'a' + l : 'A' + l - 26);
+    }
+    return DSC_OK;
+}
+
 enum dsc_status dsc_equation_parse(const struct dsc_node *n, const struct dsc_type *in,
                                    struct dsc_equation *q, struct dsc_err *err)
 {
@@ -112,5 +130,6 @@ enum dsc_status dsc_equation_parse(const struct dsc_node *n, const struct dsc_ty
     if (strncmp(text, "->", 2) != 0)
         return dsc_fail(err, DSC_E_SCHEMA, "the equation has more terms than inputs");
     text += 2;
-    return parse_part(&text, n_dots, true, &q->out, err);
+    DSC_TRY(parse_part(&text, n_dots, true, &q->out, err));
+    return check_out(q, err);
 }

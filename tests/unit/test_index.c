@@ -122,6 +122,80 @@ START_TEST(scans_and_triangles)
 }
 END_TEST
 
+START_TEST(means_of_integers_round_towards_zero)
+{
+    PASSES("ReduceMean", {{DSC_I64, 2, {2, 2}, V(-3, -2, 3, 2)}, {DSC_I64, 1, {1}, V(1)}},
+           {{DSC_I64, 2, {2, 1}, V(-2, 2)}});
+    PASSES("ReduceMean", {{DSC_I32, 1, {3}, V(5, -1, -6)}, {DSC_I64, 1, {1}, V(0)}},
+           {{DSC_I32, 1, {1}, V(0)}});
+    PASSES("ReduceMean", {{DSC_U32, 1, {2}, V(4294967295, 4294967294)}, {DSC_I64, 1, {1}, V(0)}},
+           {{DSC_U32, 1, {1}, V(4294967294)}});
+}
+END_TEST
+
+/* Numbers that no double holds, and sums that no integer of 64 bits does. */
+static uint64_t mean_of(enum dsc_dtype dtype, uint64_t a, uint64_t b, uint64_t c)
+{
+    const struct call call = {
+        "ReduceMean", {{dtype, 1, {3}, V(0, 0, 0)}, {DSC_I64, 1, {1}, V(0)}}, {{0}}, {{0}}};
+    const uint64_t v[3] = {a, b, c};
+    struct dsc_tensor out[1];
+    struct dsc_session *s;
+    struct dsc_device *dev;
+    struct built built;
+    uint64_t y;
+
+    ck_assert_int_eq(build(&call, 0, &built, NULL), DSC_OK);
+    memcpy(built.feeds[0].data, v, sizeof v);
+    ck_assert_int_eq(dsc_device_open(&dev, "cpu", 1, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_session_open(&s, built.g, dev, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_session_run(s, &(struct dsc_run){0}, built.feeds, out, NULL), DSC_OK);
+    memcpy(&y, out[0].data, sizeof y);
+    dsc_tensor_clear(&out[0]);
+    dsc_session_close(s);
+    dsc_device_close(dev);
+    drop(&built);
+    return y;
+}
+
+START_TEST(means_of_large_integers_are_exact)
+{
+    const uint64_t top = UINT64_MAX;
+    const uint64_t low = (uint64_t)INT64_MIN;
+
+    ck_assert_uint_eq(mean_of(DSC_U64, top, top, top - 3), top - 1);
+    ck_assert_uint_eq(mean_of(DSC_U64, top, 0, 0), top / 3);
+    ck_assert_uint_eq(mean_of(DSC_I64, low, low, low + 3), low + 1);
+    ck_assert_uint_eq(mean_of(DSC_I64, (uint64_t)INT64_MAX, (uint64_t)INT64_MAX, low),
+                      (uint64_t)((INT64_MAX - 1) / 3));
+    ck_assert_uint_eq(mean_of(DSC_I64, 1, 2, (uint64_t)-5), 0);
+}
+END_TEST
+
+START_TEST(an_output_label_that_no_input_has_is_refused)
+{
+    FAILS(DSC_E_SCHEMA, "'k' of the output", "Einsum", {{DSC_F32, 2, {2, 2}, V(1, 2, 3, 4)}}, {{0}},
+          {S("equation", "ij->ik")});
+    FAILS(DSC_E_SCHEMA, "'B' of the output", "Einsum", {{DSC_F32, 2, {2, 2}, V(1, 2, 3, 4)}}, {{0}},
+          {S("equation", "...i->B...i")});
+}
+END_TEST
+
+/* Rows of two equal sizes: what is per row and what per element must not be mixed up. */
+START_TEST(scales_of_layer_normalization_broadcast)
+{
+    PASSES("LayerNormalization",
+           {{DSC_F64, 2, {2, 2}, V(1, -1, 1, -1)}, {DSC_F64, 2, {2, 1}, V(1, 10)}},
+           {{DSC_F64, 2, {2, 2}, V(0.5, -0.5, 5, -5)}}, {F("epsilon", 3)});
+    FAILS(DSC_E_SHAPE, "a scale of size 3 along an axis of 2", "LayerNormalization",
+          {{DSC_F64, 2, {2, 2}, V(1, -1, 2, -2)}, {DSC_F64, 1, {3}, V(1, 1, 1)}});
+    FAILS(DSC_E_SHAPE, "a bias of rank 3", "LayerNormalization",
+          {{DSC_F64, 2, {2, 2}, V(1, -1, 2, -2)},
+           {DSC_F64, 1, {2}, V(1, 1)},
+           {DSC_F64, 3, {1, 1, 2}, V(1, 1)}});
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("index");
@@ -134,6 +208,10 @@ int main(void)
     tcase_add_test(t, elements_and_tuples_select_and_are_checked);
     tcase_add_test(t, scatter_meets_what_is_there);
     tcase_add_test(t, extremes_are_stable);
+    tcase_add_test(t, means_of_integers_round_towards_zero);
+    tcase_add_test(t, means_of_large_integers_are_exact);
+    tcase_add_test(t, an_output_label_that_no_input_has_is_refused);
+    tcase_add_test(t, scales_of_layer_normalization_broadcast);
     tcase_add_test(t, scans_and_triangles);
     srunner_run_all(r, CK_ENV);
     n_failed = srunner_ntests_failed(r);

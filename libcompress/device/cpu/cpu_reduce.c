@@ -206,6 +206,46 @@ static int64_t int_step(enum dsc_reduce_fn fn, bool is_unsigned, int64_t acc, in
     }
 }
 
+/* The exact mean, rounded towards 0: quotients and remainders apart, for a sum may not fit. */
+static int64_t int_mean(const struct reduce_job *j, int64_t base)
+{
+    const int64_t n = j->n_in;
+    int64_t quotient = 0, rest = 0;
+
+    for (int64_t k = 0; k < n; k++) {
+        const int64_t v = dsc_tensor_get_i64(j->x, base + offset_of(j, k));
+
+        quotient += v / n;
+        rest += v % n;
+    }
+    quotient += rest / n;
+    rest %= n;
+    return quotient + (quotient < 0 && rest > 0) - (quotient > 0 && rest < 0);
+}
+
+static uint64_t uint_mean(const struct reduce_job *j, int64_t base)
+{
+    const uint64_t n = (uint64_t)j->n_in;
+    uint64_t quotient = 0, rest = 0;
+
+    for (uint64_t k = 0; k < n; k++) {
+        const uint64_t v = (uint64_t)dsc_tensor_get_i64(j->x, base + offset_of(j, (int64_t)k));
+
+        quotient += v / n;
+        rest += v % n;
+    }
+    return quotient + rest / n;
+}
+
+/* u64 has values that an i64 has not: the bits are the number. */
+static void put_int(struct dsc_tensor *y, int64_t i, int64_t v)
+{
+    if (y->dtype == DSC_U64)
+        ((uint64_t *)y->data)[i] = (uint64_t)v;
+    else
+        dsc_tensor_set_i64(y, i, v);
+}
+
 static void reduce_int_tile(void *ctx, int64_t tile)
 {
     const struct reduce_job *j = ctx;
@@ -228,15 +268,17 @@ static void reduce_int_tile(void *ctx, int64_t tile)
             dsc_tensor_set_f64(&y, o, trunc(log(sum))); /* also of 0 and below */
             continue;
         }
+        if (j->fn == DSC_REDUCE_mean && j->n_in > 0) {
+            put_int(&y, o, is_unsigned ? (int64_t)uint_mean(j, base) : int_mean(j, base));
+            continue;
+        }
         for (int64_t k = 0; k < j->n_in; k++)
             acc =
                 int_step(j->fn, is_unsigned, acc, dsc_tensor_get_i64(j->x, base + offset_of(j, k)));
-        if (j->fn == DSC_REDUCE_mean)
-            acc = j->n_in ? acc / j->n_in : 0;
         if (j->fn == DSC_REDUCE_l2) /* a wrapped sum has no root: 0 */
             dsc_tensor_set_f64(&y, o, trunc(sqrt((double)acc)));
         else
-            dsc_tensor_set_i64(&y, o, acc);
+            put_int(&y, o, acc);
     }
 }
 
