@@ -20,6 +20,7 @@ stop eval base.onnx --data rows.tsv --batch 1 --predictions out.jsonl
 stop gate base.onnx --baseline base.onnx --data rows.tsv --batch 1 --max-drop f1=1 --junit out.xml
 stop export base.onnx --verify rows.tsv --batch 1 -o out.onnx
 stop bench base.onnx --batch 64 --length 16
-stop tokenize "$encoder" --data rows.tsv --json
-rm -f out err
+for i in $(seq 8); do cat rows.tsv; done > more.tsv # tokenize is done with rows.tsv in that time
+stop tokenize "$encoder" --data more.tsv --json
+rm -f out err more.tsv
 ls -A
