@@ -2,17 +2,23 @@
 """Training step and inference side by side with PyTorch and ONNX Runtime.
 
     tests/bench/bench_peers.py BENCH_MODEL MODEL_DIR MODEL.onnx [INT8.onnx [THREADS [ROUNDS]]]
+    tests/bench/bench_peers.py --bert-base DSCOMPRESS BENCH_MODEL TOKENIZER DATA [THREADS [ROUNDS]]
 
-BENCH_MODEL is the built tests/bench/bench_model. Needs torch, transformers, onnxruntime in the
+BENCH_MODEL is the built tests/bench/bench_model. --bert-base makes BERT-base (109 M weights drawn
+at random; TOKENIZER is a tokenizer.json of its 30,522 tokens) in a temporary folder, times fp32
+and int8 inference on it, and calibration on 512 rows of DATA (a TSV of >= 512 texts) beside plain
+inference of the same rows. Needs torch, transformers, onnxruntime in the
 Python that runs it; these are peers, the project itself does not need them. Every case is a process
 of its own; ours and the peer's run alternately, and the median over the rounds is printed. With
 one thread CPU time is compared, which other work on the machine disturbs least; else wall time.
 """
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 
 COMMON = """
 import json, os, resource, statistics, sys, time
@@ -54,6 +60,12 @@ names = [i.name for i in s.get_inputs()]
 x = {k: v for k, v in ids(int(sys.argv[2]), 128).items() if k in names}
 timed(lambda: s.run(None, x))
 """
+MAKE_BERT_BASE = """
+import sys, torch, transformers
+torch.manual_seed(1)
+config = transformers.BertConfig(num_labels=2)
+transformers.BertForSequenceClassification(config).save_pretrained(sys.argv[1])
+"""
 
 
 def peer(code, model, batch, threads):
@@ -81,13 +93,69 @@ def compare(name, other, a, b, rounds):
              theirs["rss"] / 1e6, other), flush=True)
 
 
+def text_run(args):
+    """Seconds and peak memory of a run of the program."""
+    child = "import resource, subprocess, sys, time; t = time.perf_counter(); " \
+            "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); " \
+            "print(time.perf_counter() - t, " \
+            "resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)"
+    done = subprocess.run([sys.executable, "-c", child, *args], capture_output=True, text=True,
+                          check=True)
+    s, rss = done.stdout.split()
+    return {"s": float(s), "rss": int(rss)}
+
+
+def make_bert_base(folder, tokenizer):
+    """In a process of its own: a child's peak memory starts at its parent's."""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", MAKE_BERT_BASE, folder], check=True,
+                   capture_output=True)
+    shutil.copy(tokenizer, os.path.join(folder, "tokenizer.json"))
+
+
+def bert_base(args):
+    dsc, bench, tokenizer, data = args[:4]
+    threads = int(args[4]) if len(args) > 4 else 2
+    rounds = int(args[5]) if len(args) > 5 else 3
+    with tempfile.TemporaryDirectory() as tmp:
+        folder, onnx, int8 = (os.path.join(tmp, n) for n in ("bert", "bert.onnx", "int8.onnx"))
+        rows = os.path.join(tmp, "rows.tsv")
+        with open(data, encoding="utf-8") as f, open(rows, "w", encoding="utf-8") as out:
+            out.write("text\tlabel\n")
+            out.writelines("%s\t%d\n" % (line.split("\t")[0], i % 2)
+                           for i, line in zip(range(513), f) if i > 0)
+        make_bert_base(folder, tokenizer)
+        quiet = ["-j", str(threads), "-f", "-q"]
+        subprocess.run([dsc, "export", folder, "-o", onnx, "-q"], check=True)
+        calibrate = [dsc, "calibrate", onnx, "--data", rows, "-o", os.path.join(tmp, "x.ranges")]
+        subprocess.run([*calibrate, *quiet], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([dsc, "quantize", onnx, "--calib", rows, "--ranges", calibrate[-1],
+                        "--observer", "percentile", "-o", int8, *quiet], check=True,
+                       stdout=subprocess.DEVNULL)
+        heading(threads)
+        for batch in (1, 8):
+            compare("BERT-base fp32, %d x 128" % batch, "ONNX Runtime",
+                    lambda: ours(bench, "infer", onnx, batch, 128, threads),
+                    lambda: peer(ORT_RUN, onnx, batch, threads), rounds)
+            compare("BERT-base int8, %d x 128" % batch, "our fp32",
+                    lambda: ours(bench, "infer", int8, batch, 128, threads),
+                    lambda: ours(bench, "infer", onnx, batch, 128, threads), rounds)
+        compare("BERT-base calibrate, 512 rows", "our eval of the rows",
+                lambda: text_run([*calibrate, *quiet]),
+                lambda: text_run([dsc, "eval", onnx, "--data", rows, "--metric", "accuracy",
+                                  "-j", str(threads), "-q"]), rounds)
+
+
+def heading(threads):
+    print("%-28s %12s %12s %7s %10s %10s  peer, %d threads, %s time"
+          % ("", "ours", "peer", "ratio", "ours", "peer", threads, "CPU" if threads == 1 else "wall"))
+
+
 def main(args):
     bench, folder, onnx = args[:3]
     int8 = args[3] if len(args) > 3 and args[3] != "-" else None
     threads = int(args[4]) if len(args) > 4 else 1
     rounds = int(args[5]) if len(args) > 5 else 3
-    print("%-28s %12s %12s %7s %10s %10s  peer, %d threads, %s time"
-          % ("", "ours", "peer", "ratio", "ours", "peer", threads, "CPU" if threads == 1 else "wall"))
+    heading(threads)
     compare("train step, batch 32 x 64", "PyTorch fp32",
             lambda: ours(bench, "train", folder, 32, 64, threads),
             lambda: peer(TORCH_STEP, folder, 32, threads), rounds)
@@ -107,4 +175,7 @@ def main(args):
 if __name__ == "__main__":
     if len(sys.argv) < 4:
         sys.exit(__doc__)
-    main(sys.argv[1:])
+    if sys.argv[1] == "--bert-base":
+        bert_base(sys.argv[2:])
+    else:
+        main(sys.argv[1:])
