@@ -95,7 +95,11 @@ static enum dsc_status quantize_qat(struct job *j, struct dsc_err *err)
 
     if (!dsc_opt_is_set(j->cmd, DSC_OPT_train))
         return dsc_fail(err, DSC_E_USAGE, "quantize --method qat needs --train DATA");
-    j->r = (struct dsc_trainrun){.cmd = j->cmd, .m = &j->m, .dev = j->dev};
+    j->r = (struct dsc_trainrun){.cmd = j->cmd,
+                                 .m = &j->m,
+                                 .dev = j->dev,
+                                 .epochs_opt = DSC_OPT_qat_epochs,
+                                 .lr_opt = DSC_OPT_qat_lr};
     DSC_TRY(dsc_trainrun_open(&j->r, err));
     DSC_TRY(dsc_cmd_check_used(j->cmd, err));
     if (j->is_dry)

@@ -74,7 +74,8 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     DSC_TRY(dsc_output_check(cmd, err));
     DSC_TRY(dsc_cmd_device(cmd, &j->dev, err));
     DSC_TRY(dsc_textmodel_open(&j->m, cmd, cmd->args[0], err));
-    j->r = (struct dsc_trainrun){.cmd = cmd, .m = &j->m, .dev = j->dev};
+    j->r = (struct dsc_trainrun){
+        .cmd = cmd, .m = &j->m, .dev = j->dev, .epochs_opt = DSC_OPT_epochs, .lr_opt = DSC_OPT_lr};
     j->r.has_dropout = dsc_opt_is_set(cmd, DSC_OPT_dropout);
     j->r.dropout = j->r.has_dropout ? dsc_opt_float(cmd, DSC_OPT_dropout) : 0;
     j->r.is_dry = dsc_opt_flag(cmd, DSC_OPT_dry_run);

@@ -22,13 +22,13 @@ static void read_config(struct dsc_trainrun *r)
     *c = dsc_train_defaults();
     c->sched = dsc_sched_find(sched[dsc_opt_enum(cmd, DSC_OPT_schedule)]);
     c->optim = dsc_optim_find(optim[dsc_opt_enum(cmd, DSC_OPT_optimizer)]);
-    c->lr = dsc_opt_float(cmd, DSC_OPT_lr);
+    c->lr = dsc_opt_float(cmd, r->lr_opt);
     c->weight_decay = dsc_opt_float(cmd, DSC_OPT_weight_decay);
     c->clip = dsc_opt_float(cmd, DSC_OPT_clip);
     c->seed = (uint64_t)dsc_opt_int(cmd, DSC_OPT_seed);
     c->batch = batch * n_accumulate; /* of one update */
     c->micro = dsc_opt_is_set(cmd, DSC_OPT_micro) ? dsc_opt_int(cmd, DSC_OPT_micro) : batch;
-    r->n_epochs = dsc_opt_int(cmd, DSC_OPT_epochs);
+    r->n_epochs = dsc_opt_int(cmd, r->epochs_opt);
 }
 
 /* About the square root of the number of operators: the least memory for one more forward pass. */

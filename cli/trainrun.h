@@ -18,6 +18,7 @@ struct dsc_trainrun {
     struct dsc_dataset train, dev_set;
     bool has_dev;
     struct dsc_train_config config;
+    enum dsc_opt_id epochs_opt, lr_opt; /* the verb's own: defaults differ */
     int64_t n_epochs;
     struct dsc_patterns freeze, unfreeze;
     const struct dsc_loss *loss;
@@ -40,7 +41,8 @@ struct dsc_trainrun {
     void *ctx;
 };
 
-/** Read the options of training into r->config, and the data; zero-initialise, set cmd, m, dev. */
+/** Read the options of training into r->config, and the data; zero-initialise, set cmd, m, dev,
+ *  epochs_opt, lr_opt. */
 enum dsc_status dsc_trainrun_open(struct dsc_trainrun *r, struct dsc_err *err);
 /**
  * A quantized model becomes one that simulates its rounding, so that it can be trained further;
