@@ -49,6 +49,13 @@ static double rate_of(const struct dsc_progress *p, int64_t n_done, double now)
     return elapsed > 0 ? (double)(n_done - p->n_start) / elapsed : 0;
 }
 
+/* A rate in four digits, without an exponent. */
+static size_t put_rate(char *out, size_t out_bytes, double rate, int n_unit, const char *unit)
+{
+    return (size_t)snprintf(out, out_bytes, rate < 1000 ? "  %.4g %.*s/s" : "  %.0f %.*s/s", rate,
+                            n_unit, unit);
+}
+
 /* "  loss 0.31"; the name of a rate, "examples_per_s", stands behind it as a unit. */
 static size_t put_field(char *out, size_t out_bytes, const struct dsc_progress_field *f)
 {
@@ -56,8 +63,7 @@ static size_t put_field(char *out, size_t out_bytes, const struct dsc_progress_f
     const bool is_rate = n > 6 && strcmp(f->name + n - 6, "_per_s") == 0;
 
     if (is_rate)
-        return (size_t)snprintf(out, out_bytes, "  %.4g %.*s/s", f->value, n < 30 ? (int)n - 6 : 24,
-                                f->name);
+        return put_rate(out, out_bytes, f->value, n < 30 ? (int)n - 6 : 24, f->name);
     return (size_t)snprintf(out, out_bytes, "  %.24s %.4g", f->name, f->value);
 }
 
@@ -76,7 +82,7 @@ static void draw_text(struct dsc_progress *p, int64_t n_done,
         at += (size_t)snprintf(line + at, sizeof line - at, " %s", p->unit);
     for (int i = 0; i < n_fields && at < sizeof line - 96; i++)
         at += put_field(line + at, sizeof line - at, &fields[i]);
-    at += (size_t)snprintf(line + at, sizeof line - at, "  %.4g %s/s", rate, p->unit);
+    at += put_rate(line + at, sizeof line - at, rate, (int)strlen(p->unit), p->unit);
     if (p->n_total > n_done && rate > 0) {
         put_time(eta, sizeof eta, (double)(p->n_total - n_done) / rate);
         snprintf(line + at, sizeof line - at, "  ETA %s", eta);
