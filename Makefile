@@ -7,6 +7,8 @@ JOBS ?= $(shell nproc)
 CACHE = $(if $(DSC_CACHE),$(DSC_CACHE),$(HOME)/.cache/dscompress)
 ASSETS ?= $(CACHE)/assets
 FUZZ_SECONDS ?= 60
+# unit tests and operators with two and three threads, and verbs that compare 1 with many
+TSAN_TESTS ?= core cpu_prims exec metrics gate train_golden ops cli-eval cli-gate cli-train cli-quantize
 
 .PHONY: help build demo test fuzz tsan install clean
 
@@ -44,6 +46,18 @@ fuzz:
 	@echo "fuzz: ninja -C build-fuzz"
 	@ninja -j $(JOBS) -C build-fuzz --quiet
 	@FUZZ_SECONDS="$(FUZZ_SECONDS)" tests/fuzz/run-fuzz build-fuzz
+
+# fault handlers off: a test of the shadow device wants its SIGSEGV
+tsan:
+	@tools/setup-packages test
+	@[ -e build-tsan/build.ninja ] || { echo "tsan: meson setup build-tsan"; \
+	    meson setup build-tsan -Db_sanitize=thread -Db_lundef=false \
+	        -Dbuildtype=debugoptimized > /dev/null; }
+	@echo "tsan: ninja -C build-tsan"
+	@ninja -j $(JOBS) -C build-tsan --quiet
+	@TSAN_OPTIONS=exitcode=66:handle_segv=0:handle_sigbus=0 DSC_SANITIZED=1 \
+	    meson test -C build-tsan --no-rebuild --num-processes $(JOBS) --print-errorlogs \
+	    --timeout-multiplier 10 $(TSAN_TESTS)
 
 install: build
 	@meson install -C $(BUILD) --no-rebuild
