@@ -65,8 +65,7 @@ static void show_cuda(struct dsc_cmd *cmd)
         fprintf(cmd->out, "cuda       module %s, version %s, %d devices\n", info.module,
                 info.version, info.n_devices);
     if (info.reason[0])
-        fprintf(cmd->out, "cuda       %s: %s\n", info.module[0] ? "no device" : "no module",
-                info.reason);
+        fprintf(cmd->out, "cuda       %s%s\n", info.module[0] ? "no device: " : "", info.reason);
     for (int i = 0; i < info.n_devices; i++)
         if (dsc_cuda_describe_device(i, text, sizeof text, NULL) == DSC_OK)
             fprintf(cmd->out, "cuda:%-5d %s\n", i, text);

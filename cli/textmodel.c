@@ -166,6 +166,7 @@ enum dsc_status dsc_textmodel_open(struct dsc_textmodel *m, struct dsc_cmd *cmd,
     DSC_TRY(dsc_cmd_model(cmd, path, &m->model, err));
     DSC_TRY_OUT(st, open_tokenizer(m, cmd, err));
     m->max_length = length_of(m, cmd);
+    m->pad_to = dsc_opt_int(cmd, DSC_OPT_pad_to);
     DSC_TRY_OUT(st, read_roles(m, cmd, err));
     DSC_TRY_OUT(st, check_inputs(m, err));
     DSC_TRY_OUT(st, read_output(m, cmd, err));
@@ -264,6 +265,15 @@ static void put_row(const struct dsc_textmodel *m, struct dsc_tensor *feeds, int
     }
 }
 
+/* The longest row's width, brought to a bucket: a model then sees few different shapes. */
+static size_t padded_width(const struct dsc_textmodel *m, size_t longest)
+{
+    const size_t step = (size_t)m->pad_to, top = (size_t)m->max_length;
+    const size_t width = (longest + step - 1) / step * step;
+
+    return width <= top ? width : longest < top ? top : longest;
+}
+
 /* Encodings of one batch, kept until the longest is known. */
 static enum dsc_status encode_rows(const struct dsc_textmodel *m, const struct dsc_dataset *d,
                                    const int64_t *idx, int64_t n, struct dsc_tok_enc *enc,
@@ -274,6 +284,7 @@ static enum dsc_status encode_rows(const struct dsc_textmodel *m, const struct d
         DSC_TRY(encode_row(m, d, idx[i], &enc[i], err));
         *longest = enc[i].n > *longest ? enc[i].n : *longest;
     }
+    *longest = padded_width(m, *longest);
     return DSC_OK;
 }
 

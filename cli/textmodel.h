@@ -29,6 +29,7 @@ struct dsc_textmodel {
     int input[DSC_N_ROLES];
     int output;
     int32_t max_length;
+    int64_t pad_to; /* widths of batches are multiples of it, or max_length */
     const char *const *labels;
     size_t n_labels;
     const char *positive;
@@ -36,8 +37,8 @@ struct dsc_textmodel {
 };
 
 /**
- * Open a MODEL argument with --tokenizer, --max-length, --inputs, --logits and --positive.
- * Zero-initialise.
+ * Open a MODEL argument with --tokenizer, --max-length, --pad-to, --inputs, --logits and
+ * --positive. Zero-initialise.
  *
  * Errors  SCHEMA  no tokenizer; inputs or output that cannot be told: the message names those there
  *         as dsc_model_open_graph and dsc_tok_open_file
