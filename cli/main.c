@@ -127,38 +127,48 @@ static void close_json(struct dsc_cmd *cmd, const struct dsc_err *err)
     dsc_bytes_text(&cmd->json.text, "\n");
 }
 
+/* A report that is lost comes before the answer of a check, and behind any other failure. */
+static void add_failure(struct dsc_err *err, const struct dsc_err *lost)
+{
+    if (lost->status != DSC_OK && (err->status == DSC_OK || err->status == DSC_E_CHECK))
+        *err = *lost;
+}
+
 static void write_json(struct dsc_cmd *cmd, struct dsc_err *err)
 {
     const struct dsc_bytes *text = &cmd->json.text;
     const char *path = dsc_opt_text(cmd, DSC_OPT_json);
+    struct dsc_err lost = {0};
     struct dsc_out o;
 
     if (!dsc_opt_is_set(cmd, DSC_OPT_json))
         return;
     close_json(cmd, err);
     if (text->is_failed) {
-        dsc_fail(err, DSC_E_MEMORY, "no memory for the JSON report");
+        dsc_fail(&lost, DSC_E_MEMORY, "no memory for the JSON report");
     } else if (!path) {
         fwrite(text->data, 1, text->n_bytes, stdout);
-    } else if (dsc_out_open(&o, path, true, err) == DSC_OK) {
+    } else if (dsc_out_open(&o, path, true, &lost) == DSC_OK) {
         dsc_out_write(&o, text->data, text->n_bytes);
-        dsc_out_commit(&o, err);
+        dsc_out_commit(&o, &lost);
     }
+    add_failure(err, &lost);
 }
 
 static void close_stdout(struct dsc_err *err)
 {
     const bool has_failed = ferror(stdout) != 0;
+    struct dsc_err lost = {0};
     int code = 0;
 
     if (fflush(stdout) != 0)
         code = errno;
     if (!has_failed && code == 0)
         return;
-    if (dsc_fail(err, code == ENOSPC ? DSC_E_NOSPACE : DSC_E_IO, "cannot write%s%s",
-                 code ? ": " : "", code ? strerror(code) : "") &&
-        !err->file[0])
-        dsc_err_file(err, "standard output");
+    dsc_fail(&lost, code == ENOSPC ? DSC_E_NOSPACE : DSC_E_IO, "cannot write%s%s", code ? ": " : "",
+             code ? strerror(code) : "");
+    dsc_err_file(&lost, "standard output");
+    add_failure(err, &lost);
 }
 
 int main(int argc, char **argv)
