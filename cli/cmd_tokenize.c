@@ -10,11 +10,26 @@ struct job {
     struct dsc_tok_enc enc;
     struct dsc_json line; /* one line of output */
     struct dsc_json *to;  /* the report's array instead, when it has standard output */
-    bool is_pair;
+    bool is_pair, has_offsets;
     int32_t max_length;
     int64_t n_limit;
     int64_t n_texts, n_tokens, n_truncated;
 };
+
+/* [[lo, hi], ..] of the tokens, in characters or bytes of the text that each is of. */
+static void put_spans(struct job *j, struct dsc_json *to, const char *key, bool is_in_chars)
+{
+    dsc_json_array(to, key);
+    for (size_t i = 0; i < j->enc.n; i++) {
+        const struct dsc_tok_offset *o = &j->enc.offsets[i];
+
+        dsc_json_array(to, NULL);
+        dsc_json_int(to, NULL, is_in_chars ? o->char_lo : o->lo);
+        dsc_json_int(to, NULL, is_in_chars ? o->char_hi : o->hi);
+        dsc_json_end(to);
+    }
+    dsc_json_end(to);
+}
 
 static void put_result(struct job *j)
 {
@@ -35,6 +50,10 @@ static void put_result(struct job *j)
         dsc_json_text(to, NULL, text ? token : NULL);
     }
     dsc_json_end(to);
+    if (j->has_offsets) {
+        put_spans(j, to, "offsets", true);
+        put_spans(j, to, "bytes", false);
+    }
     if (j->is_pair) {
         dsc_json_array(to, "type_ids");
         for (size_t i = 0; i < j->enc.n; i++)
@@ -81,8 +100,10 @@ static enum dsc_status from_data(struct job *j, const char *path, const struct d
     DSC_TRY(dsc_data_read(&d, path, spec, j->cmd->arena, err));
     j->is_pair = d.text_b != NULL;
     for (size_t i = 0; i < d.n && st == DSC_OK && j->n_texts < j->n_limit; i++) {
-        struct dsc_tok_in in = {
-            .text = d.text[i].data, .n_text_bytes = d.text[i].n_bytes, .max_length = j->max_length};
+        struct dsc_tok_in in = {.text = d.text[i].data,
+                                .n_text_bytes = d.text[i].n_bytes,
+                                .max_length = j->max_length,
+                                .wants_offsets = j->has_offsets};
 
         if (d.text_b) {
             in.pair = d.text_b[i].data;
@@ -128,7 +149,8 @@ static enum dsc_status one_line(struct job *j, const struct dsc_bytes *line,
 {
     struct dsc_tok_in in = {.text = line->data ? (const char *)line->data : "",
                             .n_text_bytes = line->n_bytes,
-                            .max_length = j->max_length};
+                            .max_length = j->max_length,
+                            .wants_offsets = j->has_offsets};
     struct dsc_bytes fixed = {0};
     enum dsc_status st;
 
@@ -184,6 +206,7 @@ static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
     enum dsc_status st;
 
     j.max_length = (int32_t)dsc_opt_int(cmd, DSC_OPT_max_length);
+    j.has_offsets = dsc_opt_flag(cmd, DSC_OPT_offsets);
     if (dsc_opt_is_set(cmd, DSC_OPT_limit))
         j.n_limit = dsc_opt_int(cmd, DSC_OPT_limit);
     DSC_TRY(dsc_cmd_tokenizer(cmd, cmd->args[0], &j.tok, err));
@@ -210,6 +233,9 @@ const struct dsc_command dsc_command_tokenize = {
     .about = "Prints one JSON line for each text: {\"ids\":[..],\"tokens\":[..]}, special tokens "
              "included, and type_ids for pairs. Without --data each line of standard input is one "
              "text; --data - reads a TSV, CSV or JSONL file from there.\n"
+             "--offsets adds \"offsets\" and \"bytes\": [first, after last] character and byte of "
+             "the text that each token stands for, as Hugging Face's tokenizers give them; "
+             "special tokens have [0,0].\n"
              "MODEL is a tokenizer.json, a vocab.txt, a folder that holds one, or an ONNX file "
              "that carries one.",
     .examples = "echo 'free prize' | dscompress tokenize model/tokenizer.json\n"

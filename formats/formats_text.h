@@ -100,6 +100,16 @@ struct dsc_tok_in {
     size_t n_pair_bytes;
     int32_t max_length;   /* 0 = no truncation; else ids of at most this many, specials included */
     bool without_special; /* leave the post-processor's tokens out */
+    bool wants_offsets;   /* fill offsets, at some cost */
+};
+
+/**
+ * The bytes [lo, hi) of a text that a token stands for, and the same in characters, as Hugging
+ * Face's Encoding.offsets has them; which: 0 the text, 1 the pair, -1 none (special, padding).
+ */
+struct dsc_tok_offset {
+    uint32_t lo, hi, char_lo, char_hi;
+    int32_t which;
 };
 
 /**
@@ -111,6 +121,7 @@ struct dsc_tok_enc {
     int64_t *ids;
     int64_t *type_ids;
     int64_t *mask;
+    struct dsc_tok_offset *offsets; /* NULL unless they were asked for */
     size_t n;
     bool is_truncated;
     size_t cap;

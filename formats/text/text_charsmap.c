@@ -135,9 +135,37 @@ static int64_t lookup(const struct tok_charsmap *m, const char *s, size_t n)
     return -1;
 }
 
+static size_t n_chars(const char *s, size_t n)
+{
+    size_t chars = 0;
+
+    for (size_t i = 0; i < n; i++)
+        chars += ((unsigned char)s[i] & 0xC0) != 0x80;
+    return chars;
+}
+
+/*
+ * The oracle's changes: new characters stand for the old ones in turn, more are additions; old ones
+ * that are left over go with the last new one, which may be that of a replacement before. Where
+ * there is none they do not count at all, and all that follows is one off.
+ */
+static void track_changes(const char *text, const char *s, size_t n, struct dsc_tok_scratch *x)
+{
+    const size_t n_old = n_chars(s, n);
+    size_t n_new = 0, len;
+
+    for (; *text; text += len) {
+        len = uni_n_bytes(*text);
+        dsc_tok_push_change(x, len, n_new++ < n_old ? 0 : 1);
+    }
+    if (n_new < n_old && x->n_ranges > 0)
+        dsc_tok_add_change(x, (int)n_new - (int)n_old);
+}
+
 /* Put the replacement of s if there is one. */
 static enum dsc_status replace(const struct tok_charsmap *m, const char *s, size_t n,
-                               struct dsc_bytes *out, bool *is_done, struct dsc_err *err)
+                               struct dsc_bytes *out, struct dsc_tok_scratch *x, bool *is_done,
+                               struct dsc_err *err)
 {
     int64_t at = lookup(m, s, n);
 
@@ -147,6 +175,8 @@ static enum dsc_status replace(const struct tok_charsmap *m, const char *s, size
         return dsc_fail(err, DSC_E_INCONSISTENT, "Precompiled: the trie points outside its table");
     if (at >= 0)
         uni_put(out, m->text + at, strlen(m->text + at));
+    if (at >= 0 && x->to)
+        track_changes(m->text + at, s, n, x);
     return DSC_OK;
 }
 
@@ -154,25 +184,31 @@ static enum dsc_status apply_precompiled(const struct tok_norm *n, const char *s
                                          struct dsc_bytes *out, bool *is_start,
                                          struct dsc_tok_scratch *x, struct dsc_err *err)
 {
-    const char *end = s + n_bytes;
+    const char *const first = s, *end = s + n_bytes;
     size_t len;
     bool is_done;
+
+    x->n_ranges = 0;
 
     for (; s < end; s += len) {
         len = dsc_uni_cluster(s, (size_t)(end - s));
         is_done = false;
         if (len <= CLUSTER_MAX_BYTES)
-            DSC_TRY(replace(n->charsmap, s, len, out, &is_done, err));
+            DSC_TRY(replace(n->charsmap, s, len, out, x, &is_done, err));
         for (size_t at = 0; !is_done && at < len;) {
             size_t n_char = uni_n_bytes(s[at]);
             bool is_replaced;
 
-            DSC_TRY(replace(n->charsmap, s + at, n_char, out, &is_replaced, err));
+            DSC_TRY(replace(n->charsmap, s + at, n_char, out, x, &is_replaced, err));
             if (!is_replaced)
                 uni_put(out, s + at, n_char);
+            if (!is_replaced && x->to)
+                dsc_tok_push_change(x, n_char, 0);
             at += n_char;
         }
     }
+    if (x->to)
+        dsc_tok_track_changes(x, first, n_bytes);
     return out->is_failed ? dsc_fail(err, DSC_E_MEMORY, "no memory to normalize a text") : DSC_OK;
 }
 

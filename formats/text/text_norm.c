@@ -218,9 +218,12 @@ static enum dsc_status apply_prepend(const struct tok_norm *n, const char *s, si
                                      struct dsc_bytes *out, bool *is_start,
                                      struct dsc_tok_scratch *x, struct dsc_err *err)
 {
-    if (n_bytes)
+    if (n_bytes) {
         uni_put(out, n->text.s, n->text.n);
+        dsc_tok_track(x, out, 0);
+    }
     uni_put(out, s, n_bytes);
+    dsc_tok_track_copy(x, out, 0);
     return status_of(out, err);
 }
 
@@ -240,7 +243,7 @@ static enum dsc_status apply_strip(const struct tok_norm *n, const char *s, size
                                    struct dsc_bytes *out, bool *is_start, struct dsc_tok_scratch *x,
                                    struct dsc_err *err)
 {
-    const char *end = s + n_bytes, *next = s;
+    const char *const from = s, *end = s + n_bytes, *next = s;
 
     while ((n->flags & LEFT) && s < end && uni_is(uni_next(&next), UNI_SPACE)) {
         s = next;
@@ -252,6 +255,7 @@ static enum dsc_status apply_strip(const struct tok_norm *n, const char *s, size
             end--;
     }
     uni_put(out, s, (size_t)(end - s));
+    dsc_tok_track_copy(x, out, (size_t)(s - from));
     return status_of(out, err);
 }
 
@@ -264,7 +268,10 @@ enum dsc_status dsc_tok_normalize(const struct dsc_tok *t, struct tok_str *s, bo
         struct dsc_bytes *to = &x->norm[i % 2];
 
         to->n_bytes = 0;
-        DSC_TRY(t->norm[i].kind->apply(&t->norm[i], s->s, s->n, to, is_start, x, err));
+        x->to = x->has_spans ? &x->norm_spans[i % 2] : NULL;
+        DSC_TRY((x->has_spans ? dsc_tok_norm_tracked : t->norm[i].kind->apply)(
+            &t->norm[i], s->s, s->n, to, is_start, x, err));
+        x->from = x->has_spans ? x->to->at : NULL;
         *s = (struct tok_str){(const char *)to->data, to->n_bytes};
     }
     return DSC_OK;

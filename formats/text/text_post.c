@@ -175,7 +175,15 @@ static enum dsc_status parse_template(struct dsc_tok *t, const json_t *j, struct
     return DSC_OK;
 }
 
-/* A sequence may hold one that adds tokens; ByteLevel only moves offsets, which we do not have. */
+/* trim_offsets and add_prefix_space of ByteLevel and RobertaProcessing: both true by default. */
+static enum dsc_status parse_trim(struct dsc_tok *t, const json_t *j, const char *what,
+                                  struct dsc_err *err)
+{
+    DSC_TRY(dsc_tok_json_flag(j, what, "trim_offsets", true, &t->trims_offsets, err));
+    return dsc_tok_json_flag(j, what, "add_prefix_space", true, &t->trim_keeps_first, err);
+}
+
+/* A sequence may hold one that adds tokens; ByteLevel only moves offsets. */
 static enum dsc_status parse_sequence(struct dsc_tok *t, const json_t *j, struct dsc_err *err)
 {
     static const char *const keys[] = {"type", "processors", NULL};
@@ -189,8 +197,10 @@ static enum dsc_status parse_sequence(struct dsc_tok *t, const json_t *j, struct
     {
         const char *type = json_string_value(json_object_get(v, "type"));
 
-        if (type && !strcmp(type, "ByteLevel"))
+        if (type && !strcmp(type, "ByteLevel")) {
+            DSC_TRY(parse_trim(t, v, "ByteLevel", err));
             continue;
+        }
         if (found || !type || !strcmp(type, "Sequence"))
             return dsc_fail(err, DSC_E_UNSUPPORTED,
                             "a post-processor Sequence of more than one "
@@ -214,7 +224,11 @@ enum dsc_status dsc_tok_post_parse(struct dsc_tok *t, const json_t *j, struct ds
     const char *type = json_string_value(json_object_get(j, "type"));
 
     DSC_TRY(default_post(t, err));
-    if (!j || json_is_null(j) || (type && !strcmp(type, "ByteLevel")))
+    if (!j || json_is_null(j))
+        return DSC_OK;
+    if (type && (!strcmp(type, "ByteLevel") || !strcmp(type, "RobertaProcessing")))
+        DSC_TRY(parse_trim(t, j, type, err));
+    if (type && !strcmp(type, "ByteLevel"))
         return DSC_OK;
     for (size_t i = 0; type && i < sizeof kinds / sizeof kinds[0]; i++) {
         if (!strcmp(type, kinds[i].type))

@@ -20,6 +20,8 @@ void dsc_tok_emit(struct tok_frags *f, const char *s, size_t n, int32_t id, bool
     }
     f->piece[f->n++] = (struct tok_piece){f->text.n_bytes, n, id, is_start};
     uni_put(&f->text, s, n);
+    for (size_t i = 0; f->has_spans && i < n; i++)
+        dsc_tok_push_span(&f->spans, f->src_span[(size_t)(s - f->src) + i]);
 }
 
 void dsc_tok_push_range(struct dsc_tok_scratch *x, size_t lo, size_t hi, bool is_match)

@@ -55,6 +55,10 @@ static enum dsc_status apply_replace(const struct tok_norm *n, const char *s, si
             uni_put(out, s + r->lo, r->hi - r->lo);
         else
             uni_put(out, n->text.s, n->text.n);
+        if (r->is_match)
+            dsc_tok_track(x, out, r->hi - 1);
+        else
+            dsc_tok_track_copy(x, out, r->lo);
         /* What replaces several characters counts as the last of them, as in the oracle. */
         if (i == 0 && r->is_match && (!n->text.n || r->hi > uni_n_bytes(s[0])))
             *is_start = false;
@@ -92,7 +96,10 @@ static enum dsc_status apply_bytelevel(const struct tok_norm *n, const char *s, 
                                        struct dsc_bytes *out, bool *is_start,
                                        struct dsc_tok_scratch *x, struct dsc_err *err)
 {
-    put_byte_chars(out, s, n_bytes);
+    for (size_t i = 0; i < n_bytes; i++) {
+        put_byte_chars(out, s + i, 1);
+        dsc_tok_track(x, out, i);
+    }
     return out->is_failed ? dsc_fail(err, DSC_E_MEMORY, "no memory to normalize a text") : DSC_OK;
 }
 
@@ -112,13 +119,39 @@ static enum dsc_status parse_bytelevel(struct dsc_tok *t, const json_t *j, struc
     return DSC_OK;
 }
 
+/* A word in byte characters; its bytes lo .. hi are those of the piece, but for a space before it.
+ */
+static void emit_mapped(const char *s, const struct tok_range *r, bool has_prefix, bool is_start,
+                        struct tok_frags *out, struct dsc_tok_scratch *x)
+{
+    struct dsc_bytes *mapped = &x->work[1];
+    const struct tok_span *span = out->src_span;
+    const char *src = out->src;
+
+    mapped->n_bytes = x->work_spans.n = 0;
+    for (size_t i = r->lo; i < r->hi; i++) {
+        put_byte_chars(mapped, s + i, 1);
+        while (out->has_spans && x->work_spans.n < mapped->n_bytes && !x->work_spans.is_failed)
+            dsc_tok_push_span(&x->work_spans, span[has_prefix && i > 0 ? i - 1 : i]);
+    }
+    out->is_failed |= x->work_spans.is_failed;
+    out->has_spans &= !x->work_spans.is_failed;
+    out->src = (const char *)mapped->data;
+    out->src_span = x->work_spans.at;
+    dsc_tok_emit(out, (const char *)mapped->data, mapped->n_bytes, TOK_NONE,
+                 is_start && r->lo == 0);
+    out->src = src;
+    out->src_span = span;
+}
+
 static enum dsc_status cut_bytelevel(const struct tok_pre *p, const char *s, size_t n,
                                      bool is_start, struct tok_frags *out,
                                      struct dsc_tok_scratch *x, struct dsc_err *err)
 {
     struct dsc_bytes *spaced = &x->work[0], *mapped = &x->work[1];
+    const bool has_prefix = (p->flags & ADDS_PREFIX) && s[0] != ' ';
 
-    if ((p->flags & ADDS_PREFIX) && s[0] != ' ') {
+    if (has_prefix) {
         spaced->n_bytes = 0;
         uni_put(spaced, " ", 1);
         uni_put(spaced, s, n);
@@ -131,14 +164,8 @@ static enum dsc_status cut_bytelevel(const struct tok_pre *p, const char *s, siz
         x->n_ranges = 0;
         dsc_tok_push_range(x, 0, n, true);
     }
-    for (size_t i = 0; i < x->n_ranges; i++) {
-        const struct tok_range *r = &x->range[i];
-
-        mapped->n_bytes = 0;
-        put_byte_chars(mapped, s + r->lo, r->hi - r->lo);
-        dsc_tok_emit(out, (const char *)mapped->data, mapped->n_bytes, TOK_NONE,
-                     is_start && r->lo == 0);
-    }
+    for (size_t i = 0; i < x->n_ranges; i++)
+        emit_mapped(s, &x->range[i], has_prefix, is_start, out, x);
     out->is_failed |= x->is_range_failed || spaced->is_failed || mapped->is_failed;
     return DSC_OK;
 }
@@ -190,6 +217,24 @@ static bool starts_with(const char *s, size_t n, const struct tok_str *prefix)
     return n >= prefix->n && !memcmp(s, prefix->s, prefix->n);
 }
 
+/* Spans of the text with replacements: what a step puts before it is of its first character. */
+static void track_metaspace(const struct tok_pre *p, const char *s, size_t n, size_t n_prefix,
+                            struct tok_frags *out, struct dsc_tok_scratch *x)
+{
+    const struct tok_span *span = out->src_span;
+
+    x->work_spans.n = 0;
+    for (size_t k = 0; k < n_prefix; k++)
+        dsc_tok_push_span(&x->work_spans, span[0]);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < (s[i] == ' ' ? p->text.n : 1); k++)
+            dsc_tok_push_span(&x->work_spans, span[i]);
+    out->is_failed |= x->work_spans.is_failed;
+    out->has_spans &= !x->work_spans.is_failed;
+    out->src = (const char *)x->work[0].data;
+    out->src_span = x->work_spans.at;
+}
+
 /* Spaces become the replacement, which each word then starts with. */
 static enum dsc_status cut_metaspace(const struct tok_pre *p, const char *s, size_t n,
                                      bool is_start, struct tok_frags *out,
@@ -198,10 +243,12 @@ static enum dsc_status cut_metaspace(const struct tok_pre *p, const char *s, siz
     struct dsc_bytes *b = &x->work[0];
     bool adds = (p->flags & ALWAYS) || ((p->flags & FIRST) && is_start);
     const struct tok_pattern mark = {.kind = TOK_LITERAL, .literal = p->text};
+    size_t n_prefix;
 
     b->n_bytes = 0;
     if (adds && s[0] != ' ' && !starts_with(s, n, &p->text))
         uni_put(b, p->text.s, p->text.n);
+    n_prefix = b->n_bytes;
     for (size_t i = 0; i < n; i++) {
         bool is_space = s[i] == ' ';
 
@@ -209,6 +256,8 @@ static enum dsc_status cut_metaspace(const struct tok_pre *p, const char *s, siz
     }
     if (b->is_failed)
         return dsc_fail(err, DSC_E_MEMORY, "no memory to cut a text");
+    if (out->has_spans)
+        track_metaspace(p, s, n, n_prefix, out, x);
     if (!(p->flags & SPLITS)) {
         dsc_tok_emit(out, (const char *)b->data, b->n_bytes, TOK_NONE, is_start);
         return DSC_OK;

@@ -113,6 +113,18 @@ static inline uint32_t tok_trie_step(const struct tok_trie *t, uint32_t node, un
     return 0;
 }
 
+/* Bytes of the raw text: each byte of a text that was made of it carries those of its character. */
+struct tok_span {
+    uint32_t lo, hi;           /* bytes */
+    uint32_t char_lo, char_hi; /* the same in characters */
+};
+
+struct tok_spans {
+    struct tok_span *at;
+    size_t n, cap;
+    bool is_failed;
+};
+
 /* A part of a text: a word, or a token that is found already. */
 struct tok_piece {
     size_t start, n_bytes; /* in the fragment list's text */
@@ -125,6 +137,11 @@ struct tok_frags {
     struct tok_piece *piece;
     size_t n, cap;
     bool is_failed;
+    /* With offsets: spans of the text's bytes, and where emitted bytes are cut from. */
+    bool has_spans;
+    struct tok_spans spans;
+    const char *src;
+    const struct tok_span *src_span;
 };
 
 /* A cut of a text: does [lo, hi) match the pattern? */
@@ -135,6 +152,7 @@ struct tok_range {
 
 struct tok_ids {
     int32_t *id;
+    struct tok_span *span; /* in the word while the model runs, then in the raw text */
     size_t n, cap;
     bool is_failed;
 };
@@ -151,12 +169,25 @@ struct dsc_tok_scratch {
     size_t max_ids;          /* more are not needed: truncation drops them */
     struct dsc_bytes memory; /* of the model */
     void *match;             /* pcre2_match_data */
+    /* With offsets: spans of the normalizer's input and output, and of work[0] or work[1]. */
+    bool has_spans;
+    const struct tok_span *from;
+    struct tok_spans *to;
+    struct tok_spans raw_spans, norm_spans[2], work_spans;
 };
 
 void dsc_tok_scratch_clear(struct dsc_tok_scratch *x);
 /* An empty piece is not emitted. */
 void dsc_tok_emit(struct tok_frags *f, const char *s, size_t n, int32_t id, bool is_start);
 void dsc_tok_push_id(struct tok_ids *ids, int32_t id);
+/* An id that stands for bytes lo .. hi of the word at hand. */
+void dsc_tok_push_at(struct tok_ids *ids, int32_t id, size_t lo, size_t hi);
+/* One span more. */
+void dsc_tok_push_span(struct tok_spans *spans, struct tok_span span);
+/* What was put into a normalizer's output since the last call comes from byte `at` of its input. */
+void dsc_tok_track(struct dsc_tok_scratch *x, const struct dsc_bytes *out, size_t at);
+/* The same, byte by byte from `at` on. */
+void dsc_tok_track_copy(struct dsc_tok_scratch *x, const struct dsc_bytes *out, size_t at);
 void dsc_tok_push_range(struct dsc_tok_scratch *x, size_t lo, size_t hi, bool is_match);
 /* n bytes of the model's working memory, not cleared. */
 void *dsc_tok_memory(struct dsc_tok_scratch *x, size_t n, size_t elem_bytes, struct dsc_err *err);
@@ -214,6 +245,27 @@ struct tok_norm {
     struct tok_pattern pattern;
     const struct tok_charsmap *charsmap;
 };
+
+/* text_spans.c */
+/* A character of n_bytes in a normalizer's output: 0, it replaces the next one of the input; 1, it
+ * is an addition; -k, it replaces the next one and k more. The list is in the ranges of x. */
+void dsc_tok_push_change(struct dsc_tok_scratch *x, size_t n_bytes, int change);
+void dsc_tok_add_change(struct dsc_tok_scratch *x, int change); /* to the last one */
+/* Spans of the output by the list. */
+void dsc_tok_track_changes(struct dsc_tok_scratch *x, const char *s, size_t n);
+/* The raw text's own spans. Errors: MEMORY; LIMIT, 4 GiB. */
+enum dsc_status dsc_tok_spans_start(struct dsc_tok_scratch *x, const char *s, size_t n,
+                                    struct dsc_err *err);
+/* One normalizer with x->from and x->to set. */
+enum dsc_status dsc_tok_norm_tracked(const struct tok_norm *n, const char *s, size_t n_bytes,
+                                     struct dsc_bytes *out, bool *is_start,
+                                     struct dsc_tok_scratch *x, struct dsc_err *err);
+/* Ids from n_before on, of a word with these spans: from places in the word to the raw text. */
+void dsc_tok_spans_of_word(struct tok_ids *ids, size_t n_before, const struct tok_span *word,
+                           size_t n_word);
+/* Spaces that ByteLevel put into tokens leave their spans. */
+void dsc_tok_spans_trim(const struct dsc_tok *t, const char *text, struct tok_ids *ids,
+                        size_t first, size_t n);
 
 struct tok_pre_kind {
     const char *type;
@@ -278,6 +330,7 @@ struct dsc_tok {
     int32_t pad_id, pad_type_id;
     int32_t file_max_length;
     bool pads_left, cuts_left;
+    bool trims_offsets, trim_keeps_first; /* ByteLevel: spaces of a token are not in its offsets */
 };
 
 /* tokenizers.def, normalizers.def, pretokenizers.def */

@@ -25,6 +25,7 @@ struct bpe {
 /* A linked list in an array; id TOK_NONE = merged into the one before. */
 struct symbol {
     int32_t id;
+    uint32_t n_bytes;    /* of the word, as the oracle counts them */
     uint32_t prev, next; /* UINT32_MAX = none */
 };
 
@@ -182,9 +183,10 @@ static int32_t char_id(const struct dsc_tok *t, const struct bpe *b, const char 
     return dsc_tok_vocab_find(&t->vocab, (const char *)tmp->data, tmp->n_bytes);
 }
 
-static void add_symbol(struct symbol *sym, uint32_t *n, int32_t id)
+static void add_symbol(struct symbol *sym, uint32_t *n, int32_t id, size_t n_bytes)
 {
-    sym[*n] = (struct symbol){id, *n - 1, *n + 1}; /* the first one's prev wraps to none */
+    /* the first one's prev wraps to none */
+    sym[*n] = (struct symbol){id, (uint32_t)n_bytes, *n - 1, *n + 1};
     ++*n;
 }
 
@@ -197,7 +199,7 @@ static bool put_bytes(const struct bpe *b, const char *s, size_t n_bytes, struct
             return false;
     }
     for (size_t i = 0; i < n_bytes; i++)
-        add_symbol(sym, n, b->byte_id[(unsigned char)s[i]]);
+        add_symbol(sym, n, b->byte_id[(unsigned char)s[i]], 1);
     return true;
 }
 
@@ -210,6 +212,7 @@ static enum dsc_status split_chars(const struct dsc_tok *t, const struct bpe *b,
                                    uint32_t *n, struct dsc_err *err)
 {
     bool is_pending = false;
+    size_t n_pending = 0;
 
     for (size_t at = 0, len; at < n_bytes; at += len) {
         int32_t id;
@@ -225,14 +228,17 @@ static enum dsc_status split_chars(const struct dsc_tok *t, const struct bpe *b,
                             "the text has an unknown character, and the unknown token '%.64s' is "
                             "not in the vocabulary",
                             b->unk.s);
-        if (is_pending && (id >= 0 || !b->fuses_unk))
-            add_symbol(sym, n, b->unk_id);
+        if (is_pending && (id >= 0 || !b->fuses_unk)) {
+            add_symbol(sym, n, b->unk_id, n_pending);
+            n_pending = 0;
+        }
         is_pending = id < 0;
+        n_pending = is_pending ? n_pending + len : 0;
         if (id >= 0)
-            add_symbol(sym, n, id);
+            add_symbol(sym, n, id, len);
     }
     if (is_pending)
-        add_symbol(sym, n, b->unk_id);
+        add_symbol(sym, n, b->unk_id, n_pending);
     if (*n)
         sym[*n - 1].next = UINT32_MAX;
     return DSC_OK;
@@ -304,6 +310,7 @@ static void merge_all(const struct bpe *b, struct symbol *sym, uint32_t n, struc
             continue;
         right = &sym[left->next];
         left->id = top.id;
+        left->n_bytes += right->n_bytes;
         left->next = right->next;
         right->id = TOK_NONE;
         if (left->next != UINT32_MAX) {
@@ -323,12 +330,13 @@ static enum dsc_status encode(const struct dsc_tok *t, const char *s, size_t n_b
     const size_t each = sizeof(struct symbol) + 3 * sizeof(struct todo);
     struct symbol *sym;
     uint32_t n = 0;
+    size_t at = 0;
 
     if (b->ignores_merges) {
         int32_t id = dsc_tok_vocab_find(&t->vocab, s, n_bytes);
 
         if (id >= 0) {
-            dsc_tok_push_id(&x->ids, id);
+            dsc_tok_push_at(&x->ids, id, 0, n_bytes);
             return DSC_OK;
         }
     }
@@ -342,8 +350,10 @@ static enum dsc_status encode(const struct dsc_tok *t, const char *s, size_t n_b
         return dsc_fail(err, DSC_E_MEMORY, "no memory to encode a word");
     merge_all(b, sym, n, (struct todo *)(sym + n_bytes + 1));
     for (uint32_t i = 0; i < n; i++) {
-        if (sym[i].id >= 0)
-            dsc_tok_push_id(&x->ids, sym[i].id);
+        if (sym[i].id < 0)
+            continue;
+        dsc_tok_push_at(&x->ids, sym[i].id, at, at + sym[i].n_bytes);
+        at += sym[i].n_bytes;
     }
     return DSC_OK;
 }

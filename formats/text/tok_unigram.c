@@ -149,18 +149,20 @@ static enum dsc_status step(const struct unigram *u, const char *s, size_t n, si
 }
 
 /* An unknown piece: a token after all, else its bytes when all of them are tokens, else unknown. */
-static void put_unknown(const struct dsc_tok *t, const struct unigram *u, const char *s, size_t n,
-                        struct tok_ids *ids)
+static void put_unknown(const struct dsc_tok *t, const struct unigram *u, const char *word,
+                        size_t lo, size_t hi, struct tok_ids *ids)
 {
+    const char *s = word + lo;
+    const size_t n = hi - lo;
     int32_t id = dsc_tok_vocab_find(&t->vocab, s, n);
     bool has_all = id < 0 && u->has_fallback;
 
     for (size_t i = 0; has_all && i < n; i++)
         has_all = u->byte_id[(unsigned char)s[i]] >= 0;
     for (size_t i = 0; has_all && i < n; i++)
-        dsc_tok_push_id(ids, u->byte_id[(unsigned char)s[i]]);
+        dsc_tok_push_at(ids, u->byte_id[(unsigned char)s[i]], lo, hi);
     if (!has_all)
-        dsc_tok_push_id(ids, id >= 0 ? id : u->unk_id);
+        dsc_tok_push_at(ids, id >= 0 ? id : u->unk_id, lo, hi);
 }
 
 /* Turn the path round, so that `start` of a node is where its token ends; 0 is the first. */
@@ -200,14 +202,14 @@ static enum dsc_status encode(const struct dsc_tok *t, const char *s, size_t n,
         if (is_unknown && unknown_from == SIZE_MAX)
             unknown_from = start;
         if (!is_unknown && unknown_from != SIZE_MAX) {
-            put_unknown(t, u, s + unknown_from, start - unknown_from, &x->ids);
+            put_unknown(t, u, s, unknown_from, start, &x->ids);
             unknown_from = SIZE_MAX;
         }
         if (!is_unknown)
-            dsc_tok_push_id(&x->ids, best[end].id);
+            dsc_tok_push_at(&x->ids, best[end].id, start, end);
     }
     if (unknown_from != SIZE_MAX)
-        put_unknown(t, u, s + unknown_from, n - unknown_from, &x->ids);
+        put_unknown(t, u, s, unknown_from, n, &x->ids);
     return DSC_OK;
 }
 

@@ -38,7 +38,7 @@ static enum dsc_status parse(struct dsc_tok *t, const json_t *j, struct dsc_err 
 }
 
 static enum dsc_status unknown(const struct wordpiece *w, struct tok_ids *ids, size_t n_before,
-                               struct dsc_err *err)
+                               size_t n, struct dsc_err *err)
 {
     if (w->unk_id < 0)
         return dsc_fail(err, DSC_E_INCONSISTENT,
@@ -46,7 +46,7 @@ static enum dsc_status unknown(const struct wordpiece *w, struct tok_ids *ids, s
                         "vocabulary",
                         w->unk.s);
     ids->n = n_before;
-    dsc_tok_push_id(ids, w->unk_id);
+    dsc_tok_push_at(ids, w->unk_id, 0, n);
     return DSC_OK;
 }
 
@@ -91,7 +91,7 @@ static enum dsc_status encode(const struct dsc_tok *t, const char *s, size_t n,
     if (!hash)
         return DSC_E_MEMORY;
     if (n > (size_t)w->max_chars && n_chars(s, n) > (size_t)w->max_chars)
-        return unknown(w, &x->ids, n_before, err);
+        return unknown(w, &x->ids, n_before, n, err);
     for (size_t at = 0; at < n; at += used) {
         const struct tok_index *index = at ? &w->continuing : &t->vocab.index;
         int32_t id = TOK_NONE;
@@ -99,8 +99,8 @@ static enum dsc_status encode(const struct dsc_tok *t, const char *s, size_t n,
         if (t->vocab.max_bytes > index->skip)
             id = longest(t, index, s + at, n - at, hash, &used);
         if (id < 0)
-            return unknown(w, &x->ids, n_before, err);
-        dsc_tok_push_id(&x->ids, id);
+            return unknown(w, &x->ids, n_before, n, err);
+        dsc_tok_push_at(&x->ids, id, at, at + used);
     }
     return DSC_OK;
 }

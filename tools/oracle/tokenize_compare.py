@@ -5,7 +5,7 @@
 
 Without files: those of tests/golden (tokenizers and hf) and, where DSC_ASSETS has it, MiniLM's,
 which also gets the lines of the SMS and movie assets. Texts are random: words of many scripts,
-characters of all planes, added tokens. Exit 0 when all ids are equal, else 1.
+characters of all planes, added tokens. Exit 0 when all ids and offsets are equal, else 1.
 """
 import argparse
 import glob
@@ -56,21 +56,30 @@ def ours(binary, path, texts):
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as f:
         f.writelines(json.dumps({"text": t}) + "\n" for t in texts)
         f.flush()
-        out = subprocess.run([binary, "tokenize", path, "--data", f.name], stdout=subprocess.PIPE,
-                             check=True)
-    return [json.loads(line)["ids"] for line in out.stdout.decode().split("\n") if line]
+        out = subprocess.run([binary, "tokenize", path, "--offsets", "--data", f.name],
+                             stdout=subprocess.PIPE, check=True)
+    return [json.loads(line) for line in out.stdout.decode().split("\n") if line]
+
+
+def is_same(text, have, want):
+    """Ids and offsets; the bytes must say the same as the characters where neither is empty."""
+    raw = text.encode()
+    for (lo, hi), (byte_lo, byte_hi) in zip(have["offsets"], have["bytes"]):
+        if lo < hi and byte_lo < byte_hi and raw[byte_lo:byte_hi].decode(errors="replace") != text[lo:hi]:
+            return False
+    return have["ids"] == want.ids and [tuple(o) for o in have["offsets"]] == want.offsets
 
 
 def differences(binary, path, texts):
-    """Texts whose ids differ, as (text, ours, theirs)."""
+    """Texts whose ids or offsets differ, as (text, ours, theirs)."""
     oracle = Tokenizer.from_file(path)
     oracle.no_truncation()
     oracle.no_padding()
     have = ours(binary, path, texts)
     if len(have) != len(texts):
         return [("%d texts gave %d lines" % (len(texts), len(have)), None, None)]
-    return [(t, h, e.ids) for t, h, e in zip(texts, have, oracle.encode_batch(texts))
-            if h != e.ids]
+    return [(t, list(zip(h["ids"], h["offsets"])), list(zip(e.ids, e.offsets)))
+            for t, h, e in zip(texts, have, oracle.encode_batch(texts)) if not is_same(t, h, e)]
 
 
 def files():
