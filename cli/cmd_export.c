@@ -26,6 +26,26 @@ struct job {
     int64_t batch, opset;
 };
 
+/* Ranges that are computed at run time, for a runtime that has no kernels for them. */
+static enum dsc_status check_dynamic(struct job *j, struct dsc_err *err)
+{
+    static const char *const names[] = {
+        [TO_ORT] = "ort", [TO_OPENVINO] = "openvino", [TO_TENSORRT] = "tensorrt"};
+    const char *name = j->target <= TO_TENSORRT ? names[j->target] : NULL;
+
+    if (!name || dsc_quant_target_find(name)->has_dynamic)
+        return DSC_OK;
+    for (int i = 0; i < j->g->n_nodes; i++) {
+        if (strcmp(j->g->nodes[i]->op->onnx, "DynamicQuantizeLinear") != 0)
+            continue;
+        dsc_fail(err, DSC_E_UNSUPPORTED,
+                 "%s has no fast kernels for ranges that are computed at run time", name);
+        dsc_err_hint(err, "quantize --method static observes them on data");
+        return dsc_err_where(err, "node '%s'", j->g->nodes[i]->name);
+    }
+    return DSC_OK;
+}
+
 /* TensorRT wants symmetric int8 activations and a float bias; codes are values, so u8 is refused.
  */
 static enum dsc_status to_tensorrt(struct job *j, struct dsc_err *err)
@@ -72,6 +92,7 @@ static enum dsc_status respell(struct job *j, struct dsc_err *err)
 {
     if (!j->is_folder)
         DSC_TRY(dsc_pass_strip_dropout(j->g, err));
+    DSC_TRY(check_dynamic(j, err));
     if (j->target == TO_TENSORRT)
         DSC_TRY(to_tensorrt(j, err));
     if (j->dtype != DSC_DTYPE_NONE)

@@ -80,7 +80,7 @@ static void show_opsets(struct job *j)
     fprintf(j->cmd->out, "\n");
 }
 
-/* Long values (a tokenizer) by their size. */
+/* Long values (a tokenizer), and those of several lines, by their size. */
 static void show_metadata(struct job *j)
 {
     const struct dsc_graph *g = j->m.graph;
@@ -89,7 +89,7 @@ static void show_metadata(struct job *j)
     for (int i = 0; i < g->n_props; i++) {
         const char *value = g->props[i].value;
 
-        if (strlen(value) > INSPECT_SHOWN_META)
+        if (strlen(value) > INSPECT_SHOWN_META || strchr(value, '\n'))
             fprintf(j->cmd->out, "metadata    %s (%zu bytes)\n", g->props[i].key, strlen(value));
         else
             fprintf(j->cmd->out, "metadata    %s %s\n", g->props[i].key, value);
