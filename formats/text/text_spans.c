@@ -111,6 +111,8 @@ static enum dsc_status take_apart(enum uni_form form, const char *s, size_t n_by
 
         parts.n_bytes = 0;
         st = dsc_uni_normalize(form, s, len, cps, &parts, err);
+        if (parts.is_failed)
+            st = dsc_fail(err, DSC_E_MEMORY, "no memory for offsets");
         s += len;
         p = (const char *)parts.data;
         p_end = p + parts.n_bytes;
@@ -168,21 +170,24 @@ static uint32_t both(uint32_t a, uint32_t b, struct uni_cps *cps, struct dsc_byt
     uni_put_cp(in, a);
     uni_put_cp(in, b);
     if (in->is_failed ||
-        dsc_uni_normalize(UNI_NFC, (const char *)in->data, in->n_bytes, cps, out, NULL) != DSC_OK ||
-        out->is_failed || uni_n_bytes((char)out->data[0]) != out->n_bytes)
+        dsc_uni_normalize(UNI_NFC, (const char *)in->data, in->n_bytes, cps, out, NULL) != DSC_OK)
+        out->is_failed = true; /* the caller looks at it */
+    if (out->is_failed || uni_n_bytes((char)out->data[0]) != out->n_bytes)
         return 0;
     p = (const char *)out->data;
     return uni_next(&p);
 }
 
 /* What is joined replaces what its parts did, one after the other. */
-static size_t put_together(struct marked *m, size_t n, struct uni_cps *cps)
+static enum dsc_status put_together(struct marked *m, size_t *n, struct uni_cps *cps,
+                                    struct dsc_err *err)
 {
     struct dsc_bytes in = {0}, out = {0};
     size_t n_out = 0, starter = SIZE_MAX;
     uint32_t last = 0;
+    bool is_failed;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < *n && !out.is_failed; i++) {
         const struct marked x = m[i];
         const uint32_t now = class_of(&x);
         uint32_t cp = 0;
@@ -198,9 +203,11 @@ static size_t put_together(struct marked *m, size_t n, struct uni_cps *cps)
         last = now;
         m[n_out++] = x;
     }
+    *n = n_out;
+    is_failed = out.is_failed;
     dsc_bytes_clear(&in);
     dsc_bytes_clear(&out);
-    return n_out;
+    return is_failed ? dsc_fail(err, DSC_E_MEMORY, "no memory for offsets") : DSC_OK;
 }
 
 static enum dsc_status by_changes(enum uni_form form, const char *s, size_t n_bytes,
@@ -220,7 +227,7 @@ static enum dsc_status by_changes(enum uni_form form, const char *s, size_t n_by
                                s, n_bytes, &x->cps, &m, &n, err));
     DSC_TRY_OUT(st, order_marks(m, n, err));
     if (joins)
-        n = put_together(m, n, &x->cps);
+        DSC_TRY_OUT(st, put_together(m, &n, &x->cps, err));
     for (size_t i = 0; i < n; i++) {
         const size_t before = made.n_bytes;
 
@@ -258,6 +265,8 @@ static enum dsc_status by_characters(const struct tok_norm *n, const char *s, si
         st = n->kind->apply(n, s + at, len, &alone, &is_start, x, err);
         dsc_tok_track(x, &alone, at);
     }
+    if (st == DSC_OK && alone.is_failed)
+        st = dsc_fail(err, DSC_E_MEMORY, "no memory for offsets");
     if (st == DSC_OK && (alone.n_bytes != out->n_bytes ||
                          (alone.n_bytes && memcmp(alone.data, out->data, alone.n_bytes) != 0)))
         st = dsc_fail(err, DSC_E_UNSUPPORTED,

@@ -45,6 +45,8 @@ static const struct verb verbs[] = {
     {"tokenize-bpe", "tokenize %/tokenizers/bytebpe.json --data ../rows.jsonl"},
     {"tokenize-roberta", "tokenize %/tokenizers/roberta.json --data ../rows.csv"},
     {"tokenize-unigram", "tokenize %/tokenizers/t5.json --data ../rows.csv"},
+    {"tokenize-offsets", "tokenize %/tokenizers/t5.json --data ../rows.csv --offsets"},
+    {"tokenize-spans", "tokenize %/tokenizers/roberta.json --data ../rows.csv --offsets --json"},
     {"tokenize-vocab", "tokenize %/hf/bert/base --data ../rows.csv"},
     {"train", "train %/hf/sentence-mean --train ../rows.tsv --eval ../rows.tsv --split 50/25/25 "
               "--positive spam --epochs 1 --batch 4 --max-length 8 -j 1 -q -o base.onnx"},
@@ -71,9 +73,13 @@ static const struct verb verbs[] = {
     {"export-tensorrt", "export ../ranges.onnx --target tensorrt -o tensorrt.onnx"},
     {"export-safetensors", "export ../base.onnx --target safetensors -o e.safetensors"},
     {"export-half", "export ../base.onnx --dtype fp16 -o half.onnx"},
+    {"export-bf16", "export ../base.onnx --dtype bf16 -o bf16.onnx"},
     {"export-folder", "export %/hf/bert/cls -o folder/"},
     {"train-dropout", "train ../base.onnx --train ../rows.tsv --epochs 1 --batch 8 --dropout 0.2 "
                       "--max-length 8 --freeze embeddings -j 1 -q -o dropout.onnx"},
+    {"train-merged", "train %/torch/fresh_bert_ts.onnx --tokenizer "
+                     "%/hf/sentence-mean/vocab.txt --train ../rows.tsv --positive spam --epochs 1 "
+                     "--batch 16 --max-length 6 -j 1 -q -o merged.onnx"},
     {"inspect-diff", "inspect --diff ../base.onnx ../dropout.onnx --json"},
     {"completion", "completion bash"},
     {"doctor", "doctor"},
