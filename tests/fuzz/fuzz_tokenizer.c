@@ -11,6 +11,19 @@ static const char *const texts[] = {
     "\x01\x7F\xC2\xA0 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
 };
 
+/* Offsets lie in the text that they are said to be of. */
+static void check_offsets(const struct dsc_tok_in *in, const struct dsc_tok_enc *enc)
+{
+    for (size_t k = 0; k < enc->n; k++) {
+        const struct dsc_tok_offset *o = &enc->offsets[k];
+        const size_t n = o->which < 0 ? 0 : o->which == 0 ? in->n_text_bytes : in->n_pair_bytes;
+
+        if (o->which > 1 || o->lo > o->hi || o->hi > n || o->char_lo > o->char_hi ||
+            o->char_hi > n || o->char_lo > o->lo)
+            __builtin_trap();
+    }
+}
+
 static void encode(const struct dsc_tok *tok)
 {
     const struct dsc_tok_info info = dsc_tok_info(tok);
@@ -22,7 +35,8 @@ static void encode(const struct dsc_tok *tok)
                                       .n_text_bytes = strlen(texts[i]),
                                       .pair = i % 2 ? pair : NULL,
                                       .n_pair_bytes = i % 2 ? strlen(pair) : 0,
-                                      .max_length = i > 1 ? 16 : 0};
+                                      .max_length = i > 1 ? 16 : 0,
+                                      .wants_offsets = i != 2};
         struct dsc_err err = {0};
         const enum dsc_status st = dsc_tok_encode(tok, &in, &enc, &err);
 
@@ -30,6 +44,8 @@ static void encode(const struct dsc_tok *tok)
         for (size_t k = 0; st == DSC_OK && k < enc.n; k++)
             if (enc.ids[k] < 0 || enc.ids[k] >= info.n_ids)
                 __builtin_trap(); /* a row behind the end of the embedding */
+        if (st == DSC_OK && in.wants_offsets)
+            check_offsets(&in, &enc);
         if (st == DSC_OK)
             dsc_tok_pad(tok, &enc, 32, &err);
     }
