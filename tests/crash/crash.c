@@ -145,7 +145,7 @@ static void run_child(const struct run *r, const struct verb *v, long k)
 static int run_once(const struct run *r, const struct verb *v, long k)
 {
     pid_t pid;
-    int status;
+    int status = 0;
 
     *r->left = LONG_MIN;
     fflush(stdout);
