@@ -14,6 +14,9 @@ enum method { METHOD_STATIC, METHOD_DYNAMIC, METHOD_QAT };
 /* Rows that are observed before QAT learns: 8 batches of 32 keep outliers (docs/adr/0002). */
 enum { QAT_OBSERVED_BATCHES = 8 };
 
+/* Rows whose channels decide the smoothing, as many as the paper takes. */
+enum { SMOOTH_ROWS = 512 };
+
 struct job {
     struct dsc_cmd *cmd;
     struct dsc_textmodel m;
@@ -27,10 +30,28 @@ struct job {
     bool is_dry;
 };
 
+/* Move the ranges of activations into the weights, by the channels of the first rows. */
+static enum dsc_status smooth(struct job *j, double alpha, struct dsc_err *err)
+{
+    const int64_t n = (int64_t)j->calib.n < SMOOTH_ROWS ? (int64_t)j->calib.n : SMOOTH_ROWS;
+    int n_smoothed;
+
+    if (alpha == 0)
+        return DSC_OK;
+    DSC_TRY(dsc_observe_channels(j->cmd, &j->m, &j->calib, n, j->batch, j->dev, &j->q.plan, err));
+    DSC_TRY(dsc_quant_smooth(j->m.model.graph, &j->q.plan, alpha, &n_smoothed, err));
+    dsc_log_printf(&j->cmd->log, DSC_LOG_INFO,
+                   "smoothed %d activations by the channels of %lld rows (--smooth %g)", n_smoothed,
+                   (long long)n, alpha);
+    dsc_json_int(&j->cmd->json, "smoothed", n_smoothed);
+    return dsc_quantrun_plan(&j->q, err);
+}
+
 static enum dsc_status static_ranges(struct job *j, struct dsc_err *err)
 {
     const char *file = dsc_opt_text(j->cmd, DSC_OPT_ranges);
     const char *data = dsc_opt_text(j->cmd, DSC_OPT_calib);
+    const double alpha = file ? 0 : dsc_opt_float(j->cmd, DSC_OPT_smooth);
 
     if (!data)
         return dsc_fail(err, DSC_E_USAGE, "quantize --method static needs --calib DATA");
@@ -38,12 +59,13 @@ static enum dsc_status static_ranges(struct job *j, struct dsc_err *err)
     DSC_TRY(dsc_cmd_check_used(j->cmd, err));
     if (j->is_dry)
         return DSC_OK;
-    if (file) {
+    if (file) { /* its ranges are of the graph as it is */
         DSC_TRY(dsc_ranges_read(j->q.ranges, file, err));
         if (dsc_ranges_check_observer(j->q.ranges, j->q.observer, err) != DSC_OK)
             return dsc_err_file(err, file);
         return DSC_OK;
     }
+    DSC_TRY(smooth(j, alpha, err));
     DSC_TRY(dsc_observe_watch(j->q.ranges, j->m.model.graph, &j->q.plan, err));
     return dsc_observe_run(j->cmd, &j->m, &j->calib, (int64_t)j->calib.n, j->batch, j->dev,
                            j->q.ranges, err);
@@ -167,10 +189,11 @@ const struct dsc_command dsc_command_quantize = {
     .args = "MODEL",
     .summary = "make a model int8",
     .about =
-        "static: ranges of activations are observed on --calib data. dynamic: they are computed "
-        "when "
-        "the model runs, no data are needed; the result of a row depends on the batch that it is "
-        "in. qat: weights and scales learn on --train data with the rounding simulated (LSQ).\n\n"
+        "static: ranges of activations are observed on --calib data, after SmoothQuant has moved "
+        "the channels' differences into the weights (--smooth, by the first 512 rows). dynamic: "
+        "ranges are computed when the model runs, no data are needed; the result of a row depends "
+        "on the batch that it is in. qat: weights and scales learn on --train data with the "
+        "rounding simulated (LSQ).\n\n"
         "The output is standard QuantizeLinear/DequantizeLinear ONNX with int8 weights, and runs "
         "on integers here and in ONNX Runtime and OpenVINO. Weights are symmetric per output "
         "channel, embeddings per column; LayerNorm and Softmax stay float, and so do "

@@ -3,6 +3,7 @@
 
 #include "progress.h"
 
+#include <math.h>
 #include <string.h>
 
 enum dsc_status dsc_observe_watch(struct dsc_ranges *r, const struct dsc_graph *g,
@@ -15,7 +16,8 @@ enum dsc_status dsc_observe_watch(struct dsc_ranges *r, const struct dsc_graph *
 }
 
 struct watcher {
-    struct dsc_ranges *r;
+    struct dsc_ranges *r;        /* or NULL */
+    struct dsc_quant_plan *plan; /* whose channels are observed; or NULL */
     const struct dsc_graph *g;
     const struct dsc_tensor *mask; /* of the batch, [rows, tokens]; NULL: nothing is padding */
     float *kept;                   /* values of real tokens */
@@ -54,13 +56,17 @@ static int64_t keep_tokens(struct watcher *w, const struct dsc_tensor *t)
     return n;
 }
 
-static enum dsc_status add_values(struct watcher *w, struct dsc_hist *h, const struct dsc_tensor *t,
-                                  struct dsc_err *err)
+/* The values of a tensor that count, without padding. */
+static enum dsc_status take_values(struct watcher *w, const struct dsc_tensor *t, const float **x,
+                                   int64_t *n, struct dsc_err *err)
 {
     const size_t n_elems = (size_t)dsc_tensor_n_elems(t);
-    int64_t n = -1;
 
-    if (w->mask && n_elems > w->n_kept_max) {
+    *x = t->data;
+    *n = (int64_t)n_elems;
+    if (!w->mask || n_elems == 0)
+        return DSC_OK;
+    if (n_elems > w->n_kept_max) {
         void *p = dsc_heap_grow(w->kept, n_elems, sizeof *w->kept, err);
 
         if (!p)
@@ -68,13 +74,27 @@ static enum dsc_status add_values(struct watcher *w, struct dsc_hist *h, const s
         w->kept = p;
         w->n_kept_max = n_elems;
     }
-    if (w->mask && n_elems > 0)
-        n = keep_tokens(w, t);
-    if (n >= 0)
-        dsc_hist_add(h, w->kept, n);
+    *n = keep_tokens(w, t);
+    if (*n >= 0)
+        *x = w->kept;
     else
-        dsc_hist_add(h, t->data, (int64_t)n_elems);
+        *n = (int64_t)n_elems;
     return DSC_OK;
+}
+
+static struct dsc_quant_site *channels_of(const struct watcher *w, int value)
+{
+    for (int i = 0; w->plan && i < w->plan->n_sites; i++)
+        if (w->plan->sites[i].value == value && w->plan->sites[i].n_channels > 0)
+            return &w->plan->sites[i];
+    return NULL;
+}
+
+static void add_channels(const struct dsc_quant_site *s, const float *x, int64_t n)
+{
+    for (int64_t i = 0; i + s->n_channels <= n; i += s->n_channels)
+        for (int64_t k = 0; k < s->n_channels; k++)
+            s->channel_max[k] = fmaxf(s->channel_max[k], fabsf(x[i + k]));
 }
 
 static enum dsc_status after_node(void *ctx, const struct dsc_node *n,
@@ -84,17 +104,25 @@ static enum dsc_status after_node(void *ctx, const struct dsc_node *n,
     struct watcher *w = ctx;
 
     for (int k = 0; k < n->n_out; k++) {
-        struct dsc_hist *h = out[k] ? dsc_ranges_hist(w->r, w->g->values[n->out[k]].name) : NULL;
+        const char *name = out[k] ? w->g->values[n->out[k]].name : NULL;
+        struct dsc_hist *h = name && w->r ? dsc_ranges_hist(w->r, name) : NULL;
+        struct dsc_quant_site *site = name ? channels_of(w, n->out[k]) : NULL;
         struct dsc_tensor host;
+        const float *x;
+        int64_t n_x;
         enum dsc_status st;
 
-        if (!h)
+        if (!h && !site)
             continue;
         if (out[k]->dtype != DSC_F32)
-            return dsc_fail(err, DSC_E_TYPE, "'%s' is %s, ranges are of f32",
-                            w->g->values[n->out[k]].name, dsc_dtype_text(out[k]->dtype));
+            return dsc_fail(err, DSC_E_TYPE, "'%s' is %s, ranges are of f32", name,
+                            dsc_dtype_text(out[k]->dtype));
         DSC_TRY(dsc_to_host(&host, out[k], err));
-        st = add_values(w, h, &host, err);
+        st = take_values(w, &host, &x, &n_x, err);
+        if (st == DSC_OK && h)
+            dsc_hist_add(h, x, n_x);
+        if (st == DSC_OK && site)
+            add_channels(site, x, n_x);
         dsc_tensor_clear(&host);
         DSC_TRY(st);
     }
@@ -138,24 +166,44 @@ static enum dsc_status one_window(struct dsc_cmd *cmd, const struct dsc_textmode
     return DSC_OK;
 }
 
-enum dsc_status dsc_observe_run(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
+static enum dsc_status run_rows(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
                                 const struct dsc_dataset *d, int64_t n, int64_t batch,
-                                struct dsc_device *dev, struct dsc_ranges *r, struct dsc_err *err)
+                                struct dsc_device *dev, const char *what, struct watcher *w,
+                                struct dsc_err *err)
 {
-    struct watcher w = {.r = r, .g = m->model.graph};
     struct dsc_progress progress;
     struct dsc_session *s;
     enum dsc_status st = DSC_OK;
 
     DSC_TRY(dsc_session_open(&s, m->model.graph, dev, err));
-    dsc_progress_begin(cmd, &progress, "calibrate", "examples", 0, n);
+    dsc_progress_begin(cmd, &progress, what, "examples", 0, n);
     for (int64_t at = 0; at < n && st == DSC_OK; at += DSC_TEXT_WINDOW)
         st = one_window(cmd, m, d, s, at, n - at < DSC_TEXT_WINDOW ? n - at : DSC_TEXT_WINDOW,
-                        batch, &w, err);
+                        batch, w, err);
     dsc_progress_end(cmd);
-    dsc_heap_free(w.kept);
+    dsc_heap_free(w->kept);
     dsc_session_close(s);
-    return st == DSC_OK ? dsc_ranges_check(r, err) : st;
+    return st;
+}
+
+enum dsc_status dsc_observe_run(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
+                                const struct dsc_dataset *d, int64_t n, int64_t batch,
+                                struct dsc_device *dev, struct dsc_ranges *r, struct dsc_err *err)
+{
+    struct watcher w = {.r = r, .g = m->model.graph};
+
+    DSC_TRY(run_rows(cmd, m, d, n, batch, dev, "calibrate", &w, err));
+    return dsc_ranges_check(r, err);
+}
+
+enum dsc_status dsc_observe_channels(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
+                                     const struct dsc_dataset *d, int64_t n, int64_t batch,
+                                     struct dsc_device *dev, struct dsc_quant_plan *plan,
+                                     struct dsc_err *err)
+{
+    struct watcher w = {.plan = plan, .g = m->model.graph};
+
+    return run_rows(cmd, m, d, n, batch, dev, "channels", &w, err);
 }
 
 enum dsc_status dsc_ranges_read(struct dsc_ranges *r, const char *path, struct dsc_err *err)

@@ -19,6 +19,12 @@ enum dsc_status dsc_observe_run(struct dsc_cmd *cmd, const struct dsc_textmodel 
                                 const struct dsc_dataset *d, int64_t n, int64_t batch,
                                 struct dsc_device *dev, struct dsc_ranges *r, struct dsc_err *err);
 
+/** The same for the largest magnitude of each channel, into the plan's sites. */
+enum dsc_status dsc_observe_channels(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
+                                     const struct dsc_dataset *d, int64_t n, int64_t batch,
+                                     struct dsc_device *dev, struct dsc_quant_plan *plan,
+                                     struct dsc_err *err);
+
 /** A ranges file: a safetensors of histograms, with the observer's name beside. */
 enum dsc_status dsc_ranges_read(struct dsc_ranges *r, const char *path, struct dsc_err *err);
 enum dsc_status dsc_ranges_write(const struct dsc_ranges *r, const char *path, bool may_replace,

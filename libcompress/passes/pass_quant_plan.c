@@ -1,6 +1,6 @@
 /* Which tensors are quantized, and why the others are not. */
 #include "dsc/quant.h"
-#include "passes/rewrite.h"
+#include "passes/quant_spelling.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,13 +28,15 @@ struct planner {
     void *ctx;
 };
 
-static void add_site(struct dsc_quant_plan *plan, enum dsc_site_kind kind, int value, int axis)
+static struct dsc_quant_site *add_site(struct dsc_quant_plan *plan, enum dsc_site_kind kind,
+                                       int value, int axis)
 {
     for (int i = 0; i < plan->n_sites; i++)
         if (plan->sites[i].value == value && plan->sites[i].kind == kind)
-            return;
-    plan->sites[plan->n_sites++] =
+            return &plan->sites[i];
+    plan->sites[plan->n_sites] =
         (struct dsc_quant_site){.kind = kind, .value = value, .axis = axis};
+    return &plan->sites[plan->n_sites++];
 }
 
 static bool is_f32(const struct dsc_graph *g, int value)
@@ -70,21 +72,13 @@ static const char *plan_activations(struct planner *p, const struct dsc_node *n,
     return NULL;
 }
 
-/* What is quantized for a product: before the Reshape to rows, where there is one. */
-static int activation_of(const struct dsc_graph *g, const struct dsc_node *n)
-{
-    const struct dsc_node *rows = dsc_node_is(n, "", "Gemm") ? dsc_rows_of(g, n->in[0]) : NULL;
-
-    return rows ? rows->in[0] : n->in[0];
-}
-
 /* A matrix product. */
 static const char *plan_product(struct planner *p, const struct dsc_node *n,
                                 enum dsc_quant_choice choice)
 {
     const struct dsc_tensor *w = dsc_constant(p->g, n->in[1]);
     const bool is_gemm = strcmp(n->op->onnx, "Gemm") == 0;
-    const int x = activation_of(p->g, n);
+    const int x = dsc_activation_of(p->g, n);
 
     if (!is_f32(p->g, n->in[0]) || !is_f32(p->g, n->in[1]))
         return "its inputs are not f32";
@@ -100,7 +94,8 @@ static const char *plan_product(struct planner *p, const struct dsc_node *n,
                     dsc_node_float(n, "beta", 1) != 1))
         return "a Gemm with transA, alpha or beta";
     if (!p->plan->target->is_dynamic)
-        add_site(p->plan, DSC_SITE_ACTIVATION, x, -1);
+        add_site(p->plan, DSC_SITE_ACTIVATION, x, -1)->n_channels =
+            w->dim[is_gemm && dsc_node_int(n, "transB", 0) ? 1 : 0];
     add_site(p->plan, DSC_SITE_WEIGHT, n->in[1], is_gemm && dsc_node_int(n, "transB", 0) ? 0 : 1);
     return NULL;
 }
@@ -176,5 +171,7 @@ enum dsc_status dsc_quant_make_plan(const struct dsc_graph *g,
     DSC_NEW(plan->fates, arena, g->n_nodes + 1, err);
     for (int i = 0; i < g->n_nodes; i++)
         plan_node(&p, g->nodes[i]);
+    for (int i = 0; i < plan->n_sites; i++)
+        DSC_NEW(plan->sites[i].channel_max, arena, plan->sites[i].n_channels, err);
     return plan->n_sites > 0 ? DSC_OK : nothing(plan, err);
 }

@@ -24,6 +24,14 @@ bool dsc_quant_is_quantized(const struct dsc_graph *g)
     return false;
 }
 
+int dsc_activation_of(const struct dsc_graph *g, const struct dsc_node *product)
+{
+    const bool is_gemm = dsc_node_is(product, "", "Gemm");
+    const struct dsc_node *rows = is_gemm ? dsc_rows_of(g, product->in[0]) : NULL;
+
+    return rows ? rows->in[0] : product->in[0];
+}
+
 static bool is_plain_product(const struct dsc_node *n)
 {
     if (dsc_node_is(n, "", "MatMul"))

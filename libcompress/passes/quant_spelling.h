@@ -16,6 +16,8 @@ struct dsc_int_weight {
 /** Weight input 1 of a Gemm (without transA, alpha, beta) or MatMul; false when it is none. */
 bool dsc_match_int_weight(const struct dsc_graph *g, const struct dsc_node *product,
                           struct dsc_int_weight *w);
+/** What is quantized for a product: input 0, before the Reshape to rows where there is one. */
+int dsc_activation_of(const struct dsc_graph *g, const struct dsc_node *product);
 /** All elements are 0. */
 bool dsc_is_zero(const struct dsc_tensor *t);
 /** `packed` and `col_sum` of dsc.QGemm as new initializers, for code [K,N] or [N,K]. */

@@ -42,8 +42,10 @@ enum dsc_site_kind {
 /** One tensor that will be quantized: every use of `value` by the named consumers. */
 struct dsc_quant_site {
     enum dsc_site_kind kind;
-    int value; /* value number */
-    int axis;  /* of the scales; -1: one scale */
+    int value;          /* value number */
+    int axis;           /* of the scales; -1: one scale */
+    int64_t n_channels; /* last axis of an activation that meets a constant weight; else 0 */
+    float *channel_max; /* [n_channels] largest magnitudes, for dsc_quant_smooth; starts as 0 */
 };
 
 /** The fate of a node that could have been quantized, for the report. */
@@ -89,6 +91,16 @@ struct dsc_quant_source {
 
 /** Rewrites before quantization: MatMul + Add with a constant bias becomes Gemm on [rows, K]. */
 enum dsc_status dsc_quant_prepare(struct dsc_graph *g, struct dsc_err *err);
+
+/**
+ * SmoothQuant (Xiao et al. 2022, arXiv:2211.10438): x W = (x / s) (s W) with
+ * s_k = max |x_k|^alpha / max |W_k|^(1 - alpha), the weights of all quantized products that read x
+ * taken together, so that no channel decides x's range alone. x / s is a Mul in the graph. Needs
+ * channel_max of the plan's sites; sites whose weights others read, too, are left as they are. Make
+ * the plan anew afterwards. n_smoothed counts the activations.
+ */
+enum dsc_status dsc_quant_smooth(struct dsc_graph *g, const struct dsc_quant_plan *plan,
+                                 double alpha, int *n_smoothed, struct dsc_err *err);
 
 /** Put FakeQuantize on every site of the plan (made for this graph). */
 enum dsc_status dsc_quant_insert(struct dsc_graph *g, const struct dsc_quant_plan *plan,
