@@ -12,15 +12,6 @@
 
 #include <stdio.h>
 
-static void transpose_codes(const struct dsc_tensor *dst, const struct dsc_tensor *src)
-{
-    const int64_t rows = src->dim[0], cols = src->dim[1];
-
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < cols; c++)
-            ((int8_t *)dst->data)[c * rows + r] = ((const int8_t *)src->data)[r * cols + c];
-}
-
 /* Codes as [K,N]. */
 static enum dsc_status add_codes(struct dsc_graph *g, const struct dsc_int_weight *w, int *id,
                                  struct dsc_err *err)
@@ -33,7 +24,7 @@ static enum dsc_status add_codes(struct dsc_graph *g, const struct dsc_int_weigh
     if (!w->is_trans)
         return DSC_OK;
     DSC_TRY(dsc_tensor_new(&t, DSC_I8, 2, (int64_t[]){w->code->dim[1], w->code->dim[0]}, err));
-    transpose_codes(&t, w->code);
+    dsc_copy_transposed(&t, w->code);
     snprintf(name, sizeof name, "%s.T", g->values[w->code_id].name);
     st = dsc_add_init(g, name, &t, id, err);
     dsc_tensor_clear(&t);

@@ -28,17 +28,6 @@ static struct dsc_node *only_consumer(const struct dsc_graph *g, int value)
     return found;
 }
 
-static void copy_transposed(const struct dsc_tensor *dst, const struct dsc_tensor *src)
-{
-    const size_t size = dsc_dtype_bytes(src->dtype, 1);
-    const int64_t rows = src->dim[0], cols = src->dim[1];
-
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < cols; c++)
-            memcpy((char *)dst->data + (size_t)(c * rows + r) * size,
-                   (const char *)src->data + (size_t)(r * cols + c) * size, size);
-}
-
 /* Transpose of a constant matrix -> the transposed constant, under the weight's own name. */
 static enum dsc_status fold_transposes(struct dsc_graph *g, struct dsc_err *err)
 {
@@ -54,7 +43,7 @@ static enum dsc_status fold_transposes(struct dsc_graph *g, struct dsc_err *err)
             !dsc_dtype_is_float(w->dtype))
             continue;
         DSC_TRY(dsc_tensor_new(&t, w->dtype, 2, (int64_t[]){w->dim[1], w->dim[0]}, err));
-        copy_transposed(&t, w);
+        dsc_copy_transposed(&t, w);
         snprintf(name, sizeof name, "%s.T", g->values[n->in[0]].name);
         st = dsc_add_init(g, name, &t, &id, err);
         dsc_tensor_clear(&t);

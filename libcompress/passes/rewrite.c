@@ -26,6 +26,17 @@ struct dsc_node *dsc_rows_of(const struct dsc_graph *g, int value)
     return s && dsc_tensor_n_elems(s) == 2 && dsc_tensor_get_i64(s, 0) == -1 ? n : NULL;
 }
 
+void dsc_copy_transposed(const struct dsc_tensor *dst, const struct dsc_tensor *src)
+{
+    const size_t size = dsc_dtype_bytes(src->dtype, 1);
+    const int64_t rows = src->dim[0], cols = src->dim[1];
+
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < cols; c++)
+            memcpy((char *)dst->data + (size_t)(c * rows + r) * size,
+                   (const char *)src->data + (size_t)(r * cols + c) * size, size);
+}
+
 float dsc_usable_scale(float scale)
 {
     return scale > DSC_FAKE_QUANT_MIN_SCALE ? scale : DSC_FAKE_QUANT_MIN_SCALE;

@@ -13,6 +13,8 @@ bool dsc_node_is(const struct dsc_node *n, const char *domain, const char *op);
  * activation and its products (docs/adr/0002, spelling C).
  */
 struct dsc_node *dsc_rows_of(const struct dsc_graph *g, int value);
+/** A matrix [R,C] into one of shape [C,R] and the same type (of whole bytes). */
+void dsc_copy_transposed(const struct dsc_tensor *dst, const struct dsc_tensor *src);
 /** A scale as FakeQuantize takes it: a learned one can pass 0, a file's must not. */
 float dsc_usable_scale(float scale);
 /** A constant: an initializer that is no graph input. */
