@@ -10,13 +10,14 @@ FUZZ_SECONDS ?= 60
 # unit tests and operators with two and three threads, and verbs that compare 1 with many
 TSAN_TESTS ?= core cpu_prims exec metrics gate train_golden ops cli-eval cli-gate cli-train cli-quantize
 
-.PHONY: help build demo test fuzz tsan install clean
+.PHONY: help build demo test fuzz tsan faults install clean
 
 help:
 	@echo "make demo     set up, build, and run the main job on real data"
 	@echo "make test     set up, build with gcc and clang and sanitizers, run every test"
 	@echo "make fuzz     fuzz every reader and the operators, FUZZ_SECONDS=60 each (clang)"
 	@echo "make tsan     build with ThreadSanitizer and run the tests that start threads"
+	@echo "make faults   let every allocation of every verb fail, one after the other (an hour)"
 	@echo "make build    set up and build: $(BUILD)/cli/dscompress"
 	@echo "make install  build and install to PREFIX=$(PREFIX)"
 	@echo "make clean    remove what was built (the cache in $(CACHE) stays)"
@@ -58,6 +59,9 @@ tsan:
 	@TSAN_OPTIONS=exitcode=66:handle_segv=0:handle_sigbus=0 DSC_SANITIZED=1 \
 	    meson test -C build-tsan --no-rebuild --num-processes $(JOBS) --print-errorlogs \
 	    --timeout-multiplier 10 $(TSAN_TESTS)
+
+faults: build
+	@meson test -C $(BUILD) --no-rebuild --suite long --print-errorlogs
 
 install: build
 	@meson install -C $(BUILD) --no-rebuild

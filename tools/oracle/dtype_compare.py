@@ -9,6 +9,7 @@ near the logits of the source with the same labels. A folder has to be loaded by
 type that its config names, with the source's weights rounded.
 """
 import argparse
+import importlib.util
 import os
 import subprocess
 import sys
@@ -77,9 +78,13 @@ def main():
     for family in ("bert", "distilbert"):
         folder = os.path.join(a.golden, "hf", family, "cls")
         checks += [(f"{family} folder {d}", check_folder, (a.dscompress, folder, d)) for d in NEAR]
+    has_torch = all(importlib.util.find_spec(m) for m in ("torch", "transformers"))
     n_failed = 0
     print(f"1..{len(checks)}")
     for n, (name, check, args) in enumerate(checks, 1):
+        if check is check_folder and not has_torch:
+            print(f"ok {n} - {name} # SKIP torch or transformers is not installed")
+            continue
         with tempfile.TemporaryDirectory() as tmp:
             try:
                 fault = check(*args, tmp)
