@@ -1,5 +1,12 @@
 # A stream that does not end is no reason not to stop
 . "$SOURCE/tests/cli/tiny.sh"
-command -v timeout > /dev/null || { echo "timeout is missing"; exit 77; }
+. "$SOURCE/tests/cli/signals.sh"
 train base.onnx > /dev/null || exit
-(echo "text	label"; sleep 5) | timeout --preserve-status -s TERM 2 dscompress eval base.onnx --data -
+mkfifo rows
+dscompress eval base.onnx --data - < rows &
+pid=$!
+exec 3> rows
+echo "text	label" >&3
+working $pid
+kill -TERM $pid
+wait $pid

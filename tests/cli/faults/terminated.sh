@@ -1,12 +1,13 @@
 # SIGTERM while a verb works: exit 143, one line, and neither an output nor a part of one
 . "$SOURCE/tests/cli/tiny.sh"
+. "$SOURCE/tests/cli/signals.sh"
 train base.onnx > /dev/null || exit
 echo "text	label" > rows.tsv
 for i in $(seq 500); do sed 1d "$messages"; done >> rows.tsv
 stop() {
     dscompress "$@" > out 2> err &
     pid=$!
-    sleep 0.4
+    working $pid
     kill -TERM $pid 2> /dev/null
     wait $pid
     code=$?

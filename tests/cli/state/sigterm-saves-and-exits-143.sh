@@ -1,8 +1,9 @@
+. "$SOURCE/tests/cli/signals.sh"
 echo "text	label" > rows.tsv
 for i in $(seq 200); do echo "claim your prize $i	1"; echo "see you later $i	0"; done >> rows.tsv
 dscompress train "$MODELS/hf/bert/base" --train rows.tsv --epochs 500 --batch 8 -q --state run -o x.onnx > /dev/null &
 pid=$!
-sleep 1
+working $pid
 kill -TERM $pid
 wait $pid
 code=$?

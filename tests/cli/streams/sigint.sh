@@ -1,3 +1,3 @@
 # a clean stop: the lines so far are there, and the exit status tells the signal
-command -v timeout > /dev/null || { echo "timeout is missing"; exit 77; }
-(echo "free prize"; sleep 1) | timeout --preserve-status -s INT 0.5 dscompress tokenize "$MODELS/hf/bert/base"
+. "$SOURCE/tests/cli/signals.sh"
+stop_a_stream INT
