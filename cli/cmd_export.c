@@ -29,11 +29,10 @@ struct job {
 /* Ranges that are computed at run time, for a runtime that has no kernels for them. */
 static enum dsc_status check_dynamic(struct job *j, struct dsc_err *err)
 {
-    static const char *const names[] = {
-        [TO_ORT] = "ort", [TO_OPENVINO] = "openvino", [TO_TENSORRT] = "tensorrt"};
-    const char *name = j->target <= TO_TENSORRT ? names[j->target] : NULL;
+    const char *name = dsc_opt_text(j->cmd, DSC_OPT_export_target);
+    const struct dsc_quant_target *t = dsc_quant_target_find(name); /* NULL: onnx, a format */
 
-    if (!name || dsc_quant_target_find(name)->has_dynamic)
+    if (!t || t->has_dynamic)
         return DSC_OK;
     for (int i = 0; i < j->g->n_nodes; i++) {
         if (strcmp(j->g->nodes[i]->op->onnx, "DynamicQuantizeLinear") != 0)

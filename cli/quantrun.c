@@ -36,12 +36,11 @@ static enum dsc_status read_granularity(struct dsc_quantrun *r, struct dsc_err *
 
 enum dsc_status dsc_quantrun_open(struct dsc_quantrun *r, struct dsc_err *err)
 {
-    static const char *const names[] = {"generic", "ort", "openvino", "tensorrt"};
     const char *text = dsc_opt_text(r->cmd, DSC_OPT_observer);
     int n;
     const char *const *items;
 
-    r->target = *dsc_quant_target_find(names[dsc_opt_enum(r->cmd, DSC_OPT_quantize_target)]);
+    r->target = *dsc_quant_target_find(dsc_opt_text(r->cmd, DSC_OPT_quantize_target));
     r->weight_limit = dsc_opt_flag(r->cmd, DSC_OPT_reduce_range) ? 63 : 127;
     DSC_TRY(read_symmetric(r, err));
     DSC_TRY(read_granularity(r, err));

@@ -399,6 +399,16 @@ static enum dsc_status copy_attr(struct dsc_graph *dst, struct dsc_node *n,
     return DSC_OK;
 }
 
+enum dsc_status dsc_graph_import_node(struct dsc_graph *g, const struct dsc_node *n,
+                                      const char *name, const int *in, const int *out,
+                                      struct dsc_node **copy, struct dsc_err *err)
+{
+    DSC_TRY(dsc_graph_node(g, n->op, name, n->n_in, in, n->n_out, out, copy, err));
+    for (int i = 0; i < n->n_attrs; i++)
+        DSC_TRY(copy_attr(g, *copy, &n->attrs[i], err));
+    return DSC_OK;
+}
+
 enum dsc_status dsc_graph_clone_node(struct dsc_graph *g, const struct dsc_node *n,
                                      struct dsc_node **copy, struct dsc_err *err)
 {
@@ -410,10 +420,7 @@ enum dsc_status dsc_graph_clone_node(struct dsc_graph *g, const struct dsc_node 
         if (n->out[i] != DSC_NO_VALUE)
             DSC_TRY(dsc_graph_value(g, NULL, &g->values[n->out[i]].type, &out[i], err));
     }
-    DSC_TRY(dsc_graph_node(g, n->op, NULL, n->n_in, n->in, n->n_out, out, copy, err));
-    for (int i = 0; i < n->n_attrs; i++)
-        DSC_TRY(copy_attr(g, *copy, &n->attrs[i], err));
-    return DSC_OK;
+    return dsc_graph_import_node(g, n, NULL, n->in, out, copy, err);
 }
 
 /* The name of a dead value may be another's by now: it gets one that the source does not hold. */
@@ -474,9 +481,7 @@ static enum dsc_status copy_into(struct dsc_graph *dst, const struct dsc_graph *
 
         if (!s->op)
             continue;
-        DSC_TRY(dsc_graph_node(dst, s->op, s->name, s->n_in, s->in, s->n_out, s->out, &n, err));
-        for (int k = 0; k < s->n_attrs; k++)
-            DSC_TRY(copy_attr(dst, n, &s->attrs[k], err));
+        DSC_TRY(dsc_graph_import_node(dst, s, s->name, s->in, s->out, &n, err));
     }
     return dsc_graph_sort(dst, false, err);
 }

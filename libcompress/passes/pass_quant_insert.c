@@ -1,6 +1,6 @@
 /* FakeQuantize on the sites of a plan. */
 #include "dsc/quant.h"
-#include "passes/rewrite.h"
+#include "passes/quant_spelling.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -74,14 +74,6 @@ static enum dsc_status add_params(struct inserter *p, const char *value, enum ds
     return st;
 }
 
-static bool is_planned(const struct inserter *p, const struct dsc_node *n)
-{
-    for (int i = 0; i < p->plan->n_fates; i++)
-        if (p->plan->fates[i].node == n)
-            return p->plan->fates[i].is_quantized;
-    return false;
-}
-
 /* Uses of a value that its FakeQuantize takes over: the quantized inputs of planned nodes. */
 static bool takes_over(const struct inserter *p, const struct dsc_node *n, int k, int value)
 {
@@ -89,7 +81,7 @@ static bool takes_over(const struct inserter *p, const struct dsc_node *n, int k
         return false;
     if (n->op->quant == DSC_QUANT_TABLE ? k != 0 : k > 1)
         return false;
-    return is_planned(p, n);
+    return dsc_is_planned(p->plan, n);
 }
 
 /* The Reshape of `value` to rows that a planned Gemm reads, or NULL. */
@@ -97,7 +89,7 @@ static struct dsc_node *rows_before(const struct inserter *p, const struct dsc_n
 {
     struct dsc_node *rows = dsc_node_is(n, "", "Gemm") ? dsc_rows_of(p->g, n->in[0]) : NULL;
 
-    return rows && rows->in[0] == value && is_planned(p, n) ? rows : NULL;
+    return rows && rows->in[0] == value && dsc_is_planned(p->plan, n) ? rows : NULL;
 }
 
 /* Planned products read `out` through a Reshape of its own: others may read the float rows. */

@@ -15,20 +15,12 @@ static bool is_transposed(const struct dsc_node *n)
     return dsc_node_is(n, "", "Gemm") && dsc_node_int(n, "transB", 0) != 0;
 }
 
-static bool is_planned(const struct dsc_quant_plan *plan, const struct dsc_node *n)
-{
-    for (int i = 0; i < plan->n_fates; i++)
-        if (plan->fates[i].node == n)
-            return plan->fates[i].is_quantized;
-    return false;
-}
-
 /* A quantized product of x and a constant weight. */
 static bool reads(const struct dsc_graph *g, const struct dsc_quant_plan *plan,
                   const struct dsc_node *n, int x)
 {
     return n->op && n->op->quant == DSC_QUANT_WEIGHT && dsc_activation_of(g, n) == x &&
-           dsc_constant(g, n->in[1]) && is_planned(plan, n);
+           dsc_constant(g, n->in[1]) && dsc_is_planned(plan, n);
 }
 
 /* Element [k, j] of a weight [K,N], or [N,K] when it is transposed. */

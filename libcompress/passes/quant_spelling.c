@@ -32,6 +32,14 @@ int dsc_activation_of(const struct dsc_graph *g, const struct dsc_node *product)
     return rows ? rows->in[0] : product->in[0];
 }
 
+bool dsc_is_planned(const struct dsc_quant_plan *plan, const struct dsc_node *n)
+{
+    for (int i = 0; i < plan->n_fates; i++)
+        if (plan->fates[i].node == n)
+            return plan->fates[i].is_quantized;
+    return false;
+}
+
 static bool is_plain_product(const struct dsc_node *n)
 {
     if (dsc_node_is(n, "", "MatMul"))

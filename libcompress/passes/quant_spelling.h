@@ -2,6 +2,7 @@
 #ifndef DSC_QUANT_SPELLING_H
 #define DSC_QUANT_SPELLING_H
 
+#include "dsc/quant.h"
 #include "passes/rewrite.h"
 
 #include <stdbool.h>
@@ -18,6 +19,8 @@ bool dsc_match_int_weight(const struct dsc_graph *g, const struct dsc_node *prod
                           struct dsc_int_weight *w);
 /** What is quantized for a product: input 0, before the Reshape to rows where there is one. */
 int dsc_activation_of(const struct dsc_graph *g, const struct dsc_node *product);
+/** The plan quantizes the node. */
+bool dsc_is_planned(const struct dsc_quant_plan *plan, const struct dsc_node *n);
 /** All elements are 0. */
 bool dsc_is_zero(const struct dsc_tensor *t);
 /** `packed` and `col_sum` of dsc.QGemm as new initializers, for code [K,N] or [N,K]. */

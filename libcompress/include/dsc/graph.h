@@ -157,6 +157,14 @@ enum dsc_status dsc_graph_call(struct dsc_graph *g, const char *domain, const ch
                                const char *name, int n_in, const int *in, int *out_value,
                                struct dsc_node **node, struct dsc_err *err);
 
+/**
+ * A copy of a node of any graph, with its attributes: n->n_in inputs and n->n_out outputs of g.
+ * name NULL: one is made.
+ */
+enum dsc_status dsc_graph_import_node(struct dsc_graph *g, const struct dsc_node *n,
+                                      const char *name, const int *in, const int *out,
+                                      struct dsc_node **copy, struct dsc_err *err);
+
 /** A copy of a node of this graph with the same inputs and attributes, and new outputs. */
 enum dsc_status dsc_graph_clone_node(struct dsc_graph *g, const struct dsc_node *n,
                                      struct dsc_node **copy, struct dsc_err *err);
