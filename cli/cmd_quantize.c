@@ -53,9 +53,11 @@ static enum dsc_status static_ranges(struct job *j, struct dsc_err *err)
     const char *data = dsc_opt_text(j->cmd, DSC_OPT_calib);
     const double alpha = file ? 0 : dsc_opt_float(j->cmd, DSC_OPT_smooth);
 
-    if (!data)
-        return dsc_fail(err, DSC_E_USAGE, "quantize --method static needs --calib DATA");
-    DSC_TRY(dsc_textmodel_data(&j->m, j->cmd, data, DSC_PART_TRAIN, false, &j->calib, err));
+    if (!data && !file)
+        return dsc_fail(err, DSC_E_USAGE,
+                        "quantize --method static needs --calib DATA, or --ranges FILE");
+    if (data)
+        DSC_TRY(dsc_textmodel_data(&j->m, j->cmd, data, DSC_PART_TRAIN, false, &j->calib, err));
     DSC_TRY(dsc_cmd_check_used(j->cmd, err));
     if (j->is_dry)
         return DSC_OK;
@@ -93,7 +95,7 @@ static enum dsc_status quantize_static(struct job *j, struct dsc_err *err)
         return dsc_quantrun_report(&j->q, err);
     DSC_TRY(dsc_quantrun_insert(&j->q, err));
     DSC_TRY(dsc_quantrun_report(&j->q, err));
-    return write_model(j, &j->calib, err);
+    return write_model(j, j->calib.n > 0 ? &j->calib : NULL, err);
 }
 
 /* No data are needed: weights are quantized here, activations where the model runs. */

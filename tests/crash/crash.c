@@ -27,7 +27,8 @@ enum { MAX_ARGS = 40, EARLY = 20, LATER = 20, ALL = 4000, EXIT_MEMORY = 71, MAX_
 
 int dscompress_main(int argc, char **argv);
 
-/* Arguments are separated by blanks; % is the folder of models. Files of earlier verbs are in .. */
+/* Arguments are separated by blanks; % is the folder of models. Files of earlier verbs are in ..
+ * bench is not here: how often it allocates depends on the clock. */
 struct verb {
     const char *name;
     const char *args;
@@ -81,6 +82,7 @@ static const struct verb verbs[] = {
                      "%/hf/sentence-mean/vocab.txt --train ../rows.tsv --positive spam --epochs 1 "
                      "--batch 16 --max-length 6 -j 1 -q -o merged.onnx"},
     {"inspect-diff", "inspect --diff ../base.onnx ../dropout.onnx --json"},
+    {"quantize-only-ranges", "quantize ../base.onnx --ranges ../a.ranges -j 1 -o only.onnx"},
     {"completion", "completion bash"},
     {"doctor", "doctor"},
     {"help", "help --man train"},
