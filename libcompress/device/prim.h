@@ -132,6 +132,17 @@ struct dsc_qgemm_spec {
     int32_t x_zero;
 };
 
+/**
+ * What a fused primitive does with its rows of results [.., N] before they are stored, in this
+ * order; each step has the bits of the primitive of its own. Codes where the output is U8 or I8.
+ */
+struct dsc_epilogue {
+    int act;                      /* DSC_MAP_x, one without parameters; -1: none */
+    const struct dsc_tensor *mul; /* F32 [N] factors, or NULL */
+    float scale;                  /* of codes */
+    int32_t zero;
+};
+
 /** Integer range and zero point of a simulated quantization. */
 struct dsc_fake_quant_limits {
     double zero, low, high;

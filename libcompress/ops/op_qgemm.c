@@ -2,13 +2,17 @@
  * dsc.QGemm: the integer form of Gemm between DequantizeLinear nodes.
  *
  * Inputs: x (u8 or i8 [..,K]), packed weights (i8 bytes), column sums (i32 [N]), x_scale (f32,
- * host), x_zero (integer, host), w_scale (f32, one or [N]), bias (f32 [N], optional). Attribute k.
- * Output f32 [..,N] = (x - x_zero) w * (x_scale * w_scale) + bias, with exact sums. Made by
- * dsc_quant_lower for running here; never written.
+ * host), x_zero (integer, host), w_scale (f32, one or [N]), bias (f32 [N], optional), and an
+ * epilogue (ops/epilogue.h). Attributes k, act.
+ * Output [..,N] = epilogue of (x - x_zero) w * (x_scale * w_scale) + bias, with exact sums. Made by
+ * dsc_quant_lower for running here, the epilogue by dsc_pass_fuse_product; never written.
  */
 #include "device/prim.h"
 #include "dsc/op.h"
 #include "kernels/kernels.h"
+#include "ops/epilogue.h"
+
+enum { IN_BIAS = 6, IN_EPILOGUE = 7 };
 
 static bool is_known_other(const struct dsc_type *t, int64_t n)
 {
@@ -29,7 +33,7 @@ static enum dsc_status check_packed(const struct dsc_infer *q, int64_t k, int64_
                         (long long)n);
     if (!is_one && is_known_other(scale, n))
         return dsc_fail(err, DSC_E_SHAPE, "the scales are not one or %lld", (long long)n);
-    if (q->n_in > 6 && is_known_other(&q->in[6], n))
+    if (dsc_node_has_in(q->node, IN_BIAS) && is_known_other(&q->in[IN_BIAS], n))
         return dsc_fail(err, DSC_E_SHAPE, "the bias is not [%lld]", (long long)n);
     return DSC_OK;
 }
@@ -38,8 +42,13 @@ static enum dsc_status infer(struct dsc_infer *q, struct dsc_err *err)
 {
     const struct dsc_type *x = &q->in[0], *col_sum = &q->in[2];
     const int64_t k = dsc_node_int(q->node, "k", -1);
+    enum dsc_dtype code;
 
-    q->out[0].dtype = DSC_F32;
+    DSC_TRY(
+        dsc_epilogue_infer(q, IN_EPILOGUE, col_sum->rank == 1 ? col_sum->dim[0] : -1, &code, err));
+    if (!dsc_node_has_in(q->node, IN_EPILOGUE + 2))
+        code = DSC_F32;
+    q->out[0].dtype = code;
     if (col_sum->rank < 0)
         return DSC_OK;
     if (col_sum->rank != 1)
@@ -54,7 +63,7 @@ static enum dsc_status infer(struct dsc_infer *q, struct dsc_err *err)
         return dsc_fail(err, DSC_E_SHAPE, "x has %lld columns, the weight %lld rows",
                         (long long)x->dim[x->rank - 1], (long long)k);
     q->out[0] = *x;
-    q->out[0].dtype = DSC_F32;
+    q->out[0].dtype = code;
     q->out[0].dim[x->rank - 1] = col_sum->dim[0];
     return DSC_OK;
 }
@@ -63,6 +72,7 @@ static enum dsc_status forward(struct dsc_exec *x, const struct dsc_node *n,
                                const struct dsc_tensor *const *in, struct dsc_tensor **out,
                                struct dsc_err *err)
 {
+    const struct dsc_epilogue ep = dsc_epilogue_of(n, in, IN_EPILOGUE);
     const int64_t n_cols = in[2]->dim[0];
     const struct dsc_qgemm_spec s = {
         .m = n_cols ? dsc_tensor_n_elems(out[0]) / n_cols : 0,
@@ -73,7 +83,7 @@ static enum dsc_status forward(struct dsc_exec *x, const struct dsc_node *n,
     };
 
     return dsc_qgemm_packed(x->dev, &s, out[0], in[0], in[1], in[2], in[5],
-                            n->n_in > 6 ? in[6] : NULL, err);
+                            dsc_node_has_in(n, IN_BIAS) ? in[IN_BIAS] : NULL, &ep, err);
 }
 
 static int64_t flops(const struct dsc_infer *q)
@@ -91,9 +101,9 @@ const struct dsc_op dsc_op_qgemm = {
     .onnx = "QGemm",
     .domain = "dsc",
     .n_in = 6,
-    .n_in_optional = 1,
+    .n_in_optional = 4,
     .n_out = 1,
-    .host_in = DSC_IN(3) | DSC_IN(4),
+    .host_in = DSC_IN(3) | DSC_IN(4) | DSC_IN(8) | DSC_IN(9),
     .is_rowwise = true,
     .infer = infer,
     .forward = forward,

@@ -1,7 +1,7 @@
 /* The graph that is run when nobody trains. */
 #include "dsc/pass.h"
 #include "dsc/quant.h"
-#include "passes/rewrite.h"
+#include "passes/fuse.h"
 
 enum dsc_status dsc_pass_strip_dropout(struct dsc_graph *g, struct dsc_err *err)
 {
@@ -22,5 +22,9 @@ enum dsc_status dsc_pass_strip_dropout(struct dsc_graph *g, struct dsc_err *err)
 enum dsc_status dsc_pass_inference(struct dsc_graph *g, int *n_int, struct dsc_err *err)
 {
     DSC_TRY(dsc_pass_strip_dropout(g, err));
-    return dsc_quant_lower(g, n_int, err);
+    DSC_TRY(dsc_quant_lower(g, n_int, err));
+    DSC_TRY(dsc_pass_fuse_quantize(g, err));
+    DSC_TRY(dsc_pass_fuse_product(g, err));
+    DSC_TRY(dsc_pass_fuse_norm(g, err));
+    return dsc_graph_verify(g, err);
 }

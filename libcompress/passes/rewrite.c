@@ -101,3 +101,18 @@ enum dsc_status dsc_add_node(struct dsc_graph *g, const char *domain, const char
         snprintf(own, sizeof own, "%.480s_%d", name, i);
     return dsc_graph_call(g, domain, op, own, n_in, in, out, node, err);
 }
+
+enum dsc_status dsc_node_grow(struct dsc_graph *g, struct dsc_node *n, int n_in,
+                              struct dsc_err *err)
+{
+    int *in;
+
+    if (n_in <= n->n_in)
+        return DSC_OK;
+    DSC_NEW(in, &g->arena, n_in, err);
+    for (int i = 0; i < n_in; i++)
+        in[i] = i < n->n_in ? n->in[i] : DSC_NO_VALUE;
+    n->in = in;
+    n->n_in = n_in;
+    return DSC_OK;
+}

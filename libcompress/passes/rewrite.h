@@ -30,6 +30,9 @@ enum dsc_status dsc_add_value(struct dsc_graph *g, const char *name, int *id, st
 enum dsc_status dsc_add_node(struct dsc_graph *g, const char *domain, const char *op,
                              const char *name, int n_in, const int *in, int *out,
                              struct dsc_node **node, struct dsc_err *err);
+/** Room for inputs: absent ones behind those that the node has. */
+enum dsc_status dsc_node_grow(struct dsc_graph *g, struct dsc_node *n, int n_in,
+                              struct dsc_err *err);
 /** Replace a node's uses of one value by another, in input k only. */
 static inline void dsc_set_in(struct dsc_node *n, int k, int value)
 {

@@ -52,7 +52,7 @@ static enum dsc_status float_bias(struct dsc_graph *g, struct dsc_err *err)
 
 static enum dsc_status lower(struct dsc_graph *g, struct dsc_err *err)
 {
-    return dsc_pass_inference(g, NULL, err);
+    return dsc_quant_lower(g, NULL, err);
 }
 
 static const char prepared[] = "input x:f32[rows,6]\n"

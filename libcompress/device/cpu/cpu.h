@@ -55,6 +55,13 @@ const struct dsc_tensor *dsc_cpu_wide(const struct dsc_cpu_wide *w, int i);
 /** Round outputs back (if st is OK) and release; returns st. */
 enum dsc_status dsc_cpu_narrow(struct dsc_cpu_wide *w, enum dsc_status st);
 
+/** y = f(x) of n elements by the kernel or the expression that dsc_map takes; no parameters. */
+void dsc_cpu_map_f32(const struct dsc_kernels *kernels, enum dsc_map_fn fn, float *y,
+                     const float *x, int64_t n);
+/** An epilogue on columns first .. first + n of one row; y: of type `out`, may be x when F32. */
+void dsc_cpu_finish_row(const struct dsc_kernels *kernels, const struct dsc_epilogue *ep,
+                        enum dsc_dtype out, void *y, const float *x, int64_t first, int64_t n);
+
 enum dsc_status dsc_cpu_no_dtype(const char *prim, const struct dsc_tensor *t, struct dsc_err *err);
 
 #endif

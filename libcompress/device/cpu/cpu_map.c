@@ -105,6 +105,17 @@ static dsc_map_bwd_f32_fn *bwd_kernel(const struct dsc_kernels *k, enum dsc_map_
     return kernel;
 }
 
+void dsc_cpu_map_f32(const struct dsc_kernels *kernels, enum dsc_map_fn fn, float *y,
+                     const float *x, int64_t n)
+{
+    dsc_map_f32_fn *kernel = fwd_kernel(kernels, fn);
+
+    if (kernel)
+        kernel(y, x, n);
+    else
+        rows[fn].f32(y, x, n, 0, 0);
+}
+
 struct map_job {
     const struct dsc_kernels *kernels;
     enum dsc_map_fn fn;

@@ -1,0 +1,64 @@
+/*
+ * What follows an integer product moves into its epilogue, where the tile is still in the cache:
+ *
+ *   Gelu, Relu, Sigmoid, Tanh of dsc.QGemm                     ->  attribute act
+ *   QuantizeLinear, dsc.ScaleQuantize of that, read by nobody else  ->  the product makes codes
+ */
+#include "ops/epilogue.h"
+#include "passes/fuse.h"
+
+enum { IN_MUL = 7, IN_SCALE, IN_ZERO, N_IN };
+
+/* The dsc.QGemm that makes a value for one reader and has no codes yet. */
+static struct dsc_node *product_of(const struct dsc_graph *g, int value)
+{
+    struct dsc_node *n = dsc_producer(g, value);
+
+    return dsc_node_is(n, "dsc", "QGemm") && g->values[value].n_uses == 1 &&
+                   !dsc_node_has_in(n, IN_ZERO)
+               ? n
+               : NULL;
+}
+
+static enum dsc_status fuse_acts(struct dsc_graph *g, struct dsc_err *err)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        struct dsc_node *n = g->nodes[i], *product;
+        const char *act = n->n_in == 1 ? dsc_epilogue_act(n) : NULL;
+
+        product = act ? product_of(g, n->in[0]) : NULL;
+        if (!product || dsc_node_attr(product, "act"))
+            continue;
+        DSC_TRY(dsc_node_set_string(g, product, "act", act, err));
+        product->out[0] = n->out[0];
+        dsc_graph_remove_node(n);
+    }
+    return dsc_graph_sort(g, true, err);
+}
+
+static enum dsc_status fuse_codes(struct dsc_graph *g, struct dsc_err *err)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        struct dsc_node *product;
+        struct dsc_codes c;
+
+        if (!dsc_match_codes(g, g->nodes[i], &c))
+            continue;
+        product = product_of(g, c.x);
+        if (!product)
+            continue;
+        DSC_TRY(dsc_node_grow(g, product, N_IN, err));
+        product->in[IN_MUL] = c.mul;
+        product->in[IN_SCALE] = c.scale;
+        product->in[IN_ZERO] = c.zero;
+        product->out[0] = c.node->out[0];
+        dsc_graph_remove_node(c.node);
+    }
+    return dsc_graph_sort(g, true, err);
+}
+
+enum dsc_status dsc_pass_fuse_product(struct dsc_graph *g, struct dsc_err *err)
+{
+    DSC_TRY(fuse_acts(g, err));
+    return fuse_codes(g, err);
+}
