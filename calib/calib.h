@@ -101,4 +101,28 @@ enum dsc_status dsc_ranges_from_bundle(struct dsc_ranges *r, const struct dsc_bu
 enum dsc_status dsc_ranges_merge(struct dsc_ranges *a, const struct dsc_ranges *b,
                                  struct dsc_err *err);
 
+/** Does it pass when the items marked in is_out [n] are left out? */
+typedef enum dsc_status dsc_try_fn(void *ctx, const bool *is_out, bool *passes,
+                                   struct dsc_err *err);
+
+/** passes false: not even with all items left out. */
+struct dsc_excludes {
+    bool passes;
+    int n_out, n_trials;
+};
+
+/**
+ * A small set of items that must be left out for a trial to pass, by O(k log n) trials, k being its
+ * size: the least prefix of `order` (worst item first) that passes ends with an item that is
+ * needed, and so on before that item (binary splitting, as in group testing).
+ *
+ * If leaving more out never makes a trial fail, no item of the set can be spared; and where damages
+ * add up and `order` sorts by them, no set is smaller. The set itself has been tried in any case.
+ *
+ * Shapes  order [n] item numbers; is_out [n] the set
+ * Errors  of `try`
+ */
+enum dsc_status dsc_find_excludes(int n, const int *order, dsc_try_fn *try, void *ctx, bool *is_out,
+                                  struct dsc_excludes *found, struct dsc_err *err);
+
 #endif
