@@ -125,4 +125,43 @@ struct dsc_excludes {
 enum dsc_status dsc_find_excludes(int n, const int *order, dsc_try_fn *try, void *ctx, bool *is_out,
                                   struct dsc_excludes *found, struct dsc_err *err);
 
+/** A layer in one format: size_bytes of it, and what it costs. Closed: not measured, or not there.
+ */
+struct dsc_alloc_option {
+    bool is_open;
+    uint64_t bytes;
+    double damage; /* >= 0; damages of layers add up */
+};
+
+/** A choice of formats for all layers that no other beats in bytes and in damage. */
+struct dsc_front_point {
+    uint64_t bytes;
+    double damage;
+    int before, format; /* of the layers before the last one; of the last one */
+};
+
+/** All such choices, by bytes, so that damage falls. Memory: the arena's. */
+struct dsc_front {
+    int n_layers, n_points;
+    const struct dsc_front_point *points;
+    struct dsc_front_step *steps;
+};
+
+/**
+ * The front of all choices of one open format for each layer. Exact up to 16,384 points; of more,
+ * those within a 16,384th of the range of bytes count as one, the least damage of them. A table
+ * with more open formats gives no point that is worse.
+ *
+ * Shapes  table [n_layers, n_formats]; a layer without an open format leaves no point
+ * Units   base_bytes: of what is no layer
+ * Errors  MEMORY
+ */
+enum dsc_status dsc_allocate(const struct dsc_alloc_option *table, int n_layers, int n_formats,
+                             uint64_t base_bytes, struct dsc_front *front, struct dsc_arena *arena,
+                             struct dsc_err *err);
+/** Formats of a point, [n_layers]. */
+void dsc_front_choice(const struct dsc_front *front, int point, int *format_of);
+/** The point of least damage within the budget; -1: there is none. */
+int dsc_front_within(const struct dsc_front *front, uint64_t budget_bytes);
+
 #endif

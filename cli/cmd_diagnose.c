@@ -4,8 +4,8 @@
 #include "dsc/pass.h"
 #include "dsc/quant.h"
 #include "gate_report.h"
+#include "layers.h"
 #include "models.h"
-#include "observe.h"
 #include "table.h"
 #include "textmodel.h"
 
@@ -14,13 +14,6 @@
 #include <string.h>
 
 enum { WORST_SHOWN = 16 };
-#define MOST_DB 200.0 /* of an error that is not there */
-
-/* Power of a layer's values and of what is wrong with them. */
-struct power {
-    double signal, noise, most;
-    int64_t n;
-};
 
 /* One of the two models. */
 struct side {
@@ -41,10 +34,8 @@ struct job {
     struct dsc_graph *prepared; /* the reference in quantize's form */
     bool is_prepared;           /* which is the one that is compared */
     struct dsc_pair pair;
-    struct power *power[DSC_N_PAIR_ERRORS]; /* [n_layers] */
-    float *kept[2];                         /* values of real tokens */
-    size_t n_kept_max;
-    struct dsc_check *checks; /* --find-excludes */
+    struct dsc_power *power[DSC_N_PAIR_ERRORS]; /* [n_layers] */
+    struct dsc_check *checks;                   /* --find-excludes */
     size_t n_checks;
     struct dsc_gate_rule rule;
     int *candidates, n_candidates; /* layers that can be left out, worst first */
@@ -110,96 +101,10 @@ static enum dsc_status match(struct job *j, struct dsc_err *err)
 
 /* ---- errors of layers ---- */
 
-/* The values of real tokens, in a buffer of the job. */
-static enum dsc_status take(struct job *j, int which, const struct dsc_tensor *t,
-                            const struct dsc_tensor *mask, const float **x, int64_t *n,
-                            struct dsc_err *err)
-{
-    const size_t n_elems = (size_t)dsc_tensor_n_elems(t);
-
-    *x = t->data;
-    *n = (int64_t)n_elems;
-    if (!mask || n_elems == 0)
-        return DSC_OK;
-    for (int i = 0; n_elems > j->n_kept_max && i < 2; i++) {
-        void *p = dsc_heap_grow(j->kept[i], n_elems, sizeof(float), err);
-
-        if (!p)
-            return DSC_E_MEMORY;
-        j->kept[i] = p;
-    }
-    j->n_kept_max = n_elems > j->n_kept_max ? n_elems : j->n_kept_max;
-    *n = dsc_observe_keep(mask, t, j->kept[which]);
-    if (*n >= 0)
-        *x = j->kept[which];
-    else
-        *n = (int64_t)n_elems;
-    return DSC_OK;
-}
-
-static void add_power(struct power *p, const float *got, const float *want, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) {
-        const double e = (double)got[i] - (double)want[i];
-
-        p->signal += (double)want[i] * (double)want[i];
-        p->noise += e * e;
-        p->most = fabs(e) > p->most ? fabs(e) : p->most;
-    }
-    p->n += n;
-}
-
-static enum dsc_status see(void *ctx, const struct dsc_node *n, const struct dsc_tensor *const *in,
-                           struct dsc_tensor *const *out, const struct dsc_tensor *mask,
-                           struct dsc_err *err)
-{
-    struct job *j = ctx;
-    struct dsc_tensor host[2] = {0};
-    const float *x[2];
-    int64_t n_x[2];
-    enum dsc_pair_error kind;
-    int layer;
-    enum dsc_status st = DSC_OK;
-
-    if (!dsc_pair_error_of(n, &kind, &layer))
-        return DSC_OK;
-    if (!dsc_tensor_same_shape(in[0], in[1]))
-        return dsc_fail(err, DSC_E_INCONSISTENT, "'%s' has other shapes in the two models",
-                        j->pair.layers[layer].name);
-    for (int i = 0; i < 2 && st == DSC_OK; i++) {
-        st = dsc_to_host(&host[i], in[i], err);
-        if (st == DSC_OK)
-            st = take(j, i, &host[i], mask, &x[i], &n_x[i], err);
-    }
-    if (st == DSC_OK)
-        add_power(&j->power[kind][layer], x[0], x[1], n_x[0]);
-    dsc_tensor_clear(&host[0]);
-    dsc_tensor_clear(&host[1]);
-    return st;
-}
-
-static double sqnr_db(const struct power *p)
-{
-    if (isnan(p->noise) || isinf(p->noise))
-        return -MOST_DB;
-    return p->noise > 0 && p->signal > 0 ? fmin(MOST_DB, 10 * log10(p->signal / p->noise))
-                                         : MOST_DB;
-}
-
 static enum dsc_status measure_layers(struct job *j, struct dsc_err *err)
 {
-    struct dsc_graph *g;
-    enum dsc_status st;
-
-    for (int i = 0; i < DSC_N_PAIR_ERRORS; i++)
-        DSC_NEW(j->power[i], j->cmd->arena, j->pair.n_layers, err);
-    DSC_TRY(dsc_pair_compare(&j->pair, &g, err));
-    st = dsc_observe_nodes(j->cmd, &j->ref.m, g, &j->d, (int64_t)j->d.n, j->batch, j->dev, "layers",
-                           see, j, err);
-    for (int i = 0; i < 2; i++)
-        dsc_heap_free(j->kept[i]);
-    dsc_graph_free(g);
-    return st;
+    return dsc_layers_measure(j->cmd, &j->ref.m, &j->pair, &j->d, (int64_t)j->d.n, j->batch, j->dev,
+                              j->power, err);
 }
 
 /* ---- labels ---- */
@@ -216,13 +121,13 @@ static enum dsc_status predict(struct job *j, struct side *s, const char *what, 
 static enum dsc_status report_labels(struct job *j, struct dsc_err *err)
 {
     const int64_t n_cols = j->ref.n_cols, n = (int64_t)j->d.n;
-    struct power p = {0};
+    struct dsc_power p = {0};
     int64_t n_flips = 0;
 
     if (n_cols != j->quant.n_cols)
         return dsc_fail(err, DSC_E_INCONSISTENT, "the models have %lld and %lld logits",
                         (long long)n_cols, (long long)j->quant.n_cols);
-    add_power(&p, j->quant.logits, j->ref.logits, n * n_cols);
+    dsc_power_add(&p, j->quant.logits, j->ref.logits, n * n_cols);
     for (int64_t i = 0; i < n && n_cols > 1; i++) {
         int32_t a, b;
 
@@ -266,7 +171,7 @@ static enum dsc_status sort_layers(struct job *j, struct by_db **order, struct d
     DSC_NEW(*order, j->cmd->arena, j->pair.n_quantized, err);
     for (int i = 0; i < j->pair.n_layers; i++)
         if (j->pair.layers[i].is_quantized)
-            (*order)[n++] = (struct by_db){i, sqnr_db(&j->power[DSC_PAIR_OWN][i])};
+            (*order)[n++] = (struct by_db){i, dsc_power_db(&j->power[DSC_PAIR_OWN][i])};
     qsort(*order, (size_t)n, sizeof **order, compare_db);
     return DSC_OK;
 }
@@ -274,7 +179,8 @@ static enum dsc_status sort_layers(struct job *j, struct by_db **order, struct d
 static int first_divergence(const struct job *j)
 {
     for (int i = 0; i < j->pair.n_layers; i++)
-        if (j->pair.layers[i].is_quantized && sqnr_db(&j->power[DSC_PAIR_RUN][i]) < j->below_db)
+        if (j->pair.layers[i].is_quantized &&
+            dsc_power_db(&j->power[DSC_PAIR_RUN][i]) < j->below_db)
             return i;
     return -1;
 }
@@ -292,8 +198,8 @@ static void layers_json(struct job *j, int first)
         dsc_json_text(out, "output", j->pair.ref->values[l->ref_value].name);
         dsc_json_bool(out, "is_quantized", l->is_quantized);
         if (l->is_quantized)
-            dsc_json_float(out, "own_sqnr_db", sqnr_db(&j->power[DSC_PAIR_OWN][i]));
-        dsc_json_float(out, "sqnr_db", sqnr_db(&j->power[DSC_PAIR_RUN][i]));
+            dsc_json_float(out, "own_sqnr_db", dsc_power_db(&j->power[DSC_PAIR_OWN][i]));
+        dsc_json_float(out, "sqnr_db", dsc_power_db(&j->power[DSC_PAIR_RUN][i]));
         dsc_json_float(out, "max_difference", j->power[DSC_PAIR_RUN][i].most);
         dsc_json_end(out);
     }
@@ -314,14 +220,15 @@ static enum dsc_status report_layers(struct job *j, const struct by_db *order, s
 
         dsc_table_cell(&t, "%s", j->pair.layers[l].name);
         dsc_table_cell(&t, "%.1f", order[i].db);
-        dsc_table_cell(&t, "%.1f", sqnr_db(&j->power[DSC_PAIR_RUN][l]));
+        dsc_table_cell(&t, "%.1f", dsc_power_db(&j->power[DSC_PAIR_RUN][l]));
         dsc_table_cell(&t, "%.3g", j->power[DSC_PAIR_RUN][l].most);
     }
     DSC_TRY(dsc_table_print(&t, j->cmd->out, err));
     fprintf(j->cmd->out, "%d quantized layers of %d compared\n", n, j->pair.n_layers);
     if (first >= 0)
         fprintf(j->cmd->out, "first quantized layer below %g dB as run: %s (%.1f dB)\n",
-                j->below_db, j->pair.layers[first].name, sqnr_db(&j->power[DSC_PAIR_RUN][first]));
+                j->below_db, j->pair.layers[first].name,
+                dsc_power_db(&j->power[DSC_PAIR_RUN][first]));
     else
         fprintf(j->cmd->out, "no quantized layer is below %g dB as run\n", j->below_db);
     return DSC_OK;
