@@ -6,10 +6,11 @@
 #include "output.h"
 #include "quantrun.h"
 #include "trainrun.h"
+#include "weightrun.h"
 
 #include <string.h>
 
-enum method { METHOD_STATIC, METHOD_DYNAMIC, METHOD_QAT };
+enum method { METHOD_STATIC, METHOD_DYNAMIC, METHOD_WEIGHT_ONLY, METHOD_QAT };
 
 /* Rows that are observed before QAT learns: 8 batches of 32 keep outliers (docs/adr/0002). */
 enum { QAT_OBSERVED_BATCHES = 8 };
@@ -22,6 +23,7 @@ struct job {
     struct dsc_textmodel m;
     struct dsc_quantrun q;
     struct dsc_trainrun r;
+    struct dsc_weightrun w;
     struct dsc_dataset calib;
     struct dsc_device *dev;
     enum method method;
@@ -78,7 +80,8 @@ static enum dsc_status write_model(struct job *j, const struct dsc_dataset *rows
 {
     uint64_t size_bytes;
 
-    DSC_TRY(dsc_quant_finish(j->m.model.graph, &j->q.target, err));
+    if (!j->q.target.is_weight_only)
+        DSC_TRY(dsc_quant_finish(j->m.model.graph, &j->q.target, err));
     if (j->q.target.is_dynamic)
         DSC_TRY(dsc_quant_dynamic(j->m.model.graph, err));
     DSC_TRY(dsc_textmodel_store(&j->m, err));
@@ -107,6 +110,27 @@ static enum dsc_status quantize_dynamic(struct job *j, struct dsc_err *err)
     DSC_TRY(dsc_quantrun_insert(&j->q, err));
     DSC_TRY(dsc_quantrun_report(&j->q, err));
     return write_model(j, NULL, err);
+}
+
+/* Weights in few bits, activations as they are. */
+static enum dsc_status quantize_weight_only(struct job *j, struct dsc_err *err)
+{
+    const char *data = dsc_opt_text(j->cmd, DSC_OPT_calib);
+
+    if (data)
+        DSC_TRY(dsc_textmodel_data(&j->m, j->cmd, data, DSC_PART_TRAIN, false, &j->calib, err));
+    j->w = (struct dsc_weightrun){.cmd = j->cmd,
+                                  .m = &j->m,
+                                  .q = &j->q,
+                                  .dev = j->dev,
+                                  .calib = data ? &j->calib : NULL,
+                                  .batch = j->batch};
+    DSC_TRY(dsc_weightrun_open(&j->w, err));
+    DSC_TRY(dsc_cmd_check_used(j->cmd, err));
+    if (j->is_dry)
+        return dsc_weightrun_report(&j->w, err);
+    DSC_TRY(dsc_weightrun_quantize(&j->w, err));
+    return write_model(j, data ? &j->calib : NULL, err);
 }
 
 /* Observe with the weights as they are, then learn weights and scales together. */
@@ -149,23 +173,35 @@ static enum dsc_status check_float(struct job *j, struct dsc_err *err)
     return dsc_err_file(err, j->cmd->args[0]);
 }
 
+/* The words that weight-only has not are refused by its own part. */
+static enum dsc_status check_scheme(struct job *j, struct dsc_err *err)
+{
+    const char *scheme = dsc_opt_text(j->cmd, DSC_OPT_scheme);
+
+    if (j->method == METHOD_WEIGHT_ONLY || !scheme || strcmp(scheme, "w8a8") == 0)
+        return DSC_OK;
+    return dsc_fail(err, DSC_E_USAGE, "--scheme %s is of --method weight-only", scheme);
+}
+
 static enum dsc_status work(struct job *j, struct dsc_err *err)
 {
     static enum dsc_status (*const methods[])(struct job *, struct dsc_err *) = {
         [METHOD_STATIC] = quantize_static,
         [METHOD_DYNAMIC] = quantize_dynamic,
+        [METHOD_WEIGHT_ONLY] = quantize_weight_only,
         [METHOD_QAT] = quantize_qat};
     struct dsc_cmd *cmd = j->cmd;
 
     j->method = (enum method)dsc_opt_enum(cmd, DSC_OPT_method);
     j->batch = dsc_opt_int(cmd, DSC_OPT_batch);
-    (void)dsc_opt_enum(cmd, DSC_OPT_scheme); /* w8a8 is the only word there is */
+    DSC_TRY(check_scheme(j, err));
     DSC_TRY(dsc_output_check(cmd, err));
     DSC_TRY(dsc_cmd_device(cmd, &j->dev, err));
     DSC_TRY(dsc_textmodel_open(&j->m, cmd, cmd->args[0], err));
     DSC_TRY(check_float(j, err));
     j->size_before = j->m.model.size_bytes;
     j->q = (struct dsc_quantrun){.cmd = cmd, .m = &j->m};
+    j->q.target.is_weight_only = j->method == METHOD_WEIGHT_ONLY;
     DSC_TRY(dsc_quantrun_open(&j->q, err));
     j->q.target.is_dynamic = j->method == METHOD_DYNAMIC;
     DSC_TRY(dsc_quantrun_plan(&j->q, err));
@@ -178,6 +214,7 @@ static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
     struct job j = {.cmd = cmd};
     const enum dsc_status st = work(&j, err);
 
+    dsc_weightrun_close(&j.w);
     dsc_trainrun_close(&j.r);
     dsc_quantrun_close(&j.q);
     dsc_dataset_close(&j.calib);

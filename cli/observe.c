@@ -1,6 +1,7 @@
 /* Calibration of a text model. */
 #include "observe.h"
 
+#include "dsc/linalg.h"
 #include "progress.h"
 
 #include <math.h>
@@ -18,21 +19,13 @@ enum dsc_status dsc_observe_watch(struct dsc_ranges *r, const struct dsc_graph *
 struct watcher {
     struct dsc_ranges *r;        /* or NULL */
     struct dsc_quant_plan *plan; /* whose channels are observed; or NULL */
+    struct dsc_gram *grams;
+    int n_grams;
+    struct dsc_device *dev;
     const struct dsc_graph *g;
-    float *kept; /* values of real tokens */
-    size_t n_kept_max;
-};
-
-/* Rows of data through a graph. */
-struct runner {
-    struct dsc_cmd *cmd;
-    const struct dsc_textmodel *m;
-    const struct dsc_dataset *d;
-    struct dsc_session *s;
-    int64_t batch;
-    dsc_see_fn *see;
-    void *ctx;
     const struct dsc_tensor *mask; /* of the batch, [rows, tokens]; NULL: nothing is padding */
+    float *kept;                   /* values of real tokens */
+    size_t n_kept_max;
 };
 
 static bool is_token(const struct dsc_tensor *mask, int64_t row, int64_t token)
@@ -40,9 +33,14 @@ static bool is_token(const struct dsc_tensor *mask, int64_t row, int64_t token)
     return dsc_tensor_get_i64(mask, row * mask->dim[1] + token) != 0;
 }
 
-int64_t dsc_observe_keep(const struct dsc_tensor *mask, const struct dsc_tensor *t, float *kept)
+/*
+ * Padding is not data: its activations depend on how batches were made. Tensors by token, that is
+ * [rows, tokens, ..], [rows * tokens, ..] or [rows, heads, tokens, ..], are counted without it;
+ * others whole.
+ */
+static int64_t keep_tokens(struct watcher *w, const struct dsc_tensor *t)
 {
-    const int64_t rows = mask->dim[0], tokens = mask->dim[1];
+    const int64_t rows = w->mask->dim[0], tokens = w->mask->dim[1];
     const bool is_flat = t->rank >= 1 && t->dim[0] == rows * tokens;
     const bool is_by_row = t->rank >= 2 && t->dim[0] == rows && t->dim[1] == tokens;
     const bool is_by_head = t->rank == 4 && t->dim[0] == rows && t->dim[2] == tokens;
@@ -54,24 +52,23 @@ int64_t dsc_observe_keep(const struct dsc_tensor *mask, const struct dsc_tensor 
     if (!is_flat && !is_by_row && !is_by_head)
         return -1;
     for (int64_t i = 0; i < n_lines; i++) {
-        if (!is_token(mask, i / (heads * tokens), i % tokens))
+        if (!is_token(w->mask, i / (heads * tokens), i % tokens))
             continue;
-        memcpy(kept + n, (const float *)t->data + i * width, (size_t)width * sizeof(float));
+        memcpy(w->kept + n, (const float *)t->data + i * width, (size_t)width * sizeof(float));
         n += width;
     }
     return n;
 }
 
 /* The values of a tensor that count, without padding. */
-static enum dsc_status take_values(struct watcher *w, const struct dsc_tensor *mask,
-                                   const struct dsc_tensor *t, const float **x, int64_t *n,
-                                   struct dsc_err *err)
+static enum dsc_status take_values(struct watcher *w, const struct dsc_tensor *t, const float **x,
+                                   int64_t *n, struct dsc_err *err)
 {
     const size_t n_elems = (size_t)dsc_tensor_n_elems(t);
 
     *x = t->data;
     *n = (int64_t)n_elems;
-    if (!mask || n_elems == 0)
+    if (!w->mask || n_elems == 0)
         return DSC_OK;
     if (n_elems > w->n_kept_max) {
         void *p = dsc_heap_grow(w->kept, n_elems, sizeof *w->kept, err);
@@ -81,7 +78,7 @@ static enum dsc_status take_values(struct watcher *w, const struct dsc_tensor *m
         w->kept = p;
         w->n_kept_max = n_elems;
     }
-    *n = dsc_observe_keep(mask, t, w->kept);
+    *n = keep_tokens(w, t);
     if (*n >= 0)
         *x = w->kept;
     else
@@ -104,9 +101,24 @@ static void add_channels(const struct dsc_quant_site *s, const float *x, int64_t
             s->channel_max[k] = fmaxf(s->channel_max[k], fabsf(x[i + k]));
 }
 
-static enum dsc_status watch(void *ctx, const struct dsc_node *n,
-                             const struct dsc_tensor *const *in, struct dsc_tensor *const *out,
-                             const struct dsc_tensor *mask, struct dsc_err *err)
+static struct dsc_gram *gram_of(const struct watcher *w, int value)
+{
+    for (int i = 0; i < w->n_grams; i++)
+        if (w->grams[i].value == value)
+            return &w->grams[i];
+    return NULL;
+}
+
+static enum dsc_status add_gram(const struct watcher *w, struct dsc_gram *gram, const float *x,
+                                int64_t n, struct dsc_err *err)
+{
+    gram->n_tokens += n / gram->k;
+    return dsc_linalg_gram(w->dev, gram->h, x, n / gram->k, gram->k, err);
+}
+
+static enum dsc_status after_node(void *ctx, const struct dsc_node *n,
+                                  const struct dsc_tensor *const *in, struct dsc_tensor *const *out,
+                                  struct dsc_err *err)
 {
     struct watcher *w = ctx;
 
@@ -114,87 +126,85 @@ static enum dsc_status watch(void *ctx, const struct dsc_node *n,
         const char *name = out[k] ? w->g->values[n->out[k]].name : NULL;
         struct dsc_hist *h = name && w->r ? dsc_ranges_hist(w->r, name) : NULL;
         struct dsc_quant_site *site = name ? channels_of(w, n->out[k]) : NULL;
+        struct dsc_gram *gram = name ? gram_of(w, n->out[k]) : NULL;
         struct dsc_tensor host;
         const float *x;
         int64_t n_x;
         enum dsc_status st;
 
-        if (!h && !site)
+        if (!h && !site && !gram)
             continue;
         if (out[k]->dtype != DSC_F32)
             return dsc_fail(err, DSC_E_TYPE, "'%s' is %s, ranges are of f32", name,
                             dsc_dtype_text(out[k]->dtype));
         DSC_TRY(dsc_to_host(&host, out[k], err));
-        st = take_values(w, mask, &host, &x, &n_x, err);
+        st = take_values(w, &host, &x, &n_x, err);
         if (st == DSC_OK && h)
             dsc_hist_add(h, x, n_x);
         if (st == DSC_OK && site)
             add_channels(site, x, n_x);
+        if (st == DSC_OK && gram)
+            st = add_gram(w, gram, x, n_x, err);
         dsc_tensor_clear(&host);
         DSC_TRY(st);
     }
     return DSC_OK;
 }
 
-static enum dsc_status after_node(void *ctx, const struct dsc_node *n,
-                                  const struct dsc_tensor *const *in, struct dsc_tensor *const *out,
-                                  struct dsc_err *err)
+static enum dsc_status one_batch(const struct dsc_textmodel *m, const struct dsc_dataset *d,
+                                 struct dsc_session *s, const int64_t *idx, int64_t n,
+                                 struct watcher *w, struct dsc_err *err)
 {
-    const struct runner *r = ctx;
-
-    return r->see(r->ctx, n, in, out, r->mask, err);
-}
-
-static enum dsc_status one_batch(struct runner *r, const int64_t *idx, int64_t n,
-                                 struct dsc_err *err)
-{
-    const struct dsc_run run = {.n_examples = n, .after_node = after_node, .ctx = r};
-    const struct dsc_graph *g = dsc_session_graph(r->s);
-    const int mask = r->m->input[DSC_ROLE_MASK];
-    struct dsc_tensor *t = dsc_heap_alloc((size_t)(g->n_inputs + g->n_outputs), sizeof *t, err);
+    const struct dsc_run run = {.n_examples = n, .after_node = after_node, .ctx = w};
+    const int n_in = w->g->n_inputs, n_out = w->g->n_outputs;
+    struct dsc_tensor *t = dsc_heap_alloc((size_t)(n_in + n_out), sizeof *t, err);
     enum dsc_status st = t ? DSC_OK : DSC_E_MEMORY;
 
     if (st == DSC_OK)
-        st = dsc_textmodel_fill(r->m, r->d, idx, n, t, err);
-    r->mask = st == DSC_OK && mask >= 0 ? &t[mask] : NULL;
+        st = dsc_textmodel_fill(m, d, idx, n, t, err);
+    w->mask = st == DSC_OK && m->input[DSC_ROLE_MASK] >= 0 ? &t[m->input[DSC_ROLE_MASK]] : NULL;
     if (st == DSC_OK)
-        st = dsc_session_run(r->s, &run, t, t + g->n_inputs, err);
-    for (int i = 0; t && i < g->n_inputs + g->n_outputs; i++)
+        st = dsc_session_run(s, &run, t, t + n_in, err);
+    for (int i = 0; t && i < n_in + n_out; i++)
         dsc_tensor_clear(&t[i]);
     dsc_heap_free(t);
     return st;
 }
 
-static enum dsc_status one_window(struct runner *r, int64_t first, int64_t n, struct dsc_err *err)
+static enum dsc_status one_window(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
+                                  const struct dsc_dataset *d, struct dsc_session *s, int64_t first,
+                                  int64_t n, int64_t batch, struct watcher *w, struct dsc_err *err)
 {
     int64_t idx[DSC_TEXT_WINDOW];
 
-    DSC_TRY(dsc_textmodel_order(r->m, r->d, first, n, idx, err));
-    for (int64_t at = 0; at < n; at += r->batch) {
-        const int64_t part = n - at < r->batch ? n - at : r->batch;
+    DSC_TRY(dsc_textmodel_order(m, d, first, n, idx, err));
+    for (int64_t at = 0; at < n; at += batch) {
+        const int64_t part = n - at < batch ? n - at : batch;
 
-        DSC_TRY(dsc_cmd_stopped(r->cmd, err));
-        DSC_TRY(one_batch(r, idx + at, part, err));
-        dsc_progress_update(r->cmd->progress, first + at + part, NULL, 0);
+        DSC_TRY(dsc_cmd_stopped(cmd, err));
+        DSC_TRY(one_batch(m, d, s, idx + at, part, w, err));
+        dsc_progress_update(cmd->progress, first + at + part, NULL, 0);
     }
     return DSC_OK;
 }
 
-enum dsc_status dsc_observe_nodes(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
-                                  const struct dsc_graph *g, const struct dsc_dataset *d, int64_t n,
-                                  int64_t batch, struct dsc_device *dev, const char *what,
-                                  dsc_see_fn *see, void *ctx, struct dsc_err *err)
+static enum dsc_status run_rows(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
+                                const struct dsc_dataset *d, int64_t n, int64_t batch,
+                                struct dsc_device *dev, const char *what, struct watcher *w,
+                                struct dsc_err *err)
 {
-    struct runner r = {.cmd = cmd, .m = m, .d = d, .batch = batch, .see = see, .ctx = ctx};
     struct dsc_progress progress;
+    struct dsc_session *s;
     enum dsc_status st = DSC_OK;
 
-    DSC_TRY(dsc_session_open(&r.s, g, dev, err));
+    DSC_TRY(dsc_session_open(&s, m->model.graph, dev, err));
     dsc_progress_begin(cmd, &progress, what, "examples", 0, n);
     for (int64_t at = 0; at < n && st == DSC_OK; at += DSC_TEXT_WINDOW)
-        st = one_window(&r, at, n - at < DSC_TEXT_WINDOW ? n - at : DSC_TEXT_WINDOW, err);
+        st = one_window(cmd, m, d, s, at, n - at < DSC_TEXT_WINDOW ? n - at : DSC_TEXT_WINDOW,
+                        batch, w, err);
     dsc_progress_end(cmd);
-    dsc_session_close(r.s);
+    dsc_heap_free(w->kept);
+    dsc_session_close(s);
     return st;
 }
 
@@ -203,11 +213,9 @@ enum dsc_status dsc_observe_run(struct dsc_cmd *cmd, const struct dsc_textmodel 
                                 struct dsc_device *dev, struct dsc_ranges *r, struct dsc_err *err)
 {
     struct watcher w = {.r = r, .g = m->model.graph};
-    const enum dsc_status st =
-        dsc_observe_nodes(cmd, m, m->model.graph, d, n, batch, dev, "calibrate", watch, &w, err);
 
-    dsc_heap_free(w.kept);
-    return st == DSC_OK ? dsc_ranges_check(r, err) : st;
+    DSC_TRY(run_rows(cmd, m, d, n, batch, dev, "calibrate", &w, err));
+    return dsc_ranges_check(r, err);
 }
 
 enum dsc_status dsc_observe_channels(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
@@ -216,11 +224,18 @@ enum dsc_status dsc_observe_channels(struct dsc_cmd *cmd, const struct dsc_textm
                                      struct dsc_err *err)
 {
     struct watcher w = {.plan = plan, .g = m->model.graph};
-    const enum dsc_status st =
-        dsc_observe_nodes(cmd, m, m->model.graph, d, n, batch, dev, "channels", watch, &w, err);
 
-    dsc_heap_free(w.kept);
-    return st;
+    return run_rows(cmd, m, d, n, batch, dev, "channels", &w, err);
+}
+
+enum dsc_status dsc_observe_grams(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
+                                  const struct dsc_dataset *d, int64_t n, int64_t batch,
+                                  struct dsc_device *dev, struct dsc_gram *grams, int n_grams,
+                                  struct dsc_err *err)
+{
+    struct watcher w = {.grams = grams, .n_grams = n_grams, .dev = dev, .g = m->model.graph};
+
+    return run_rows(cmd, m, d, n, batch, dev, "observe", &w, err);
 }
 
 enum dsc_status dsc_ranges_read(struct dsc_ranges *r, const char *path, struct dsc_err *err)

@@ -7,29 +7,6 @@
 #include "dsc/quant.h"
 #include "textmodel.h"
 
-/** Called after each node; mask: [rows, tokens] of the batch, NULL: nothing is padding. */
-typedef enum dsc_status dsc_see_fn(void *ctx, const struct dsc_node *n,
-                                   const struct dsc_tensor *const *in,
-                                   struct dsc_tensor *const *out, const struct dsc_tensor *mask,
-                                   struct dsc_err *err);
-
-/**
- * Run the first n rows of d through g (m's graph, or one with its inputs) in batches.
- * what    for the progress line
- * Errors  as dsc_session_run; of `see`
- */
-enum dsc_status dsc_observe_nodes(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
-                                  const struct dsc_graph *g, const struct dsc_dataset *d, int64_t n,
-                                  int64_t batch, struct dsc_device *dev, const char *what,
-                                  dsc_see_fn *see, void *ctx, struct dsc_err *err);
-
-/**
- * Padding is not data: its activations depend on how batches were made. The values of a tensor by
- * token, that is [rows, tokens, ..], [rows * tokens, ..] or [rows, heads, tokens, ..], are put into
- * `kept` (as large as t) without it, and counted; -1: the tensor is not by token, take it whole.
- */
-int64_t dsc_observe_keep(const struct dsc_tensor *mask, const struct dsc_tensor *t, float *kept);
-
 /** Watch every activation of the plan. */
 enum dsc_status dsc_observe_watch(struct dsc_ranges *r, const struct dsc_graph *g,
                                   const struct dsc_quant_plan *plan, struct dsc_err *err);
@@ -47,6 +24,19 @@ enum dsc_status dsc_observe_channels(struct dsc_cmd *cmd, const struct dsc_textm
                                      const struct dsc_dataset *d, int64_t n, int64_t batch,
                                      struct dsc_device *dev, struct dsc_quant_plan *plan,
                                      struct dsc_err *err);
+
+/** What a layer's input is like: the upper half of the sum of x^T x over its tokens. */
+struct dsc_gram {
+    int value;
+    int64_t k, n_tokens;
+    float *h; /* [k,k] on the heap */
+};
+
+/** The same for Gram matrices of n_grams values, whose h hold what earlier rows gave. */
+enum dsc_status dsc_observe_grams(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
+                                  const struct dsc_dataset *d, int64_t n, int64_t batch,
+                                  struct dsc_device *dev, struct dsc_gram *grams, int n_grams,
+                                  struct dsc_err *err);
 
 /** A ranges file: a safetensors of histograms, with the observer's name beside. */
 enum dsc_status dsc_ranges_read(struct dsc_ranges *r, const char *path, struct dsc_err *err);

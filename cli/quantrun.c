@@ -3,11 +3,12 @@
 
 #include "table.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORST_SHOWN = 8 };
+enum { WORST_SHOWN = 8, GROUP_MAX = 65536 };
 
 static enum dsc_status read_symmetric(struct dsc_quantrun *r, struct dsc_err *err)
 {
@@ -17,7 +18,9 @@ static enum dsc_status read_symmetric(struct dsc_quantrun *r, struct dsc_err *er
     for (int i = 0; i < n; i++) {
         if (strcmp(items[i], "activations") == 0)
             r->target.is_act_symmetric = true;
-        else if (strcmp(items[i], "weights") != 0) /* these always are */
+        else if (strcmp(items[i], "weights") == 0) /* but for weight-only these always are */
+            r->is_symmetric_weights = true;
+        else
             return dsc_fail(err, DSC_E_USAGE, "--symmetric takes weights, activations; not '%s'",
                             items[i]);
     }
@@ -27,21 +30,33 @@ static enum dsc_status read_symmetric(struct dsc_quantrun *r, struct dsc_err *er
 static enum dsc_status read_granularity(struct dsc_quantrun *r, struct dsc_err *err)
 {
     const char *text = dsc_opt_text(r->cmd, DSC_OPT_granularity);
+    char *end;
 
     r->is_per_tensor = strcmp(text, "tensor") == 0;
-    if (!r->is_per_tensor && strcmp(text, "channel") != 0)
-        return dsc_fail(err, DSC_E_USAGE, "--granularity is tensor or channel, not '%s'", text);
-    return DSC_OK;
+    if (r->target.is_weight_only && strncmp(text, "group:", 6) == 0) {
+        errno = 0;
+        r->group = strtoll(text + 6, &end, 10);
+        if (errno == 0 && end != text + 6 && *end == '\0' && r->group >= 2 && r->group <= GROUP_MAX)
+            return DSC_OK;
+        return dsc_fail(err, DSC_E_USAGE, "--granularity %s: a group is of 2 to %d weights", text,
+                        GROUP_MAX);
+    }
+    if (strcmp(text, "channel") == 0 || (r->is_per_tensor && !r->target.is_weight_only))
+        return DSC_OK;
+    return dsc_fail(err, DSC_E_USAGE, "--granularity is %s, not '%s'",
+                    r->target.is_weight_only ? "channel or group:N with weight-only"
+                                             : "tensor or channel",
+                    text);
 }
 
 enum dsc_status dsc_quantrun_open(struct dsc_quantrun *r, struct dsc_err *err)
 {
-    const char *text = dsc_opt_text(r->cmd, DSC_OPT_observer);
+    const bool is_weight_only = r->target.is_weight_only;
     int n;
     const char *const *items;
 
     r->target = *dsc_quant_target_find(dsc_opt_text(r->cmd, DSC_OPT_quantize_target));
-    r->weight_limit = dsc_opt_flag(r->cmd, DSC_OPT_reduce_range) ? 63 : 127;
+    r->target.is_weight_only = is_weight_only;
     DSC_TRY(read_symmetric(r, err));
     DSC_TRY(read_granularity(r, err));
     items = dsc_opt_items(r->cmd, DSC_OPT_include, &n);
@@ -51,7 +66,11 @@ enum dsc_status dsc_quantrun_open(struct dsc_quantrun *r, struct dsc_err *err)
     r->ranges = dsc_ranges_new(err);
     if (!r->ranges)
         return DSC_E_MEMORY;
-    return dsc_observer_parse(text, &r->observer, &r->param, err);
+    if (is_weight_only) /* no activations are observed: those options stay unread, and are refused
+                         */
+        return DSC_OK;
+    r->weight_limit = dsc_opt_flag(r->cmd, DSC_OPT_reduce_range) ? 63 : 127;
+    return dsc_observer_parse(dsc_opt_text(r->cmd, DSC_OPT_observer), &r->observer, &r->param, err);
 }
 
 static enum dsc_quant_choice choose(void *ctx, const char *node, const char *weight)
@@ -73,7 +92,9 @@ enum dsc_status dsc_quantrun_plan(struct dsc_quantrun *r, struct dsc_err *err)
 {
     struct dsc_graph *g = r->m->model.graph;
 
-    DSC_TRY(dsc_quant_prepare(g, err));
+    /* runtimes take weights of few bits in the products as they are, and MatMul best */
+    DSC_TRY(r->target.is_weight_only ? dsc_quant_fold_transposes(g, err)
+                                     : dsc_quant_prepare(g, err));
     DSC_TRY(dsc_quant_make_plan(g, &r->target, choose, r, r->cmd->arena, &r->plan, err));
     DSC_TRY(dsc_patterns_check(&r->include, err));
     for (int i = 0; r->is_per_tensor && i < r->plan.n_sites; i++)
@@ -167,11 +188,15 @@ static int compare_sqnr(const void *a, const void *b)
 
 static const char *kind_text(const struct dsc_quantrun *r, const struct dsc_quant_site *s)
 {
+    if (r->site_texts)
+        return r->site_texts[s - r->plan.sites].dtype;
     return s->kind == DSC_SITE_ACTIVATION ? dsc_dtype_text(r->target.act_dtype) : "i8";
 }
 
-static const char *granularity_text(const struct dsc_quant_site *s)
+static const char *granularity_text(const struct dsc_quantrun *r, const struct dsc_quant_site *s)
 {
+    if (r->site_texts)
+        return r->site_texts[s - r->plan.sites].unit;
     return s->axis < 0 ? "tensor" : s->kind == DSC_SITE_TABLE ? "column" : "channel";
 }
 
@@ -213,6 +238,7 @@ enum dsc_status dsc_quantrun_report(struct dsc_quantrun *r, struct dsc_err *err)
     struct dsc_json *j = &r->cmd->json;
     struct by_sqnr *order;
     struct dsc_table t;
+    int n_shown = 0;
 
     DSC_NEW(order, r->cmd->arena, r->plan.n_sites, err);
     for (int i = 0; i < r->plan.n_sites; i++)
@@ -223,19 +249,21 @@ enum dsc_status dsc_quantrun_report(struct dsc_quantrun *r, struct dsc_err *err)
     for (int i = 0; i < r->plan.n_sites; i++) {
         const struct dsc_quant_site *s = &r->plan.sites[order[i].site];
 
+        if (!kind_text(r, s))
+            continue;
         dsc_json_object(j, NULL);
         dsc_json_text(j, "name", g->values[s->value].name);
         dsc_json_text(j, "dtype_in", "f32");
         dsc_json_text(j, "dtype_out", kind_text(r, s));
-        dsc_json_text(j, "granularity", granularity_text(s));
+        dsc_json_text(j, "granularity", granularity_text(r, s));
         dsc_json_float(j, "sqnr_db", order[i].db);
         dsc_json_text(j, "why", "");
         dsc_json_end(j);
-        if (i >= WORST_SHOWN)
+        if (n_shown++ >= WORST_SHOWN)
             continue;
         dsc_table_cell(&t, "%s", g->values[s->value].name);
         dsc_table_cell(&t, "%s", kind_text(r, s));
-        dsc_table_cell(&t, "%s", granularity_text(s));
+        dsc_table_cell(&t, "%s", granularity_text(r, s));
         dsc_table_cell(&t, "%.1f", order[i].db);
     }
     report_rest(r);

@@ -8,6 +8,11 @@
 #include "pattern.h"
 #include "textmodel.h"
 
+/* Of one site, for the report, where its kind does not say it; dtype NULL: it is none. */
+struct dsc_site_text {
+    const char *dtype, *unit;
+};
+
 struct dsc_quantrun {
     struct dsc_cmd *cmd;
     struct dsc_textmodel *m;
@@ -17,9 +22,12 @@ struct dsc_quantrun {
     struct dsc_ranges *ranges;
     const struct dsc_observer *observer;
     double param;
-    double weight_limit; /* 127, or 63 with --reduce-range */
-    bool is_per_tensor;  /* --granularity tensor */
-    double *sqnr_db;     /* [n_sites], after dsc_quantrun_insert */
+    double weight_limit;                    /* 127, or 63 with --reduce-range */
+    bool is_per_tensor;                     /* --granularity tensor */
+    bool is_symmetric_weights;              /* --symmetric weights */
+    int64_t group;                          /* --granularity group:N; 0: channel */
+    double *sqnr_db;                        /* [n_sites], after dsc_quantrun_insert */
+    const struct dsc_site_text *site_texts; /* [n_sites], or NULL */
 };
 
 /** Options into r (zero-initialised, cmd and m set). Errors: USAGE. */

@@ -79,11 +79,14 @@ struct dsc_sgd {
 
 /**
  * Which scale an element of a quantized tensor has: element (o, i, k) of the view [outer, n, inner]
- * has scale[o * so + i / block * sn + k * si], and the zero point there. All strides 0: one scale.
+ * has scale[o * so + i / block * sn + k * si], and the zero point o * zero_gap behind that place.
+ * All strides 0: one scale. Without zero points, no_zero is all of them.
  */
 struct dsc_scale_map {
     int64_t outer, n, inner, block;
     int64_t so, sn, si;
+    int64_t zero_gap;
+    int32_t no_zero;
 };
 
 /** C [M,N] I32 = (A - za) (B - zb), for n_batch matrices; batch_a, batch_b as in dsc_gemm_spec. */
@@ -142,28 +145,6 @@ struct dsc_epilogue {
     float scale;                  /* of codes */
     int32_t zero;
 };
-
-/**
- * Attention of n_heads heads on q [B,Lq,H,d], k [B,Lk,H,d], v [B,Lk,H,dv]:
- * y [B,Lq,H,dv] = softmax(scale q k^T + biases) v, softmax over Lk. A bias is read at
- * b * stride[0] + h * stride[1] + i * stride[2] + j * stride[3] for query i and key j.
- */
-enum { DSC_ATTENTION_ROWS = 32, DSC_ATTENTION_TASKS = 64, DSC_ATTENTION_BIASES = 2 };
-
-struct dsc_attention_spec {
-    int64_t n_batch, n_heads, n_q, n_k, d, d_v;
-    float scale;
-    int n_biases;
-    const struct dsc_tensor *bias[DSC_ATTENTION_BIASES];
-    struct dsc_walk bias_walk[DSC_ATTENTION_BIASES];
-};
-
-/** Floats of scratch for one task: scores of some rows, and one head's keys and values packed. */
-static inline int64_t dsc_attention_task_elems(const struct dsc_attention_spec *s)
-{
-    return DSC_ATTENTION_ROWS * s->n_k + (s->n_k + 15) / 16 * 16 * s->d +
-           s->n_k * ((s->d_v + 15) / 16 * 16);
-}
 
 /** Integer range and zero point of a simulated quantization. */
 struct dsc_fake_quant_limits {

@@ -20,7 +20,8 @@ static enum dsc_status forward(struct dsc_exec *x, const struct dsc_node *n,
                                const struct dsc_tensor *const *in, struct dsc_tensor **out,
                                struct dsc_err *err)
 {
-    const struct dsc_scale_map map = {1, 1, dsc_tensor_n_elems(in[0]), 1, 0, 0, 0};
+    const struct dsc_scale_map map = {
+        .outer = 1, .n = 1, .inner = dsc_tensor_n_elems(in[0]), .block = 1};
     struct dsc_tensor *scale = out[1], *zero = out[2];
 
     if (!scale)

@@ -71,14 +71,17 @@ struct dsc_scale_map dsc_scale_map(const struct dsc_node *n, const struct dsc_te
 {
     const int64_t block = dsc_node_int(n, "block_size", 0);
     const int64_t axis = dsc_node_int(n, "axis", 1);
-    struct dsc_scale_map m = {1, 1, dsc_tensor_n_elems(x), 1, 0, 0, 0};
+    struct dsc_scale_map m = {.outer = 1, .n = 1, .inner = dsc_tensor_n_elems(x), .block = 1};
     struct dsc_axis_view v;
 
     if (dsc_tensor_n_elems(scale) == 1)
         return m;
     v = dsc_axis_view(x, (int)(axis < 0 ? axis + x->rank : axis));
-    m = (struct dsc_scale_map){v.outer, v.n, v.inner, 1, 0, 1, 0};
-    if (block > 0) {
+    m = (struct dsc_scale_map){.outer = v.outer, .n = v.n, .inner = v.inner, .block = 1, .sn = 1};
+    if (block > 0 && v.inner == 1 && v.n % block == 0) { /* runs of one scale */
+        m.inner = block;
+        m.n = m.so = v.n / block;
+    } else if (block > 0) {
         m.block = block;
         m.si = 1;
         m.sn = v.inner;

@@ -6,11 +6,11 @@
 #include <string.h>
 
 static const struct dsc_quant_target targets[] = {
-    /* name, activations, symmetric, int8 embedding, int32 bias, dynamic */
-    {"generic", DSC_U8, false, true, true, true, false},
-    {"ort", DSC_U8, false, true, true, true, false},
-    {"openvino", DSC_U8, false, true, true, false, false},
-    {"tensorrt", DSC_I8, true, false, false, false, false},
+    /* name, activations, symmetric, int8 embedding, int32 bias, dynamic; MatMulNBits */
+    {"generic", DSC_U8, false, true, true, true, false, false, false},
+    {"ort", DSC_U8, false, true, true, true, false, false, true},
+    {"openvino", DSC_U8, false, true, true, false, false, false, false},
+    {"tensorrt", DSC_I8, true, false, false, false, false, false, false},
 };
 
 const struct dsc_quant_target *dsc_quant_target_find(const char *name)
@@ -63,6 +63,8 @@ static const char *plan_activations(struct planner *p, const struct dsc_node *n,
 {
     if (p->plan->target->is_dynamic)
         return "a product of two activations; dynamic is for constant weights";
+    if (p->plan->target->is_weight_only)
+        return "a product of two activations; weight-only is for constant weights";
     if (choice != DSC_QUANT_ASKED_FOR)
         return "a product of two activations; --include asks for it";
     if (strcmp(n->op->onnx, "MatMul") != 0)

@@ -29,7 +29,7 @@ static struct dsc_node *only_consumer(const struct dsc_graph *g, int value)
 }
 
 /* Transpose of a constant matrix -> the transposed constant, under the weight's own name. */
-static enum dsc_status fold_transposes(struct dsc_graph *g, struct dsc_err *err)
+enum dsc_status dsc_quant_fold_transposes(struct dsc_graph *g, struct dsc_err *err)
 {
     for (int i = 0; i < g->n_nodes; i++) {
         struct dsc_node *n = g->nodes[i];
@@ -133,7 +133,7 @@ enum dsc_status dsc_quant_prepare(struct dsc_graph *g, struct dsc_err *err)
     const int n_nodes = g->n_nodes;
 
     DSC_TRY(dsc_graph_sort(g, true, err));
-    DSC_TRY(fold_transposes(g, err));
+    DSC_TRY(dsc_quant_fold_transposes(g, err));
     for (int i = 0; i < g->n_nodes && i < n_nodes; i++) {
         struct dsc_node *mm = g->nodes[i], *add;
         const struct dsc_tensor *w;

@@ -144,6 +144,34 @@ static enum dsc_status smooth_site(struct dsc_graph *g, const struct dsc_quant_p
     return DSC_OK;
 }
 
+bool dsc_quant_reads(const struct dsc_graph *g, const struct dsc_quant_plan *plan, int weight,
+                     int x)
+{
+    for (int i = 0; i < g->n_nodes; i++)
+        if (reads(g, plan, g->nodes[i], x) && g->nodes[i]->in[1] == weight)
+            return true;
+    return false;
+}
+
+/* A weight that others read as well cannot be scaled for one of its readers. */
+static bool is_shared(const struct dsc_graph *g, const struct dsc_quant_plan *plan, int x)
+{
+    for (int i = 0; i < g->n_nodes; i++)
+        if (reads(g, plan, g->nodes[i], x) && g->values[g->nodes[i]->in[1]].n_uses != 1)
+            return true;
+    return false;
+}
+
+enum dsc_status dsc_quant_scale_channels(struct dsc_graph *g, const struct dsc_quant_plan *plan,
+                                         const struct dsc_quant_site *site, const double *s,
+                                         bool *is_done, struct dsc_err *err)
+{
+    *is_done = !is_shared(g, plan, site->value);
+    if (!*is_done)
+        return DSC_OK;
+    return smooth_site(g, plan, site, s, err);
+}
+
 enum dsc_status dsc_quant_smooth(struct dsc_graph *g, const struct dsc_quant_plan *plan,
                                  double alpha, int *n_smoothed, struct dsc_err *err)
 {

@@ -19,7 +19,8 @@ bool dsc_quant_is_quantized(const struct dsc_graph *g)
     for (int i = 0; i < g->n_nodes; i++)
         if (dsc_node_is(g->nodes[i], "", "DequantizeLinear") ||
             dsc_node_is(g->nodes[i], "", "MatMulInteger") ||
-            dsc_node_is(g->nodes[i], "", "QLinearMatMul"))
+            dsc_node_is(g->nodes[i], "", "QLinearMatMul") ||
+            dsc_node_is(g->nodes[i], "com.microsoft", "MatMulNBits"))
             return true;
     return false;
 }

@@ -55,5 +55,8 @@ size_t dsc_dtype_bytes(enum dsc_dtype d, int64_t n)
 {
     const size_t bits = (size_t)rows[d].n_bits;
 
-    return bits >= 8 ? (size_t)n * (bits / 8) : ((size_t)n * bits + 7) / 8;
+    if (bits >= 8 || bits == 0)
+        return (size_t)n * (bits / 8);
+    /* n may be near 2^63: its bits do not fit */
+    return (size_t)n / (8 / bits) + ((size_t)n % (8 / bits) != 0);
 }

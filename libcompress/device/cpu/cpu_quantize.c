@@ -63,10 +63,28 @@ static void quantize_run(const struct quant_job *j, int64_t first, int64_t last,
     }
 }
 
+/* Code i of packed 4-bit ones; `flip` is 8 for signed codes. */
+static int32_t nibble(const uint8_t *b, int64_t i, int32_t flip)
+{
+    return ((b[i / 2] >> (i % 2 * 4) & 15) ^ flip) - flip;
+}
+
+static bool is_4_bit(const struct dsc_tensor *t)
+{
+    return t->dtype == DSC_U4 || t->dtype == DSC_I4;
+}
+
+static int64_t zero_place(const struct dsc_scale_map *m, int64_t flat, int64_t at)
+{
+    return m->zero_gap ? at + flat / m->inner / m->n * m->zero_gap : at;
+}
+
 static void dequantize_run(const struct quant_job *j, int64_t first, int64_t last, int64_t at)
 {
     const float scale = ((const float *)j->scale->data)[at];
-    const int64_t zero = j->zero ? dsc_tensor_get_i64(j->zero, at) : 0;
+    const int64_t zero =
+        j->zero ? dsc_tensor_get_i64(j->zero, zero_place(&j->m, first, at)) : j->m.no_zero;
+    const int32_t flip = j->x->dtype == DSC_I4 ? 8 : 0;
     float *y = j->y->data;
 
     if (j->x->dtype == DSC_I8)
@@ -75,48 +93,64 @@ static void dequantize_run(const struct quant_job *j, int64_t first, int64_t las
     else if (j->x->dtype == DSC_U8)
         j->kernels->dequantize_u8_f32(y + first, (const uint8_t *)j->x->data + first, scale,
                                       (int32_t)zero, last - first);
+    else if (is_4_bit(j->x))
+        for (int64_t i = first; i < last; i++)
+            y[i] = (float)(nibble(j->x->data, i, flip) - (int32_t)zero) * scale;
     else
         for (int64_t i = first; i < last; i++)
             y[i] = (float)(dsc_tensor_get_i64(j->x, i) - zero) * scale;
 }
 
-/* Columns first..last of one row, with a scale each. */
-static void dequantize_cols(const struct quant_job *j, int64_t first, int64_t last)
+/* Neighbours first..last with a scale each, from `at` on. */
+static void dequantize_cols(const struct quant_job *j, int64_t first, int64_t last, int64_t at)
 {
-    const int64_t col = first % j->m.n;
-    const float *scale = (const float *)j->scale->data + col;
+    const float *scale = (const float *)j->scale->data + at;
+    const int32_t flip = j->x->dtype == DSC_I4 ? 8 : 0;
     float *y = (float *)j->y->data + first;
 
     if (j->x->dtype == DSC_I8)
         j->kernels->dequantize_cols_s8_f32(y, (const int8_t *)j->x->data + first, scale,
-                                           j->zero ? (const int8_t *)j->zero->data + col : NULL,
+                                           j->zero ? (const int8_t *)j->zero->data + at : NULL,
                                            last - first);
-    else
+    else if (j->x->dtype == DSC_U8)
         j->kernels->dequantize_cols_u8_f32(y, (const uint8_t *)j->x->data + first, scale,
-                                           j->zero ? (const uint8_t *)j->zero->data + col : NULL,
+                                           j->zero ? (const uint8_t *)j->zero->data + at : NULL,
                                            last - first);
+    else if (is_4_bit(j->x))
+        for (int64_t i = 0; i < last - first; i++)
+            y[i] = (float)(nibble(j->x->data, first + i, flip) -
+                           (j->zero ? nibble(j->zero->data, at + i, flip) : 0)) *
+                   scale[i];
+    else
+        for (int64_t i = 0; i < last - first; i++)
+            y[i] = (float)(dsc_tensor_get_i64(j->x, first + i) -
+                           (j->zero ? dsc_tensor_get_i64(j->zero, at + i) : 0)) *
+                   scale[i];
 }
 
+/* Rows of the last axis, or of the axes behind a blocked one, in which every element has its own.
+ */
 static void dequantize_cols_tile(void *ctx, int64_t tile)
 {
     const struct quant_job *j = ctx;
-    const int64_t end = dsc_cpu_tile_end(tile, j->n_elems);
-    int64_t row_end;
+    const struct dsc_scale_map *m = &j->m;
+    const int64_t end = dsc_cpu_tile_end(tile, j->n_elems), row = m->si ? m->inner : m->n;
+    int64_t row_end, n_same;
 
     for (int64_t i = tile * DSC_CPU_TILE; i < end; i = row_end) {
-        row_end = (i / j->m.n + 1) * j->m.n;
+        row_end = (i / row + 1) * row;
         row_end = row_end < end ? row_end : end;
-        dequantize_cols(j, i, row_end);
+        dequantize_cols(j, i, row_end, scale_at(m, i, &n_same));
     }
 }
 
-/* One scale for each index of the last axis: the rows of an embedding. */
 static bool is_by_column(const struct quant_job *j)
 {
     const struct dsc_scale_map *m = &j->m;
 
-    return m->inner == 1 && m->so == 0 && m->sn == 1 && m->block == 1 && m->n > 1 &&
-           (j->x->dtype == DSC_I8 || j->x->dtype == DSC_U8);
+    if (m->zero_gap || m->no_zero)
+        return false;
+    return m->si == 1 || (m->inner == 1 && m->so == 0 && m->sn == 1 && m->block == 1 && m->n > 1);
 }
 
 static void each_run(const struct quant_job *j, int64_t tile,

@@ -28,6 +28,8 @@ struct dsc_quant_target {
     bool has_int_bias;      /* bias as int32 with scale sx * sw */
     bool has_dynamic;       /* kernels for ranges that are computed at run time */
     bool is_dynamic;        /* plan for those: activations have no sites */
+    bool is_weight_only;    /* activations stay float; their sites say whose channels to observe */
+    bool has_nbits;         /* com.microsoft MatMulNBits is what it has kernels for */
 };
 
 /** generic, ort, openvino, tensorrt; NULL when unknown. */
@@ -135,6 +137,79 @@ enum dsc_status dsc_quant_read(struct dsc_graph *g, int *n_found, bool *has_int_
  * which is correct but float.
  */
 enum dsc_status dsc_quant_lower(struct dsc_graph *g, int *n_lowered, struct dsc_err *err);
+
+/* ---- weight-only: weights of 4 or 8 bits, activations float ---- */
+
+/** A smaller scale is 0 to a product in float. */
+#define DSC_WEIGHT_MIN_SCALE 1e-30f
+
+struct dsc_weight_layout {
+    int bits;          /* 4 or 8 */
+    bool is_symmetric; /* the zero point is half of the codes, the least code is not used */
+    int64_t group;     /* columns that share a scale; 0: all of a row */
+};
+
+/**
+ * One weight in codes. A row is what one output is a product of: [N,K] of a layer, a table's row.
+ *
+ * Shapes  code [n_rows, n_cols]; scale, zero [n_rows, n_groups]; zero NULL: symmetric
+ * Units   weight = (code - zero) * scale, codes 0 .. 2^bits - 1
+ */
+struct dsc_weight_codes {
+    struct dsc_weight_layout layout; /* its group is never 0 */
+    int64_t n_rows, n_cols, n_groups;
+    uint8_t *code, *zero;
+    float *scale;
+};
+
+/** Everything 0. Memory: dsc_weight_codes_clear. Errors: MEMORY, OVERFLOW. */
+enum dsc_status dsc_weight_codes_new(struct dsc_weight_codes *q,
+                                     const struct dsc_weight_layout *layout, int64_t n_rows,
+                                     int64_t n_cols, struct dsc_err *err);
+void dsc_weight_codes_clear(struct dsc_weight_codes *q);
+/** The nearest code of a value at a place, by the scale there; and the value of a code. */
+uint8_t dsc_weight_code(const struct dsc_weight_codes *q, int64_t row, int64_t col, double v);
+double dsc_weight_value(const struct dsc_weight_codes *q, int64_t row, int64_t col, uint8_t code);
+
+/**
+ * A constant matrix as rows of what an output is a product of: [N,K], whatever way it stands in
+ * the graph (site->axis is N's). Tables are as they are.
+ *
+ * rows    f32 [n_rows, n_cols], a new tensor
+ */
+enum dsc_status dsc_weight_rows(const struct dsc_graph *g, const struct dsc_quant_site *site,
+                                struct dsc_tensor *rows, struct dsc_err *err);
+/** What the codes stand for, as the graph's weight was laid out. */
+enum dsc_status dsc_weight_restore(const struct dsc_graph *g, const struct dsc_quant_site *site,
+                                   const struct dsc_weight_codes *q, struct dsc_tensor *w,
+                                   struct dsc_err *err);
+
+/**
+ * Write a weight site's codes into the graph: DequantizeLinear (with block_size where a group is
+ * not a row), or MatMulNBits where the plan's target has it and a group is a power of 2 from 16
+ * on. A table's rows: Gather of codes and of scales, Cast, Mul; with more than one group
+ * DequantizeLinear, Gather. Sort and verify the graph when all are written.
+ */
+enum dsc_status dsc_quant_put_weight(struct dsc_graph *g, const struct dsc_quant_plan *plan,
+                                     const struct dsc_quant_site *site,
+                                     const struct dsc_weight_codes *q, struct dsc_err *err);
+
+/**
+ * Divide an activation by s, channel by channel, and multiply the columns of the weights of all
+ * planned products that read it: the same function. `site`: an activation site. Sites whose
+ * weights others read, too, are left (*is_done false). Sort and verify the graph and make the
+ * plan anew when all are scaled.
+ */
+enum dsc_status dsc_quant_scale_channels(struct dsc_graph *g, const struct dsc_quant_plan *plan,
+                                         const struct dsc_quant_site *site, const double *s,
+                                         bool *is_done, struct dsc_err *err);
+
+/** A planned product of the activation `x` has the constant `weight`. */
+bool dsc_quant_reads(const struct dsc_graph *g, const struct dsc_quant_plan *plan, int weight,
+                     int x);
+
+/** Products with a transposed constant take the transposed constant itself. */
+enum dsc_status dsc_quant_fold_transposes(struct dsc_graph *g, struct dsc_err *err);
 
 /** The graph has products or lookups on codes: Q/DQ pairs, dequantized constants, or dynamic. */
 bool dsc_quant_is_quantized(const struct dsc_graph *g);

@@ -1,0 +1,71 @@
+/*
+ * Weights in few bits, chosen from the weights alone or from what the layer reads: scales of least
+ * error, GPTQ, AWQ. The codes are dsc/quant.h's `struct dsc_weight_codes`.
+ *
+ * A layer's input is known by its Gram matrix H = sum of x^T x over tokens, [K,K], of which the
+ * upper half is read: the error of a layer's output is trace(E H E^T) for an error E [N,K] of its
+ * weights.
+ */
+#ifndef DSC_CALIB_WEIGHTS_H
+#define DSC_CALIB_WEIGHTS_H
+
+#include "dsc/device.h"
+#include "dsc/quant.h"
+#include "dsc/status.h"
+
+#include <stdint.h>
+
+/**
+ * Scales and zero points of least squared error, each group of a row on its own: a search over
+ * shrunk ranges, then the best scale for the codes found.
+ *
+ * Shapes  w [n_rows, n_cols]; importance [n_cols] weighs the squared errors (the mean of x^2 of
+ *         each column), NULL: all equal
+ * Memory  q from dsc_weight_codes_new; fills scale and zero
+ */
+void dsc_weight_scales(struct dsc_device *dev, struct dsc_weight_codes *q, const float *w,
+                       const float *importance);
+
+/** Each code the nearest of its weight. Needs scales. */
+void dsc_weight_round(struct dsc_device *dev, struct dsc_weight_codes *q, const float *w);
+
+/** What GPTQ did. */
+struct dsc_gptq_report {
+    double damping; /* part of the mean of H's diagonal that was added to it */
+    int64_t n_dead; /* columns that no token reached: they are rounded to the nearest */
+};
+
+/**
+ * GPTQ (Frantar et al. 2022, arXiv:2210.17323): columns are rounded one after the other, those of
+ * the largest H_kk first, and each error is made up for by the columns that are left. Groups keep
+ * the scales that q holds. Sums in f64.
+ *
+ * damping  part of the mean of the diagonal; where the factor of H does not exist it is raised
+ *          tenfold, up to 1
+ * Errors   NONFINITE     NaN or infinity in H
+ *          INCONSISTENT  H is not positive definite with any damping
+ */
+enum dsc_status dsc_gptq(struct dsc_device *dev, struct dsc_weight_codes *q, const float *w,
+                         const float *h, double damping, struct dsc_gptq_report *report,
+                         struct dsc_err *err);
+
+/** trace(E H E^T) of E [n_rows,k]; h [k,k], upper half. */
+enum dsc_status dsc_gram_energy(struct dsc_device *dev, const float *e, int64_t n_rows,
+                                const float *h, int64_t k, double *energy, struct dsc_err *err);
+
+/**
+ * The channel scales s of AWQ (Lin et al. 2023, arXiv:2306.00978), s_k = a_k^alpha normalised,
+ * a_k the root mean square of channel k: the alpha of least error of all weights that read x
+ * together, when W diag(s) is rounded to the nearest and x is divided by s.
+ *
+ * w        [n_weights] pointers to [n_rows[i], n_cols]
+ * layout   bits, symmetry and group of the codes
+ * s        [n_cols]; all ones and *alpha = 0 where scaling does not help
+ * Errors   MEMORY; NONFINITE
+ */
+enum dsc_status dsc_awq(struct dsc_device *dev, int n_weights, const float *const *w,
+                        const int64_t *n_rows, int64_t n_cols, const float *h,
+                        const struct dsc_weight_layout *layout, float *s, double *alpha,
+                        struct dsc_err *err);
+
+#endif

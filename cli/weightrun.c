@@ -1,0 +1,478 @@
+/* Weight-only quantization of a text model. */
+#include "weightrun.h"
+
+#include "observe.h"
+#include "weights.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/*
+ * Gram matrices that are held at once. Layers beyond it are observed in a further pass over the
+ * rows, in which the layers before them are rounded already.
+ */
+#define GRAMS_MAX_BYTES ((uint64_t)512 << 20)
+
+/* GPTQ's damping of the paper. */
+#define GPTQ_DAMPING 0.01
+
+/* A group that divides is looked for from the first to the last of these; else the channel. */
+enum { GROUP_DEFAULT = 32, GROUP_LEAST = 16 };
+
+enum { EMBEDDINGS_W8, EMBEDDINGS_W4, EMBEDDINGS_FLOAT };
+
+struct dsc_weight_made {
+    int value;
+    struct dsc_weight_layout layout;
+    struct dsc_weight_codes codes;
+    double sqnr_db;
+    bool is_done;
+    char unit[32];
+};
+
+static const struct dsc_graph *graph_of(const struct dsc_weightrun *r)
+{
+    return r->m->model.graph;
+}
+
+static int64_t inner_size(const struct dsc_weightrun *r, const struct dsc_quant_site *s)
+{
+    const int64_t *dim = graph_of(r)->values[s->value].type.dim;
+
+    return s->kind == DSC_SITE_WEIGHT && s->axis == 1 ? dim[0] : dim[1];
+}
+
+static struct dsc_weight_made *made_of(const struct dsc_weightrun *r,
+                                       const struct dsc_quant_site *s)
+{
+    for (int i = 0; s->kind != DSC_SITE_ACTIVATION && i < r->n_made; i++)
+        if (r->made[i].value == s->value)
+            return &r->made[i];
+    return NULL;
+}
+
+static int64_t group_of(const struct dsc_weightrun *r, int bits, int64_t n)
+{
+    if (r->q->group > 0)
+        return r->q->group;
+    if (bits == 8 || dsc_opt_is_set(r->cmd, DSC_OPT_granularity))
+        return 0;
+    for (int64_t g = GROUP_DEFAULT; g >= GROUP_LEAST; g--)
+        if (n % g == 0)
+            return g;
+    return 0;
+}
+
+static void set_layout(const struct dsc_weightrun *r, const struct dsc_quant_site *s, int tables,
+                       struct dsc_weight_made *m)
+{
+    const bool is_table = s->kind == DSC_SITE_TABLE;
+    const int bits = is_table ? (tables == EMBEDDINGS_W4 ? 4 : 8) : r->bits;
+    const int64_t n = inner_size(r, s);
+
+    *m = (struct dsc_weight_made){.value = s->value, .layout = {.bits = bits}};
+    m->layout.is_symmetric = bits == 8 || r->q->is_symmetric_weights;
+    if (!is_table || bits == 4)
+        m->layout.group = group_of(r, bits, n);
+    if (is_table && m->layout.group > 0 && n % m->layout.group != 0)
+        m->layout.group = 0; /* a table's columns need not be what the layers' are */
+    if (m->layout.group > 0)
+        snprintf(m->unit, sizeof m->unit, "group:%" PRId64, m->layout.group);
+    else
+        snprintf(m->unit, sizeof m->unit, "%s", is_table ? "row" : "channel");
+}
+
+static enum dsc_status check_groups(const struct dsc_weightrun *r, struct dsc_err *err)
+{
+    char text[600] = "";
+    size_t at = 0;
+    int n_bad = 0;
+
+    for (int i = 0; i < r->q->plan.n_sites; i++) {
+        const struct dsc_quant_site *s = &r->q->plan.sites[i];
+        const struct dsc_weight_made *m = made_of(r, s);
+
+        if (!m || m->layout.group == 0 || inner_size(r, s) % m->layout.group == 0 || n_bad++ >= 4)
+            continue;
+        at +=
+            (size_t)snprintf(text + at, sizeof text - at, "%s%.100s (%" PRId64 ")", at ? ", " : "",
+                             graph_of(r)->values[s->value].name, inner_size(r, s));
+    }
+    if (n_bad == 0)
+        return DSC_OK;
+    dsc_fail(err, DSC_E_USAGE, "group:%" PRId64 " does not divide the inner size of %d weights: %s",
+             r->q->group, n_bad, text);
+    dsc_err_hint(err, "take another group, or leave them out by --exclude");
+    return DSC_E_USAGE;
+}
+
+static enum dsc_status read_options(struct dsc_weightrun *r, struct dsc_err *err)
+{
+    const char *scheme = dsc_opt_text(r->cmd, DSC_OPT_scheme);
+    int n;
+    const char *const *symmetric = dsc_opt_items(r->cmd, DSC_OPT_symmetric, &n);
+
+    if (scheme && strcmp(scheme, "w8a8") == 0)
+        return dsc_fail(err, DSC_E_USAGE, "--method weight-only takes --scheme w8 or w4, not %s",
+                        scheme);
+    r->bits = scheme && strcmp(scheme, "w4") == 0 ? 4 : 8;
+    for (int i = 0; i < n; i++)
+        if (strcmp(symmetric[i], "activations") == 0)
+            return dsc_fail(err, DSC_E_USAGE,
+                            "--symmetric activations: weight-only leaves "
+                            "activations float");
+    r->rounding = dsc_opt_enum(r->cmd, DSC_OPT_rounding);
+    if (r->rounding < 0)
+        r->rounding = r->calib ? DSC_ROUND_GPTQ : DSC_ROUND_NEAREST;
+    if (r->rounding != DSC_ROUND_NEAREST && !r->calib)
+        return dsc_fail(err, DSC_E_USAGE, "--rounding %s needs --calib DATA",
+                        dsc_opt_text(r->cmd, DSC_OPT_rounding));
+    return DSC_OK;
+}
+
+enum dsc_status dsc_weightrun_open(struct dsc_weightrun *r, struct dsc_err *err)
+{
+    const int tables = dsc_opt_enum(r->cmd, DSC_OPT_embeddings);
+    const struct dsc_quant_plan *plan = &r->q->plan;
+
+    DSC_TRY(read_options(r, err));
+    if (!r->dev->is_host)
+        return dsc_fail(err, DSC_E_UNSUPPORTED, "weight-only is computed on the cpu, not on %s",
+                        r->dev->name);
+    DSC_NEW(r->made, r->cmd->arena, plan->n_sites + 1, err);
+    for (int i = 0; i < plan->n_sites; i++) {
+        const struct dsc_quant_site *s = &plan->sites[i];
+
+        if (s->kind == DSC_SITE_ACTIVATION ||
+            (s->kind == DSC_SITE_TABLE && tables == EMBEDDINGS_FLOAT))
+            continue;
+        if (made_of(r, s)) /* a table that is a layer's weight, too, has the layer's codes */
+            continue;
+        set_layout(r, s, tables, &r->made[r->n_made++]);
+    }
+    return check_groups(r, err);
+}
+
+/* ---- one weight ---- */
+
+/* 10 log10 of what the output is to what its error is; without a Gram matrix, of the weights. */
+static enum dsc_status measure(struct dsc_weightrun *r, struct dsc_weight_made *m, const float *w,
+                               const float *h, struct dsc_err *err)
+{
+    const struct dsc_weight_codes *q = &m->codes;
+    const int64_t n = q->n_rows * q->n_cols;
+    float *e = dsc_heap_alloc((size_t)n + 1, sizeof *e, err);
+    double signal = 0, noise = 0;
+    enum dsc_status st = DSC_OK;
+
+    if (!e)
+        return DSC_E_MEMORY;
+    for (int64_t i = 0; i < n; i++) {
+        e[i] = w[i] - (float)dsc_weight_value(q, i / q->n_cols, i % q->n_cols, q->code[i]);
+        signal += (double)w[i] * (double)w[i];
+        noise += (double)e[i] * (double)e[i];
+    }
+    if (h)
+        DSC_TRY_OUT(st, dsc_gram_energy(r->dev, w, q->n_rows, h, q->n_cols, &signal, err));
+    if (h)
+        DSC_TRY_OUT(st, dsc_gram_energy(r->dev, e, q->n_rows, h, q->n_cols, &noise, err));
+    m->sqnr_db = noise > 0 && signal > 0 ? fmin(10 * log10(signal / noise), 200) : 200;
+out:
+    dsc_heap_free(e);
+    return st;
+}
+
+static enum dsc_status check_weight(const float *w, int64_t n, struct dsc_err *err)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(w[i]))
+            return dsc_fail(err, DSC_E_NONFINITE, "the weight holds NaN or infinity");
+    return DSC_OK;
+}
+
+static enum dsc_status choose_codes(struct dsc_weightrun *r, struct dsc_weight_made *m,
+                                    const float *w, const struct dsc_gram *gram, float *importance,
+                                    struct dsc_err *err)
+{
+    struct dsc_gptq_report report;
+
+    DSC_TRY(check_weight(w, m->codes.n_rows * m->codes.n_cols, err));
+    for (int64_t k = 0; gram && k < gram->k; k++)
+        importance[k] = gram->h[k * gram->k + k] / (float)gram->n_tokens;
+    dsc_weight_scales(r->dev, &m->codes, w, gram ? importance : NULL);
+    if (gram && r->rounding == DSC_ROUND_GPTQ) {
+        DSC_TRY(dsc_gptq(r->dev, &m->codes, w, gram->h, GPTQ_DAMPING, &report, err));
+        if (report.damping > GPTQ_DAMPING)
+            dsc_log_printf(&r->cmd->log, DSC_LOG_INFO, "'%s': damping raised to %g",
+                           graph_of(r)->values[m->value].name, report.damping);
+    } else {
+        dsc_weight_round(r->dev, &m->codes, w);
+    }
+    return measure(r, m, w, gram ? gram->h : NULL, err);
+}
+
+/* Codes of one site, and in the graph what they stand for, so that later layers read it. */
+static enum dsc_status make_site(struct dsc_weightrun *r, const struct dsc_quant_site *s,
+                                 const struct dsc_gram *gram, struct dsc_err *err)
+{
+    struct dsc_weight_made *m = made_of(r, s);
+    struct dsc_tensor rows = {0}, rounded = {0};
+    float *importance = NULL;
+    enum dsc_status st;
+
+    if (!m || m->is_done)
+        return DSC_OK;
+    DSC_TRY(dsc_cmd_stopped(r->cmd, err));
+    DSC_TRY(dsc_weight_rows(graph_of(r), s, &rows, err));
+    DSC_TRY_OUT(st, dsc_weight_codes_new(&m->codes, &m->layout, rows.dim[0], rows.dim[1], err));
+    importance = dsc_heap_alloc((size_t)rows.dim[1] + 1, sizeof *importance, err);
+    if (!importance)
+        DSC_TRY_OUT(st, DSC_E_MEMORY);
+    st = choose_codes(r, m, rows.data, gram, importance, err);
+    if (st != DSC_OK) {
+        dsc_err_where(err, "layer '%s'", graph_of(r)->values[s->value].name);
+        goto out;
+    }
+    m->is_done = true;
+    DSC_TRY_OUT(st, dsc_weight_restore(graph_of(r), s, &m->codes, &rounded, err));
+    st = dsc_graph_set_init(r->m->model.graph, s->value, &rounded, err);
+out:
+    dsc_heap_free(importance);
+    dsc_tensor_clear(&rounded);
+    dsc_tensor_clear(&rows);
+    return st;
+}
+
+/* ---- layers that are observed ---- */
+
+/* The activation site that a weight's product reads, or NULL. */
+static const struct dsc_quant_site *input_of(const struct dsc_weightrun *r,
+                                             const struct dsc_quant_site *s)
+{
+    const struct dsc_quant_plan *plan = &r->q->plan;
+    const struct dsc_quant_site *last = NULL;
+
+    for (const struct dsc_quant_site *a = plan->sites; a < plan->sites + plan->n_sites; a++)
+        if (a->kind == DSC_SITE_ACTIVATION &&
+            dsc_quant_reads(graph_of(r), plan, s->value, a->value))
+            last = a;
+    return last;
+}
+
+static struct dsc_gram *gram_at(struct dsc_gram *grams, int n, int value)
+{
+    for (int i = 0; i < n; i++)
+        if (grams[i].value == value)
+            return &grams[i];
+    return NULL;
+}
+
+/* The next inputs whose matrices fit; at least one. */
+static enum dsc_status take_inputs(struct dsc_weightrun *r, struct dsc_gram *grams, int *n,
+                                   struct dsc_err *err)
+{
+    const struct dsc_quant_plan *plan = &r->q->plan;
+    uint64_t n_bytes = 0;
+
+    *n = 0;
+    for (int i = 0; i < plan->n_sites; i++) {
+        const struct dsc_quant_site *s = &plan->sites[i], *x;
+        const struct dsc_weight_made *m = made_of(r, s);
+
+        if (s->kind != DSC_SITE_WEIGHT || !m || m->is_done)
+            continue;
+        x = input_of(r, s);
+        if (!x || gram_at(grams, *n, x->value))
+            continue;
+        n_bytes += (uint64_t)x->n_channels * (uint64_t)x->n_channels * sizeof(float);
+        if (*n > 0 && n_bytes > GRAMS_MAX_BYTES)
+            return DSC_OK;
+        grams[*n] = (struct dsc_gram){.value = x->value, .k = x->n_channels};
+        grams[*n].h = dsc_heap_alloc((size_t)(x->n_channels * x->n_channels), sizeof(float), err);
+        if (!grams[*n].h)
+            return DSC_E_MEMORY;
+        ++*n;
+    }
+    return DSC_OK;
+}
+
+/* AWQ's scales of one input: into the graph and, as x is divided, into its matrix. */
+static enum dsc_status scale_input(struct dsc_weightrun *r, struct dsc_gram *gram,
+                                   const struct dsc_quant_site *x, double *alpha,
+                                   struct dsc_err *err)
+{
+    const struct dsc_quant_plan *plan = &r->q->plan;
+    const float **w;
+    int64_t *n_rows;
+    struct dsc_tensor *rows;
+    float *s;
+    double *factor;
+    const struct dsc_weight_layout *layout = NULL;
+    bool is_done = false;
+    int n = 0;
+    enum dsc_status st = DSC_OK;
+
+    DSC_NEW(w, r->cmd->arena, plan->n_sites, err);
+    DSC_NEW(n_rows, r->cmd->arena, plan->n_sites, err);
+    DSC_NEW(rows, r->cmd->arena, plan->n_sites, err);
+    DSC_NEW(s, r->cmd->arena, gram->k, err);
+    DSC_NEW(factor, r->cmd->arena, gram->k, err);
+    for (int i = 0; i < plan->n_sites; i++) {
+        const struct dsc_quant_site *site = &plan->sites[i];
+
+        if (site->kind != DSC_SITE_WEIGHT || !made_of(r, site) ||
+            !dsc_quant_reads(graph_of(r), plan, site->value, x->value))
+            continue;
+        layout = &made_of(r, site)->layout;
+        DSC_TRY_OUT(st, dsc_weight_rows(graph_of(r), site, &rows[n], err));
+        w[n] = rows[n].data;
+        n_rows[n] = rows[n].dim[0];
+        n++;
+    }
+    if (n > 0)
+        DSC_TRY_OUT(st, dsc_awq(r->dev, n, w, n_rows, gram->k, gram->h, layout, s, alpha, err));
+    for (int64_t k = 0; k < gram->k; k++)
+        factor[k] = (double)s[k];
+    if (*alpha > 0)
+        DSC_TRY_OUT(st,
+                    dsc_quant_scale_channels(r->m->model.graph, plan, x, factor, &is_done, err));
+    for (int64_t i = 0; is_done && i < gram->k; i++)
+        for (int64_t k = i; k < gram->k; k++)
+            gram->h[i * gram->k + k] /= s[i] * s[k];
+out:
+    for (int i = 0; i < n; i++)
+        dsc_tensor_clear(&rows[i]);
+    return st;
+}
+
+/* The matrices of the weights: kept by weight, since AWQ puts a Mul in front of them. */
+static enum dsc_status scale_inputs(struct dsc_weightrun *r, struct dsc_gram *grams, int n,
+                                    struct dsc_err *err)
+{
+    double sum = 0;
+
+    for (int g = 0; g < n; g++) {
+        const struct dsc_quant_plan *plan = &r->q->plan;
+        double alpha = 0;
+
+        for (int i = 0; i < plan->n_sites; i++) {
+            if (plan->sites[i].kind != DSC_SITE_ACTIVATION ||
+                plan->sites[i].value != grams[g].value)
+                continue;
+            DSC_TRY(dsc_cmd_stopped(r->cmd, err));
+            DSC_TRY(scale_input(r, &grams[g], &plan->sites[i], &alpha, err));
+        }
+        sum += alpha;
+    }
+    dsc_log_printf(&r->cmd->log, DSC_LOG_INFO, "awq: alpha %.2f on average of %d inputs", sum / n,
+                   n);
+    return DSC_OK;
+}
+
+static enum dsc_status check_observed(const struct dsc_weightrun *r, const struct dsc_gram *grams,
+                                      int n, struct dsc_err *err)
+{
+    for (int g = 0; g < n; g++)
+        if (grams[g].n_tokens == 0)
+            return dsc_fail(err, DSC_E_EMPTY, "'%s' was not computed for any calibration row",
+                            graph_of(r)->values[grams[g].value].name);
+    return DSC_OK;
+}
+
+static enum dsc_status round_inputs(struct dsc_weightrun *r, struct dsc_gram *grams, int n,
+                                    struct dsc_err *err)
+{
+    const struct dsc_quant_plan *plan = &r->q->plan;
+    const int64_t n_rows =
+        (int64_t)r->calib->n < DSC_WEIGHT_ROWS ? (int64_t)r->calib->n : DSC_WEIGHT_ROWS;
+    struct dsc_gram **of_site;
+
+    DSC_TRY(dsc_observe_grams(r->cmd, r->m, r->calib, n_rows, r->batch, r->dev, grams, n, err));
+    DSC_TRY(check_observed(r, grams, n, err));
+    DSC_NEW(of_site, r->cmd->arena, plan->n_sites, err);
+    for (int i = 0; i < plan->n_sites; i++) {
+        const struct dsc_quant_site *x =
+            plan->sites[i].kind == DSC_SITE_WEIGHT ? input_of(r, &plan->sites[i]) : NULL;
+
+        of_site[i] = x ? gram_at(grams, n, x->value) : NULL;
+    }
+    if (r->rounding == DSC_ROUND_AWQ)
+        DSC_TRY(scale_inputs(r, grams, n, err));
+    for (int i = 0; i < plan->n_sites; i++)
+        if (of_site[i])
+            DSC_TRY(make_site(r, &plan->sites[i], of_site[i], err));
+    if (r->rounding != DSC_ROUND_AWQ)
+        return DSC_OK;
+    DSC_TRY(dsc_graph_sort(r->m->model.graph, true, err));
+    DSC_TRY(dsc_graph_verify(r->m->model.graph, err));
+    return dsc_quantrun_plan(r->q, err);
+}
+
+static enum dsc_status round_observed(struct dsc_weightrun *r, struct dsc_err *err)
+{
+    struct dsc_gram *grams;
+    int n = 0;
+    enum dsc_status st;
+
+    do {
+        DSC_NEW(grams, r->cmd->arena, r->q->plan.n_sites + 1, err);
+        st = take_inputs(r, grams, &n, err);
+        if (st == DSC_OK && n > 0)
+            st = round_inputs(r, grams, n, err);
+        for (int g = 0; g <= n; g++)
+            dsc_heap_free(grams[g].h);
+    } while (st == DSC_OK && n > 0);
+    return st;
+}
+
+/* ---- the whole model ---- */
+
+enum dsc_status dsc_weightrun_report(struct dsc_weightrun *r, struct dsc_err *err)
+{
+    static const char *const words[] = {"nearest", "gptq", "awq"};
+    const struct dsc_quant_plan *plan = &r->q->plan;
+    struct dsc_site_text *texts;
+
+    DSC_NEW(texts, r->cmd->arena, plan->n_sites + 1, err);
+    for (int i = 0; i < plan->n_sites; i++) {
+        const struct dsc_weight_made *m = made_of(r, &plan->sites[i]);
+
+        if (!m)
+            continue;
+        texts[i].dtype = m->layout.bits == 8 ? "i8" : m->layout.is_symmetric ? "i4" : "u4";
+        texts[i].unit = m->unit;
+        r->q->sqnr_db[i] = m->sqnr_db;
+    }
+    r->q->site_texts = texts;
+    dsc_json_text(&r->cmd->json, "rounding", words[r->rounding]);
+    return dsc_quantrun_report(r->q, err);
+}
+
+enum dsc_status dsc_weightrun_quantize(struct dsc_weightrun *r, struct dsc_err *err)
+{
+    struct dsc_graph *g = r->m->model.graph;
+
+    if (r->calib)
+        DSC_TRY(round_observed(r, err));
+    for (int i = 0; i < r->q->plan.n_sites;
+         i++) /* tables, and layers that nothing was observed of */
+        DSC_TRY(make_site(r, &r->q->plan.sites[i], NULL, err));
+    DSC_TRY(dsc_weightrun_report(r, err));
+    for (int i = 0; i < r->q->plan.n_sites; i++) {
+        const struct dsc_quant_site *s = &r->q->plan.sites[i];
+        const struct dsc_weight_made *m = made_of(r, s);
+
+        if (m)
+            DSC_TRY(dsc_quant_put_weight(g, &r->q->plan, s, &m->codes, err));
+    }
+    DSC_TRY(dsc_graph_sort(g, true, err));
+    return dsc_graph_verify(g, err);
+}
+
+void dsc_weightrun_close(struct dsc_weightrun *r)
+{
+    for (int i = 0; i < r->n_made; i++)
+        dsc_weight_codes_clear(&r->made[i].codes);
+}

@@ -1,0 +1,43 @@
+/* quantize --method weight-only: layouts of the weights, what the layers read, codes, report. */
+#ifndef DSC_CLI_WEIGHTRUN_H
+#define DSC_CLI_WEIGHTRUN_H
+
+#include "cmd.h"
+#include "dsc/quant.h"
+#include "quantrun.h"
+#include "textmodel.h"
+
+/* Rows of the data that GPTQ, AWQ and weighted scales see: four times those of the papers. */
+enum { DSC_WEIGHT_ROWS = 512 };
+
+struct dsc_weightrun {
+    struct dsc_cmd *cmd;
+    struct dsc_textmodel *m;
+    struct dsc_quantrun *q; /* opened and planned with target.is_weight_only */
+    struct dsc_device *dev;
+    const struct dsc_dataset *calib; /* NULL: none */
+    int64_t batch;
+    int bits;
+    int rounding;                 /* word of --rounding */
+    struct dsc_weight_made *made; /* [n_made] codes by value */
+    int n_made;
+};
+
+enum { DSC_ROUND_NEAREST, DSC_ROUND_GPTQ, DSC_ROUND_AWQ };
+
+/**
+ * --scheme, --rounding, --granularity and --embeddings against the planned layers.
+ * Errors  USAGE  a scheme that is not of weights alone; a group that does not divide a layer's
+ *         inner size (all such layers are named); a rounding that needs --calib
+ */
+enum dsc_status dsc_weightrun_open(struct dsc_weightrun *r, struct dsc_err *err);
+/**
+ * Codes of all planned weights into m's graph; the report is filled.
+ * Errors  as dsc_session_run and dsc_gptq, with the layer named
+ */
+enum dsc_status dsc_weightrun_quantize(struct dsc_weightrun *r, struct dsc_err *err);
+/** The report of what would be done (--dry-run). */
+enum dsc_status dsc_weightrun_report(struct dsc_weightrun *r, struct dsc_err *err);
+void dsc_weightrun_close(struct dsc_weightrun *r);
+
+#endif
