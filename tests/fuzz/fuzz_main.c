@@ -12,6 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+
+/* Of address space: a shape of 2^33 elements must be an error here, not what stops the machine. */
+#define MAX_ADDRESSES ((rlim_t)4 << 30)
 
 enum { MAX_BYTES = 1 << 20, RANDOM_BYTES = 96, MAX_FILES = 1024 };
 
@@ -19,6 +23,16 @@ static bool is_verbose;
 static char *files[MAX_FILES];
 static int n_files;
 static uint8_t bytes[MAX_BYTES];
+
+/* ASan maps terabytes, and has max_allocation_size_mb of its own. */
+static void limit_memory(void)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(DSC_HAS_ASAN)
+    const struct rlimit limit = {MAX_ADDRESSES, MAX_ADDRESSES};
+
+    (void)setrlimit(RLIMIT_AS, &limit);
+#endif
+}
 
 void fuzz_note(const char *what)
 {
@@ -123,6 +137,8 @@ int main(int argc, char **argv)
 {
     unsigned long n_runs = 1000, first = 1;
     int i = 1;
+
+    limit_memory();
 
     for (; i < argc && argv[i][0] == '-'; i++) {
         if (strcmp(argv[i], "-v") == 0)
