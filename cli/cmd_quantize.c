@@ -15,9 +15,6 @@ enum method { METHOD_STATIC, METHOD_DYNAMIC, METHOD_WEIGHT_ONLY, METHOD_QAT };
 /* Rows that are observed before QAT learns: 8 batches of 32 keep outliers (docs/adr/0002). */
 enum { QAT_OBSERVED_BATCHES = 8 };
 
-/* Rows whose channels decide the smoothing, as many as the paper takes. */
-enum { SMOOTH_ROWS = 512 };
-
 struct job {
     struct dsc_cmd *cmd;
     struct dsc_textmodel m;
@@ -32,10 +29,11 @@ struct job {
     bool is_dry;
 };
 
-/* Move the ranges of activations into the weights, by the channels of the first rows. */
+/* Move the ranges of activations into the weights, by the channels of the rows that are observed
+ * afterwards: an outlier that smoothing has not seen stretches the range of its whole tensor. */
 static enum dsc_status smooth(struct job *j, double alpha, struct dsc_err *err)
 {
-    const int64_t n = (int64_t)j->calib.n < SMOOTH_ROWS ? (int64_t)j->calib.n : SMOOTH_ROWS;
+    const int64_t n = (int64_t)j->calib.n;
     int n_smoothed;
 
     if (alpha == 0)
@@ -49,6 +47,17 @@ static enum dsc_status smooth(struct job *j, double alpha, struct dsc_err *err)
     return dsc_quantrun_plan(&j->q, err);
 }
 
+static enum dsc_status read_calib(struct job *j, const char *data, struct dsc_err *err)
+{
+    const int64_t limit = dsc_opt_int(j->cmd, DSC_OPT_calib_rows);
+
+    DSC_TRY(dsc_textmodel_data(&j->m, j->cmd, data, DSC_PART_TRAIN, false, &j->calib, err));
+    dsc_json_int(&j->cmd->json, "calib_rows_read", (int64_t)j->calib.n);
+    DSC_TRY(dsc_dataset_spread(&j->calib, (size_t)limit, j->cmd->arena, err));
+    dsc_json_int(&j->cmd->json, "calib_rows", (int64_t)j->calib.n);
+    return DSC_OK;
+}
+
 static enum dsc_status static_ranges(struct job *j, struct dsc_err *err)
 {
     const char *file = dsc_opt_text(j->cmd, DSC_OPT_ranges);
@@ -59,7 +68,7 @@ static enum dsc_status static_ranges(struct job *j, struct dsc_err *err)
         return dsc_fail(err, DSC_E_USAGE,
                         "quantize --method static needs --calib DATA, or --ranges FILE");
     if (data)
-        DSC_TRY(dsc_textmodel_data(&j->m, j->cmd, data, DSC_PART_TRAIN, false, &j->calib, err));
+        DSC_TRY(read_calib(j, data, err));
     DSC_TRY(dsc_cmd_check_used(j->cmd, err));
     if (j->is_dry)
         return DSC_OK;
@@ -228,8 +237,8 @@ const struct dsc_command dsc_command_quantize = {
     .args = "MODEL",
     .summary = "make a model int8",
     .about =
-        "static: ranges of activations are observed on --calib data, after SmoothQuant has moved "
-        "the channels' differences into the weights (--smooth, by the first 512 rows). dynamic: "
+        "static: ranges of activations are observed on rows of --calib (--calib-rows), after "
+        "SmoothQuant has moved the channels' differences into the weights (--smooth). dynamic: "
         "ranges are computed when the model runs, no data are needed; the result of a row depends "
         "on the batch that it is in. qat: weights and scales learn on --train data with the "
         "rounding simulated (LSQ).\n\n"

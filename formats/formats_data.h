@@ -119,6 +119,13 @@ enum dsc_status dsc_data_read(struct dsc_dataset *d, const char *path,
                               const struct dsc_data_spec *spec, struct dsc_arena *arena,
                               struct dsc_err *err);
 
+/**
+ * Keep n rows, evenly spaced from the first on; all of them when there are no more. The report
+ * stays that of the whole set.
+ */
+enum dsc_status dsc_dataset_spread(struct dsc_dataset *d, size_t n, struct dsc_arena *arena,
+                                   struct dsc_err *err);
+
 /** Texts are gone after this; arrays stay as long as the arena. May be repeated. */
 void dsc_dataset_close(struct dsc_dataset *d);
 

@@ -413,6 +413,46 @@ out:
     return st;
 }
 
+enum dsc_status dsc_dataset_spread(struct dsc_dataset *d, size_t n, struct dsc_arena *arena,
+                                   struct dsc_err *err)
+{
+    const struct dsc_dataset all = *d;
+    struct dsc_text *text, *text_b = NULL;
+    int32_t *label = NULL;
+    double *value = NULL;
+    int64_t *row;
+
+    if (n >= all.n)
+        return DSC_OK;
+    DSC_NEW(text, arena, n, err);
+    DSC_NEW(row, arena, n, err);
+    if (all.text_b)
+        DSC_NEW(text_b, arena, n, err);
+    if (all.label)
+        DSC_NEW(label, arena, n, err);
+    if (all.value)
+        DSC_NEW(value, arena, n, err);
+    for (size_t i = 0; i < n; i++) {
+        const size_t from = i * all.n / n;
+
+        text[i] = all.text[from];
+        row[i] = all.row[from];
+        if (text_b)
+            text_b[i] = all.text_b[from];
+        if (label)
+            label[i] = all.label[from];
+        if (value)
+            value[i] = all.value[from];
+    }
+    d->n = n;
+    d->text = text;
+    d->text_b = text_b;
+    d->label = label;
+    d->value = value;
+    d->row = row;
+    return DSC_OK;
+}
+
 void dsc_dataset_close(struct dsc_dataset *d)
 {
     dsc_file_close(&d->file);

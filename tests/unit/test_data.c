@@ -459,6 +459,26 @@ START_TEST(stdin_is_read_in_whatever_format_it_has)
 }
 END_TEST
 
+START_TEST(spread_rows_are_evenly_spaced_and_keep_their_labels)
+{
+    struct fixture f;
+
+    read_text(&f, "tsv", "text\ttext_b\tlabel\na\tA\t0\nb\tB\t1\nc\tC\t0\nd\tD\t1\ne\tE\t1", plain);
+    ck_assert_msg(f.status == DSC_OK, "%s", f.err.message);
+    ck_assert_int_eq(dsc_dataset_spread(&f.set, 9, &f.arena, &f.err), DSC_OK);
+    ck_assert_uint_eq(f.set.n, 5);
+    ck_assert_int_eq(dsc_dataset_spread(&f.set, 3, &f.arena, &f.err), DSC_OK);
+    ck_assert_uint_eq(f.set.n, 3);
+    assert_text(&f.set.text[1], "b");
+    assert_text(&f.set.text_b[2], "D");
+    ck_assert_int_eq(f.set.label[0], 0);
+    ck_assert_int_eq(f.set.label[1], 1);
+    ck_assert_int_eq((int)f.set.row[2], 3);
+    ck_assert_uint_eq(f.set.report.n_rows, 5);
+    drop(&f);
+}
+END_TEST
+
 START_TEST(a_failed_allocation_is_an_error_and_leaks_nothing)
 {
     static const char text[] =
@@ -515,6 +535,7 @@ int main(void)
     tcase_add_test(t, broken_bytes_are_replaced_as_python_does);
     tcase_add_test(t, csv_files_written_by_python_read_back);
     tcase_add_test(t, stdin_is_read_in_whatever_format_it_has);
+    tcase_add_test(t, spread_rows_are_evenly_spaced_and_keep_their_labels);
     tcase_add_test(t, a_failed_allocation_is_an_error_and_leaks_nothing);
     suite_add_tcase(s, t);
     r = srunner_create(s);
