@@ -15,7 +15,7 @@ stop() {
 }
 stop train "$encoder" --train "$messages" --positive spam --epochs 1000 -q -o out.onnx
 stop quantize base.onnx --method qat --train "$messages" --epochs 1000 -q -o out.onnx
-stop quantize base.onnx --calib rows.tsv --batch 1 -o out.onnx
+stop quantize base.onnx --calib rows.tsv --calib-rows 100000 --batch 1 -o out.onnx
 stop calibrate base.onnx --data rows.tsv --batch 1 -o out.ranges
 stop eval base.onnx --data rows.tsv --batch 1 --predictions out.jsonl
 stop gate base.onnx --baseline base.onnx --data rows.tsv --batch 1 --max-drop f1=1 --junit out.xml
