@@ -192,6 +192,18 @@ static enum dsc_status check_scheme(struct job *j, struct dsc_err *err)
     return dsc_fail(err, DSC_E_USAGE, "--scheme %s is of --method weight-only", scheme);
 }
 
+/* Smoothed channels leave no outlier that a narrower range could win by
+ * (docs/results/observers.md).
+ */
+static const char *default_observer(const struct job *j)
+{
+    const bool is_smoothed = j->method == METHOD_STATIC &&
+                             !dsc_opt_is_set(j->cmd, DSC_OPT_ranges) &&
+                             dsc_opt_float(j->cmd, DSC_OPT_smooth) > 0;
+
+    return is_smoothed ? "minmax" : "mse";
+}
+
 static enum dsc_status work(struct job *j, struct dsc_err *err)
 {
     static enum dsc_status (*const methods[])(struct job *, struct dsc_err *) = {
@@ -209,7 +221,7 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     DSC_TRY(dsc_textmodel_open(&j->m, cmd, cmd->args[0], err));
     DSC_TRY(check_float(j, err));
     j->size_before = j->m.model.size_bytes;
-    j->q = (struct dsc_quantrun){.cmd = cmd, .m = &j->m};
+    j->q = (struct dsc_quantrun){.cmd = cmd, .m = &j->m, .default_observer = default_observer(j)};
     j->q.target.is_weight_only = j->method == METHOD_WEIGHT_ONLY;
     DSC_TRY(dsc_quantrun_open(&j->q, err));
     j->q.target.is_dynamic = j->method == METHOD_DYNAMIC;

@@ -20,6 +20,7 @@ struct dsc_quantrun {
     struct dsc_patterns include, exclude;
     struct dsc_quant_plan plan;
     struct dsc_ranges *ranges;
+    const char *default_observer; /* without --observer */
     const struct dsc_observer *observer;
     double param;
     double weight_limit;                    /* 127, or 63 with --reduce-range */
@@ -30,7 +31,7 @@ struct dsc_quantrun {
     const struct dsc_site_text *site_texts; /* [n_sites], or NULL */
 };
 
-/** Options into r (zero-initialised, cmd and m set). Errors: USAGE. */
+/** Options into r (zero-initialised; cmd, m, default_observer set). Errors: USAGE. */
 enum dsc_status dsc_quantrun_open(struct dsc_quantrun *r, struct dsc_err *err);
 /** Prepare m's graph and choose the sites. Errors: USAGE, a pattern or plan that holds nothing. */
 enum dsc_status dsc_quantrun_plan(struct dsc_quantrun *r, struct dsc_err *err);
