@@ -101,4 +101,67 @@ enum dsc_status dsc_ranges_from_bundle(struct dsc_ranges *r, const struct dsc_bu
 enum dsc_status dsc_ranges_merge(struct dsc_ranges *a, const struct dsc_ranges *b,
                                  struct dsc_err *err);
 
+/** Does it pass when the items marked in is_out [n] are left out? */
+typedef enum dsc_status dsc_try_fn(void *ctx, const bool *is_out, bool *passes,
+                                   struct dsc_err *err);
+
+/** passes false: not even with all items left out. */
+struct dsc_excludes {
+    bool passes;
+    int n_out, n_trials;
+};
+
+/**
+ * A small set of items that must be left out for a trial to pass, by O(k log n) trials, k being its
+ * size: the least prefix of `order` (worst item first) that passes ends with an item that is
+ * needed, and so on before that item (binary splitting, as in group testing).
+ *
+ * If leaving more out never makes a trial fail, no item of the set can be spared; and where damages
+ * add up and `order` sorts by them, no set is smaller. The set itself has been tried in any case.
+ *
+ * Shapes  order [n] item numbers; is_out [n] the set
+ * Errors  of `try`
+ */
+enum dsc_status dsc_find_excludes(int n, const int *order, dsc_try_fn *try, void *ctx, bool *is_out,
+                                  struct dsc_excludes *found, struct dsc_err *err);
+
+/** A layer in one format: size_bytes of it, and what it costs. Closed: not measured, or not there.
+ */
+struct dsc_alloc_option {
+    bool is_open;
+    uint64_t bytes;
+    double damage; /* >= 0; damages of layers add up */
+};
+
+/** A choice of formats for all layers that no other beats in bytes and in damage. */
+struct dsc_front_point {
+    uint64_t bytes;
+    double damage;
+    int before, format; /* of the layers before the last one; of the last one */
+};
+
+/** All such choices, by bytes, so that damage falls. Memory: the arena's. */
+struct dsc_front {
+    int n_layers, n_points;
+    const struct dsc_front_point *points;
+    struct dsc_front_step *steps;
+};
+
+/**
+ * The front of all choices of one open format for each layer. Exact up to 16,384 points; of more,
+ * those within a 16,384th of the range of bytes count as one, the least damage of them. A table
+ * with more open formats gives no point that is worse.
+ *
+ * Shapes  table [n_layers, n_formats]; a layer without an open format leaves no point
+ * Units   base_bytes: of what is no layer
+ * Errors  MEMORY
+ */
+enum dsc_status dsc_allocate(const struct dsc_alloc_option *table, int n_layers, int n_formats,
+                             uint64_t base_bytes, struct dsc_front *front, struct dsc_arena *arena,
+                             struct dsc_err *err);
+/** Formats of a point, [n_layers]. */
+void dsc_front_choice(const struct dsc_front *front, int point, int *format_of);
+/** The point of least damage within the budget; -1: there is none. */
+int dsc_front_within(const struct dsc_front *front, uint64_t budget_bytes);
+
 #endif

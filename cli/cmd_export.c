@@ -99,27 +99,6 @@ static enum dsc_status respell(struct job *j, struct dsc_err *err)
     return dsc_graph_verify(j->g, err);
 }
 
-static enum dsc_status logits_of(struct job *j, struct dsc_graph *g, float **logits,
-                                 int64_t *n_cols, struct dsc_err *err)
-{
-    struct dsc_textmodel m = j->m;
-    struct dsc_session *s;
-    enum dsc_status st;
-
-    m.model.graph = dsc_graph_copy(g, err);
-    if (!m.model.graph)
-        return err->status;
-    st = dsc_textmodel_to_inference(&m, err);
-    if (st == DSC_OK)
-        st = dsc_session_open(&s, m.model.graph, j->dev, err);
-    if (st == DSC_OK) {
-        st = dsc_textmodel_predict(&m, j->cmd, s, &j->d, j->batch, logits, n_cols, err);
-        dsc_session_close(s);
-    }
-    dsc_graph_free(m.model.graph);
-    return st;
-}
-
 static int64_t best_of(const float *row, int64_t n)
 {
     int64_t best = 0;
@@ -137,7 +116,8 @@ static enum dsc_status compare(struct job *j, const float *before, struct dsc_er
     float *after = NULL;
     int64_t n_cols, n_same = 0;
 
-    DSC_TRY(logits_of(j, j->g, &after, &n_cols, err));
+    DSC_TRY(dsc_textmodel_logits(&j->m, j->g, j->cmd, NULL, j->dev, &j->d, j->batch, &after,
+                                 &n_cols, err));
     for (int64_t i = 0; i < (int64_t)j->d.n * n_cols; i++) {
         const double d = fabs((double)before[i] - (double)after[i]);
 
@@ -268,7 +248,8 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
         j->opset = dsc_opt_int(cmd, DSC_OPT_opset);
     DSC_TRY(dsc_cmd_check_used(cmd, err));
     if (j->verify)
-        DSC_TRY(logits_of(j, j->g, &before, &n_cols, err));
+        DSC_TRY(dsc_textmodel_logits(&j->m, j->g, cmd, NULL, j->dev, &j->d, j->batch, &before,
+                                     &n_cols, err));
     st = respell(j, err);
     if (st == DSC_OK && j->verify)
         st = compare(j, before, err);

@@ -6,7 +6,6 @@
 #include "textmodel.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum {
     SPEED_ROUNDS = 7,    /* each times the candidate and then the baseline */
@@ -73,40 +72,13 @@ static enum dsc_status count_params(struct side *s, struct dsc_err *err)
     return DSC_OK;
 }
 
-/* A class means the same to both models: the same names in the same order. */
-static enum dsc_status check_labels(const struct job *j, struct dsc_err *err)
-{
-    const struct dsc_textmodel *a = &j->cand.m, *b = &j->base.m;
-    bool is_same = a->n_labels == b->n_labels;
-
-    for (size_t i = 0; is_same && i < a->n_labels; i++)
-        is_same = !strcmp(a->labels[i], b->labels[i]);
-    if (is_same || a->n_labels == 0 || b->n_labels == 0)
-        return DSC_OK;
-    dsc_fail(err, DSC_E_INCONSISTENT, "candidate and baseline have other labels");
-    return dsc_err_file(err, a->path);
-}
-
-/* What only one of them knows holds for both. */
-static void share_labels(struct dsc_textmodel *a, struct dsc_textmodel *b)
-{
-    if (a->n_labels == 0) {
-        a->labels = b->labels;
-        a->n_labels = b->n_labels;
-    }
-    if (!a->positive)
-        a->positive = b->positive;
-}
-
 static enum dsc_status open_sides(struct job *j, struct dsc_err *err)
 {
     DSC_TRY(dsc_textmodel_open(&j->cand.m, j->cmd, j->cmd->args[0], err));
     DSC_TRY(count_params(&j->cand, err));
     if (j->baseline) {
         DSC_TRY(dsc_textmodel_open(&j->base.m, j->cmd, j->baseline, err));
-        DSC_TRY(check_labels(j, err));
-        share_labels(&j->cand.m, &j->base.m);
-        share_labels(&j->base.m, &j->cand.m);
+        DSC_TRY(dsc_textmodel_share_labels(&j->cand.m, &j->base.m, err));
     }
     return dsc_textmodel_data(&j->cand.m, j->cmd, j->data, DSC_PART_ALL, true, &j->d, err);
 }

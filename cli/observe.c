@@ -23,9 +23,20 @@ struct watcher {
     int n_grams;
     struct dsc_device *dev;
     const struct dsc_graph *g;
-    const struct dsc_tensor *mask; /* of the batch, [rows, tokens]; NULL: nothing is padding */
-    float *kept;                   /* values of real tokens */
+    float *kept; /* values of real tokens */
     size_t n_kept_max;
+};
+
+/* Rows of data through a graph. */
+struct runner {
+    struct dsc_cmd *cmd;
+    const struct dsc_textmodel *m;
+    const struct dsc_dataset *d;
+    struct dsc_session *s;
+    int64_t batch;
+    dsc_see_fn *see;
+    void *ctx;
+    const struct dsc_tensor *mask; /* of the batch, [rows, tokens]; NULL: nothing is padding */
 };
 
 static bool is_token(const struct dsc_tensor *mask, int64_t row, int64_t token)
@@ -33,14 +44,9 @@ static bool is_token(const struct dsc_tensor *mask, int64_t row, int64_t token)
     return dsc_tensor_get_i64(mask, row * mask->dim[1] + token) != 0;
 }
 
-/*
- * Padding is not data: its activations depend on how batches were made. Tensors by token, that is
- * [rows, tokens, ..], [rows * tokens, ..] or [rows, heads, tokens, ..], are counted without it;
- * others whole.
- */
-static int64_t keep_tokens(struct watcher *w, const struct dsc_tensor *t)
+int64_t dsc_observe_keep(const struct dsc_tensor *mask, const struct dsc_tensor *t, float *kept)
 {
-    const int64_t rows = w->mask->dim[0], tokens = w->mask->dim[1];
+    const int64_t rows = mask->dim[0], tokens = mask->dim[1];
     const bool is_flat = t->rank >= 1 && t->dim[0] == rows * tokens;
     const bool is_by_row = t->rank >= 2 && t->dim[0] == rows && t->dim[1] == tokens;
     const bool is_by_head = t->rank == 4 && t->dim[0] == rows && t->dim[2] == tokens;
@@ -52,23 +58,24 @@ static int64_t keep_tokens(struct watcher *w, const struct dsc_tensor *t)
     if (!is_flat && !is_by_row && !is_by_head)
         return -1;
     for (int64_t i = 0; i < n_lines; i++) {
-        if (!is_token(w->mask, i / (heads * tokens), i % tokens))
+        if (!is_token(mask, i / (heads * tokens), i % tokens))
             continue;
-        memcpy(w->kept + n, (const float *)t->data + i * width, (size_t)width * sizeof(float));
+        memcpy(kept + n, (const float *)t->data + i * width, (size_t)width * sizeof(float));
         n += width;
     }
     return n;
 }
 
 /* The values of a tensor that count, without padding. */
-static enum dsc_status take_values(struct watcher *w, const struct dsc_tensor *t, const float **x,
-                                   int64_t *n, struct dsc_err *err)
+static enum dsc_status take_values(struct watcher *w, const struct dsc_tensor *mask,
+                                   const struct dsc_tensor *t, const float **x, int64_t *n,
+                                   struct dsc_err *err)
 {
     const size_t n_elems = (size_t)dsc_tensor_n_elems(t);
 
     *x = t->data;
     *n = (int64_t)n_elems;
-    if (!w->mask || n_elems == 0)
+    if (!mask || n_elems == 0)
         return DSC_OK;
     if (n_elems > w->n_kept_max) {
         void *p = dsc_heap_grow(w->kept, n_elems, sizeof *w->kept, err);
@@ -78,7 +85,7 @@ static enum dsc_status take_values(struct watcher *w, const struct dsc_tensor *t
         w->kept = p;
         w->n_kept_max = n_elems;
     }
-    *n = keep_tokens(w, t);
+    *n = dsc_observe_keep(mask, t, w->kept);
     if (*n >= 0)
         *x = w->kept;
     else
@@ -116,9 +123,9 @@ static enum dsc_status add_gram(const struct watcher *w, struct dsc_gram *gram, 
     return dsc_linalg_gram(w->dev, gram->h, x, n / gram->k, gram->k, err);
 }
 
-static enum dsc_status after_node(void *ctx, const struct dsc_node *n,
-                                  const struct dsc_tensor *const *in, struct dsc_tensor *const *out,
-                                  struct dsc_err *err)
+static enum dsc_status watch(void *ctx, const struct dsc_node *n,
+                             const struct dsc_tensor *const *in, struct dsc_tensor *const *out,
+                             const struct dsc_tensor *mask, struct dsc_err *err)
 {
     struct watcher *w = ctx;
 
@@ -138,7 +145,7 @@ static enum dsc_status after_node(void *ctx, const struct dsc_node *n,
             return dsc_fail(err, DSC_E_TYPE, "'%s' is %s, ranges are of f32", name,
                             dsc_dtype_text(out[k]->dtype));
         DSC_TRY(dsc_to_host(&host, out[k], err));
-        st = take_values(w, &host, &x, &n_x, err);
+        st = take_values(w, mask, &host, &x, &n_x, err);
         if (st == DSC_OK && h)
             dsc_hist_add(h, x, n_x);
         if (st == DSC_OK && site)
@@ -151,60 +158,65 @@ static enum dsc_status after_node(void *ctx, const struct dsc_node *n,
     return DSC_OK;
 }
 
-static enum dsc_status one_batch(const struct dsc_textmodel *m, const struct dsc_dataset *d,
-                                 struct dsc_session *s, const int64_t *idx, int64_t n,
-                                 struct watcher *w, struct dsc_err *err)
+static enum dsc_status after_node(void *ctx, const struct dsc_node *n,
+                                  const struct dsc_tensor *const *in, struct dsc_tensor *const *out,
+                                  struct dsc_err *err)
 {
-    const struct dsc_run run = {.n_examples = n, .after_node = after_node, .ctx = w};
-    const int n_in = w->g->n_inputs, n_out = w->g->n_outputs;
-    struct dsc_tensor *t = dsc_heap_alloc((size_t)(n_in + n_out), sizeof *t, err);
+    const struct runner *r = ctx;
+
+    return r->see(r->ctx, n, in, out, r->mask, err);
+}
+
+static enum dsc_status one_batch(struct runner *r, const int64_t *idx, int64_t n,
+                                 struct dsc_err *err)
+{
+    const struct dsc_run run = {.n_examples = n, .after_node = after_node, .ctx = r};
+    const struct dsc_graph *g = dsc_session_graph(r->s);
+    const int mask = r->m->input[DSC_ROLE_MASK];
+    struct dsc_tensor *t = dsc_heap_alloc((size_t)(g->n_inputs + g->n_outputs), sizeof *t, err);
     enum dsc_status st = t ? DSC_OK : DSC_E_MEMORY;
 
     if (st == DSC_OK)
-        st = dsc_textmodel_fill(m, d, idx, n, t, err);
-    w->mask = st == DSC_OK && m->input[DSC_ROLE_MASK] >= 0 ? &t[m->input[DSC_ROLE_MASK]] : NULL;
+        st = dsc_textmodel_fill(r->m, r->d, idx, n, t, err);
+    r->mask = st == DSC_OK && mask >= 0 ? &t[mask] : NULL;
     if (st == DSC_OK)
-        st = dsc_session_run(s, &run, t, t + n_in, err);
-    for (int i = 0; t && i < n_in + n_out; i++)
+        st = dsc_session_run(r->s, &run, t, t + g->n_inputs, err);
+    for (int i = 0; t && i < g->n_inputs + g->n_outputs; i++)
         dsc_tensor_clear(&t[i]);
     dsc_heap_free(t);
     return st;
 }
 
-static enum dsc_status one_window(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
-                                  const struct dsc_dataset *d, struct dsc_session *s, int64_t first,
-                                  int64_t n, int64_t batch, struct watcher *w, struct dsc_err *err)
+static enum dsc_status one_window(struct runner *r, int64_t first, int64_t n, struct dsc_err *err)
 {
     int64_t idx[DSC_TEXT_WINDOW];
 
-    DSC_TRY(dsc_textmodel_order(m, d, first, n, idx, err));
-    for (int64_t at = 0; at < n; at += batch) {
-        const int64_t part = n - at < batch ? n - at : batch;
+    DSC_TRY(dsc_textmodel_order(r->m, r->d, first, n, idx, err));
+    for (int64_t at = 0; at < n; at += r->batch) {
+        const int64_t part = n - at < r->batch ? n - at : r->batch;
 
-        DSC_TRY(dsc_cmd_stopped(cmd, err));
-        DSC_TRY(one_batch(m, d, s, idx + at, part, w, err));
-        dsc_progress_update(cmd->progress, first + at + part, NULL, 0);
+        DSC_TRY(dsc_cmd_stopped(r->cmd, err));
+        DSC_TRY(one_batch(r, idx + at, part, err));
+        dsc_progress_update(r->cmd->progress, first + at + part, NULL, 0);
     }
     return DSC_OK;
 }
 
-static enum dsc_status run_rows(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
-                                const struct dsc_dataset *d, int64_t n, int64_t batch,
-                                struct dsc_device *dev, const char *what, struct watcher *w,
-                                struct dsc_err *err)
+enum dsc_status dsc_observe_nodes(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
+                                  const struct dsc_graph *g, const struct dsc_dataset *d, int64_t n,
+                                  int64_t batch, struct dsc_device *dev, const char *what,
+                                  dsc_see_fn *see, void *ctx, struct dsc_err *err)
 {
+    struct runner r = {.cmd = cmd, .m = m, .d = d, .batch = batch, .see = see, .ctx = ctx};
     struct dsc_progress progress;
-    struct dsc_session *s;
     enum dsc_status st = DSC_OK;
 
-    DSC_TRY(dsc_session_open(&s, m->model.graph, dev, err));
+    DSC_TRY(dsc_session_open(&r.s, g, dev, err));
     dsc_progress_begin(cmd, &progress, what, "examples", 0, n);
     for (int64_t at = 0; at < n && st == DSC_OK; at += DSC_TEXT_WINDOW)
-        st = one_window(cmd, m, d, s, at, n - at < DSC_TEXT_WINDOW ? n - at : DSC_TEXT_WINDOW,
-                        batch, w, err);
+        st = one_window(&r, at, n - at < DSC_TEXT_WINDOW ? n - at : DSC_TEXT_WINDOW, err);
     dsc_progress_end(cmd);
-    dsc_heap_free(w->kept);
-    dsc_session_close(s);
+    dsc_session_close(r.s);
     return st;
 }
 
@@ -213,9 +225,11 @@ enum dsc_status dsc_observe_run(struct dsc_cmd *cmd, const struct dsc_textmodel 
                                 struct dsc_device *dev, struct dsc_ranges *r, struct dsc_err *err)
 {
     struct watcher w = {.r = r, .g = m->model.graph};
+    const enum dsc_status st =
+        dsc_observe_nodes(cmd, m, m->model.graph, d, n, batch, dev, "calibrate", watch, &w, err);
 
-    DSC_TRY(run_rows(cmd, m, d, n, batch, dev, "calibrate", &w, err));
-    return dsc_ranges_check(r, err);
+    dsc_heap_free(w.kept);
+    return st == DSC_OK ? dsc_ranges_check(r, err) : st;
 }
 
 enum dsc_status dsc_observe_channels(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
@@ -224,8 +238,11 @@ enum dsc_status dsc_observe_channels(struct dsc_cmd *cmd, const struct dsc_textm
                                      struct dsc_err *err)
 {
     struct watcher w = {.plan = plan, .g = m->model.graph};
+    const enum dsc_status st =
+        dsc_observe_nodes(cmd, m, m->model.graph, d, n, batch, dev, "channels", watch, &w, err);
 
-    return run_rows(cmd, m, d, n, batch, dev, "channels", &w, err);
+    dsc_heap_free(w.kept);
+    return st;
 }
 
 enum dsc_status dsc_observe_grams(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
@@ -234,8 +251,11 @@ enum dsc_status dsc_observe_grams(struct dsc_cmd *cmd, const struct dsc_textmode
                                   struct dsc_err *err)
 {
     struct watcher w = {.grams = grams, .n_grams = n_grams, .dev = dev, .g = m->model.graph};
+    const enum dsc_status st =
+        dsc_observe_nodes(cmd, m, m->model.graph, d, n, batch, dev, "observe", watch, &w, err);
 
-    return run_rows(cmd, m, d, n, batch, dev, "observe", &w, err);
+    dsc_heap_free(w.kept);
+    return st;
 }
 
 enum dsc_status dsc_ranges_read(struct dsc_ranges *r, const char *path, struct dsc_err *err)

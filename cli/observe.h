@@ -7,6 +7,29 @@
 #include "dsc/quant.h"
 #include "textmodel.h"
 
+/** Called after each node; mask: [rows, tokens] of the batch, NULL: nothing is padding. */
+typedef enum dsc_status dsc_see_fn(void *ctx, const struct dsc_node *n,
+                                   const struct dsc_tensor *const *in,
+                                   struct dsc_tensor *const *out, const struct dsc_tensor *mask,
+                                   struct dsc_err *err);
+
+/**
+ * Run the first n rows of d through g (m's graph, or one with its inputs) in batches.
+ * what    for the progress line
+ * Errors  as dsc_session_run; of `see`
+ */
+enum dsc_status dsc_observe_nodes(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
+                                  const struct dsc_graph *g, const struct dsc_dataset *d, int64_t n,
+                                  int64_t batch, struct dsc_device *dev, const char *what,
+                                  dsc_see_fn *see, void *ctx, struct dsc_err *err);
+
+/**
+ * Padding is not data: its activations depend on how batches were made. The values of a tensor by
+ * token, that is [rows, tokens, ..], [rows * tokens, ..] or [rows, heads, tokens, ..], are put into
+ * `kept` (as large as t) without it, and counted; -1: the tensor is not by token, take it whole.
+ */
+int64_t dsc_observe_keep(const struct dsc_tensor *mask, const struct dsc_tensor *t, float *kept);
+
 /** Watch every activation of the plan. */
 enum dsc_status dsc_observe_watch(struct dsc_ranges *r, const struct dsc_graph *g,
                                   const struct dsc_quant_plan *plan, struct dsc_err *err);

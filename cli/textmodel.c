@@ -497,3 +497,54 @@ enum dsc_status dsc_textmodel_judge(const struct dsc_textmodel *m, const struct 
     p->prob = prob;
     return DSC_OK;
 }
+
+enum dsc_status dsc_textmodel_logits(const struct dsc_textmodel *m, const struct dsc_graph *g,
+                                     struct dsc_cmd *cmd, const char *what, struct dsc_device *dev,
+                                     const struct dsc_dataset *d, int64_t batch, float **logits,
+                                     int64_t *n_cols, struct dsc_err *err)
+{
+    struct dsc_textmodel copy = *m;
+    struct dsc_progress progress;
+    struct dsc_session *s;
+    enum dsc_status st;
+
+    copy.model.graph = dsc_graph_copy(g, err);
+    if (!copy.model.graph)
+        return DSC_E_MEMORY;
+    st = dsc_textmodel_to_inference(&copy, err);
+    if (st == DSC_OK)
+        st = dsc_session_open(&s, copy.model.graph, dev, err);
+    if (st == DSC_OK) {
+        if (what)
+            dsc_progress_begin(cmd, &progress, what, "examples", 0, (int64_t)d->n);
+        st = dsc_textmodel_predict(&copy, cmd, s, d, batch, logits, n_cols, err);
+        if (what)
+            dsc_progress_end(cmd);
+        dsc_session_close(s);
+    }
+    dsc_graph_free(copy.model.graph);
+    return st;
+}
+
+enum dsc_status dsc_textmodel_share_labels(struct dsc_textmodel *a, struct dsc_textmodel *b,
+                                           struct dsc_err *err)
+{
+    bool is_same = a->n_labels == b->n_labels;
+
+    for (size_t i = 0; is_same && i < a->n_labels; i++)
+        is_same = strcmp(a->labels[i], b->labels[i]) == 0;
+    if (!is_same && a->n_labels && b->n_labels) {
+        dsc_fail(err, DSC_E_INCONSISTENT, "candidate and baseline have other labels");
+        return dsc_err_file(err, a->path);
+    }
+    if (a->n_labels == 0) {
+        a->labels = b->labels;
+        a->n_labels = b->n_labels;
+    } else if (b->n_labels == 0) {
+        b->labels = a->labels;
+        b->n_labels = a->n_labels;
+    }
+    a->positive = a->positive ? a->positive : b->positive;
+    b->positive = b->positive ? b->positive : a->positive;
+    return DSC_OK;
+}

@@ -97,4 +97,22 @@ enum dsc_status dsc_textmodel_judge(const struct dsc_textmodel *m, const struct 
                                     const float *logits, int64_t n_cols, struct dsc_arena *arena,
                                     struct dsc_predictions *p, struct dsc_err *err);
 
+/**
+ * Logits by a graph of m, on a copy that is rewritten for running (dsc_textmodel_to_inference).
+ * what    for the progress line; NULL: no progress
+ * Memory  as dsc_textmodel_predict
+ */
+enum dsc_status dsc_textmodel_logits(const struct dsc_textmodel *m, const struct dsc_graph *g,
+                                     struct dsc_cmd *cmd, const char *what, struct dsc_device *dev,
+                                     const struct dsc_dataset *d, int64_t batch, float **logits,
+                                     int64_t *n_cols, struct dsc_err *err);
+
+/**
+ * A class must mean the same to two models that are compared: what only one of them knows of labels
+ * and the positive class holds for both.
+ * Errors  INCONSISTENT  other names, or another order
+ */
+enum dsc_status dsc_textmodel_share_labels(struct dsc_textmodel *a, struct dsc_textmodel *b,
+                                           struct dsc_err *err);
+
 #endif

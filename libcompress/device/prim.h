@@ -146,6 +146,28 @@ struct dsc_epilogue {
     int32_t zero;
 };
 
+/**
+ * Attention of n_heads heads on q [B,Lq,H,d], k [B,Lk,H,d], v [B,Lk,H,dv]:
+ * y [B,Lq,H,dv] = softmax(scale q k^T + biases) v, softmax over Lk. A bias is read at
+ * b * stride[0] + h * stride[1] + i * stride[2] + j * stride[3] for query i and key j.
+ */
+enum { DSC_ATTENTION_ROWS = 32, DSC_ATTENTION_TASKS = 64, DSC_ATTENTION_BIASES = 2 };
+
+struct dsc_attention_spec {
+    int64_t n_batch, n_heads, n_q, n_k, d, d_v;
+    float scale;
+    int n_biases;
+    const struct dsc_tensor *bias[DSC_ATTENTION_BIASES];
+    struct dsc_walk bias_walk[DSC_ATTENTION_BIASES];
+};
+
+/** Floats of scratch for one task: scores of some rows, and one head's keys and values packed. */
+static inline int64_t dsc_attention_task_elems(const struct dsc_attention_spec *s)
+{
+    return DSC_ATTENTION_ROWS * s->n_k + (s->n_k + 15) / 16 * 16 * s->d +
+           s->n_k * ((s->d_v + 15) / 16 * 16);
+}
+
 /** Integer range and zero point of a simulated quantization. */
 struct dsc_fake_quant_limits {
     double zero, low, high;

@@ -180,6 +180,43 @@ static inline bool dsc_qgemm_packed_bytes(int64_t k, int64_t n, size_t *n_bytes)
 void dsc_qgemm_pack(int8_t *packed, int32_t *col_sum, const void *b, bool is_unsigned, int64_t k,
                     int64_t n, int64_t k_step, int64_t n_step);
 
+/**
+ * y [m,n] = alpha * (A B) + bias, with A [m,k] and B in panels of 16 columns: element [p,j] is at
+ * b[j / 16 * b_panel_step + p * b_step + j % 16], and whole panels can be read. Each sum is one
+ * chain of fused multiply-adds in the order of p, from 0 on or, `is_adding`, from what y holds, so
+ * that every level gives equal bits.
+ *
+ * a_step, y_step  elements between rows
+ * bias            [n], may be NULL
+ */
+struct dsc_sgemm_packed {
+    int64_t m, n, k;
+    const float *a;
+    int64_t a_step;
+    const float *b;
+    int64_t b_step, b_panel_step;
+    float alpha;
+    bool is_adding;
+    const float *bias;
+    float *y;
+    int64_t y_step;
+};
+typedef void dsc_sgemm_packed_fn(const struct dsc_sgemm_packed *q);
+
+enum { DSC_SGEMM_PANEL = 16 };
+
+/** Elements of packed B, if they fit: panels one after the other, padded with 0. */
+static inline bool dsc_sgemm_packed_elems(int64_t k, int64_t n, size_t *n_elems)
+{
+    return k >= 0 && n >= 0 && n <= INT64_MAX - 15 &&
+           dsc_mul_size((size_t)k * DSC_SGEMM_PANEL, (size_t)((n + 15) / 16), n_elems) &&
+           *n_elems <= INT64_MAX / sizeof(float) && (size_t)k <= SIZE_MAX / DSC_SGEMM_PANEL;
+}
+
+/** Pack B, whose element [p,j] is at b[p * k_step + j * n_step]: b_step 16, panels of 16 k. */
+void dsc_sgemm_pack(float *packed, const float *b, int64_t k, int64_t n, int64_t k_step,
+                    int64_t n_step);
+
 /** The chosen kernels, one per slot of kernels.def. */
 struct dsc_kernels {
     enum dsc_cpu_level level;

@@ -20,6 +20,8 @@ int64_t dsc_known_columns(const struct dsc_graph *g, int value);
 /** The value is a known f32 vector of n elements. */
 bool dsc_is_row_of(const struct dsc_graph *g, int value, int64_t n);
 
+/** Softmax(q k^T + biases) v -> dsc.Attention. */
+enum dsc_status dsc_pass_fuse_attention(struct dsc_graph *g, struct dsc_err *err);
 /** Mul by a constant row, then QuantizeLinear -> dsc.ScaleQuantize. */
 enum dsc_status dsc_pass_fuse_quantize(struct dsc_graph *g, struct dsc_err *err);
 /** Activations and quantization behind dsc.QGemm -> its epilogue. */

@@ -69,6 +69,8 @@ static const struct verb verbs[] = {
              "--min accuracy=0 --retain accuracy=1% --confidence 0.9 --junit j.xml -j 1"},
     {"gate-speed", "gate ../dynamic.onnx --baseline ../base.onnx --data ../rows.tsv "
                    "--min-speedup 0.001 --max-size 1MB --max-params 1M --format github -j 1"},
+    {"diagnose", "diagnose ../base.onnx ../static.onnx --data ../rows.tsv --find-excludes "
+                 "--max-drop log-loss=0.00001 -j 1 --json"},
     {"export-ort", "export ../static.onnx --target ort --verify ../rows.tsv --tolerance 1 -j 1 "
                    "-o ort.onnx"},
     {"export-tensorrt", "export ../ranges.onnx --target tensorrt -o tensorrt.onnx"},

@@ -189,6 +189,33 @@ CALL(dsc_qgemm_fn)
     AS(dsc_qgemm_fn)(&q);
 }
 
+CALL(dsc_sgemm_packed_fn)
+{
+    static float packed[1 << 15];
+    struct dsc_sgemm_packed q = {.k = 1 + j->n % 61, .m = 1 + j->n % 19, .n = 1 + j->n % 113};
+
+    if (j->n < 128)
+        return;
+    q.n = q.n < j->n / q.m ? q.n : j->n / q.m;
+    q.k = q.k < j->n / q.m ? q.k : j->n / q.m;
+    q.n = q.n < j->n / q.k ? q.n : j->n / q.k;
+    q.a = j->in[0] + j->n - q.m * q.k;
+    q.a_step = q.k;
+    q.b = packed;
+    q.b_step = DSC_SGEMM_PANEL;
+    q.b_panel_step = q.k * DSC_SGEMM_PANEL;
+    q.alpha = j->n % 2 ? 1.0f : 0.375f;
+    q.bias = j->n % 5 ? j->in[2] : NULL;
+    q.is_adding = j->n % 7 > 3;
+    q.y = j->out[0];
+    q.y_step = q.n;
+    if (j->n % 3)
+        dsc_sgemm_pack(packed, j->in[1], q.k, q.n, q.n, 1);
+    else
+        dsc_sgemm_pack(packed, j->in[1], q.k, q.n, 1, q.k);
+    AS(dsc_sgemm_packed_fn)(&q);
+}
+
 /* A slot's call, found by a wrapper because its row of the table does not repeat the type. */
 #define DSC_SLOT(slot, type)                                      \
     static void call_of_##slot(any_kernel *kernel, struct job *j) \

@@ -5,6 +5,8 @@
 #include "passes/fuse.h"
 #include "quant_graphs.h"
 
+#include <float.h>
+
 enum mask { NO_MASK, BY_KEY, BY_HEAD, BY_PLACE, TWO_MASKS };
 
 struct layer_case {
@@ -29,7 +31,8 @@ static int i64s(struct dsc_graph *g, const char *name, int n, const int64_t *v)
     return id;
 }
 
-static int heads_of(struct dsc_graph *g, const char *name, int rows, int shape, const int64_t *perm)
+static int heads_of(struct dsc_graph *g, const char *name, int rows, int shape,
+                    const struct dsc_type *type, const int64_t *perm)
 {
     struct dsc_node *n;
     char text[32];
@@ -37,6 +40,7 @@ static int heads_of(struct dsc_graph *g, const char *name, int rows, int shape, 
 
     snprintf(text, sizeof text, "%s_split", name);
     rows = call(g, "Reshape", text, 2, (int[]){rows, shape});
+    g->values[rows].type = *type; /* files say so */
     snprintf(text, sizeof text, "%s_heads", name);
     OK(dsc_graph_call(g, "", "Transpose", text, 1, &rows, &y, &n, &err));
     OK(dsc_node_set_ints(g, n, "perm", perm, 4, &err));
@@ -97,9 +101,10 @@ static int attention(struct dsc_graph *g, const struct layer_case *c, int x, int
                      const int64_t *sym)
 {
     const int64_t d = c->heads * c->size, swap[] = {0, 2, 1, 3}, turn[] = {0, 2, 3, 1};
-    const int q = heads_of(g, "q", dense(g, "query", x, d, d), shape, swap);
-    const int k = heads_of(g, "k", dense(g, "key", x, d, d), shape, turn);
-    const int v = heads_of(g, "v", dense(g, "value", x, d, d), shape, swap);
+    const struct dsc_type split = {DSC_F32, 4, {sym[0], sym[1], c->heads, c->size}};
+    const int q = heads_of(g, "q", dense(g, "query", x, d, d), shape, &split, swap);
+    const int k = heads_of(g, "k", dense(g, "key", x, d, d), shape, &split, turn);
+    const int v = heads_of(g, "v", dense(g, "value", x, d, d), shape, &split, swap);
     struct dsc_tensor t;
     struct dsc_node *n;
     int scale, y, merged;
@@ -272,6 +277,98 @@ START_TEST(fused_integer_layers_have_the_bits_of_the_steps)
 }
 END_TEST
 
+/* Within 1e-5 of the largest; NaN and infinities where they were. */
+static void close_to(const char *what, const struct dsc_tensor *got, const struct dsc_tensor *want)
+{
+    double top = 1;
+
+    ck_assert_msg(dsc_tensor_same_shape(got, want), "%s: other shapes", what);
+    for (int64_t i = 0; i < dsc_tensor_n_elems(want); i++)
+        if (isfinite(((const float *)want->data)[i]))
+            top = fmax(top, fabs((double)((const float *)want->data)[i]));
+    for (int64_t i = 0; i < dsc_tensor_n_elems(want); i++) {
+        const double a = (double)((const float *)got->data)[i];
+        const double b = (double)((const float *)want->data)[i];
+
+        ck_assert_msg(a == b || (isnan(a) && isnan(b)) || fabs(a - b) <= 1e-5 * top,
+                      "%s[%d]: %.9g, not %.9g", what, (int)i, a, b);
+    }
+}
+
+/* The first queries see no key, or only the first one. */
+static void hide_keys(const struct layer_case *c, struct feeds *f, float hidden)
+{
+    struct dsc_tensor *t = &f->t[1];
+
+    if (c->mask == NO_MASK)
+        return;
+    for (int64_t i = 0; i < dsc_tensor_n_elems(t); i++)
+        ((float *)t->data)[i] = i < c->length ? hidden : 0;
+    if (hidden == -1e4f)
+        ((float *)t->data)[0] = 0;
+}
+
+START_TEST(a_fused_float_layer_stays_within_rounding)
+{
+    static const float hidden[] = {0, -1e4f, -FLT_MAX, -INFINITY};
+    const struct layer_case *c = &layers[_i];
+    struct dsc_graph *g = layer(c), *plan = copy(g);
+    struct dsc_tensor y, z;
+    struct feeds f;
+
+    OK(dsc_pass_inference(plan, NULL, &err));
+    ck_assert_int_eq(count(plan, "Attention"), 1);
+    ck_assert_int_eq(count(plan, "AddNorm"), 2);
+    ck_assert_int_eq(count(plan, "Softmax") + count(plan, "Transpose") + count(plan, "MatMul"), 0);
+    for (int i = 0; i < 4; i++) {
+        make_feeds(g, c, &f);
+        if (i > 0)
+            hide_keys(c, &f, hidden[i]);
+        run_on("cpu", 1, g, &f, &y);
+        run_on("cpu", 2, plan, &f, &z);
+        close_to("float", &z, &y);
+        everywhere_the_same("float", plan, &f, &z);
+        dsc_tensor_clear(&y);
+        dsc_tensor_clear(&z);
+        clear_feeds(&f);
+    }
+    dsc_graph_free(g);
+    dsc_graph_free(plan);
+}
+END_TEST
+
+START_TEST(the_plan_of_a_quantized_layer_is_the_same_everywhere)
+{
+    const struct layer_case *c = &layers[_i];
+    struct dsc_graph *g = quantized(c, "ort");
+    struct dsc_tensor y;
+    struct feeds f;
+
+    OK(dsc_pass_inference(g, NULL, &err));
+    ck_assert_int_eq(count(g, "Attention"), 1);
+    make_feeds(g, c, &f);
+    run_on("cpu", 1, g, &f, &y);
+    everywhere_the_same("quantized", g, &f, &y);
+    dsc_tensor_clear(&y);
+    clear_feeds(&f);
+    dsc_graph_free(g);
+}
+END_TEST
+
+START_TEST(scores_that_somebody_reads_are_made)
+{
+    struct dsc_graph *g = layer(&layers[0]);
+    const int probs = dsc_graph_find_value(g, "probs_out");
+
+    OK(dsc_graph_output(g, probs, &err));
+    OK(dsc_graph_sort(g, true, &err));
+    OK(dsc_pass_inference(g, NULL, &err));
+    ck_assert_int_eq(count(g, "Attention"), 0);
+    ck_assert_int_eq(count(g, "Softmax"), 1);
+    dsc_graph_free(g);
+}
+END_TEST
+
 START_TEST(a_value_with_other_readers_is_still_made)
 {
     const struct layer_case *c = &layers[0];
@@ -331,6 +428,9 @@ int main(void)
 
     suite_add_tcase(s, t);
     tcase_add_loop_test(t, fused_integer_layers_have_the_bits_of_the_steps, 0, 2 * N_LAYERS);
+    tcase_add_loop_test(t, a_fused_float_layer_stays_within_rounding, 0, N_LAYERS);
+    tcase_add_loop_test(t, the_plan_of_a_quantized_layer_is_the_same_everywhere, 0, N_LAYERS);
+    tcase_add_test(t, scores_that_somebody_reads_are_made);
     tcase_add_test(t, a_value_with_other_readers_is_still_made);
     tcase_add_loop_test(t, a_second_run_of_the_plan_changes_nothing, 0, 2);
     srunner_run_all(r, CK_ENV);

@@ -122,6 +122,11 @@ static inline vf v_min(vf a, vf b)
 {
     return a < b ? a : b;
 }
+/* a * b + c, rounded once */
+static inline vf v_fma(vf a, vf b, vf c)
+{
+    return fmaf(a, b, c);
+}
 static inline vf v_sqrt(vf x)
 {
     return sqrtf(x);

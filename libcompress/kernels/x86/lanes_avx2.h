@@ -119,6 +119,10 @@ static inline vf v_min(vf a, vf b)
 {
     return _mm256_min_ps(a, b);
 }
+static inline vf v_fma(vf a, vf b, vf c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
 static inline vf v_sqrt(vf x)
 {
     return _mm256_sqrt_ps(x);

@@ -1,0 +1,3 @@
+. "$SOURCE/tests/cli/tiny.sh"
+train m.onnx > /dev/null || exit 99
+dscompress diagnose m.onnx m.onnx -q --data "$messages" --find-excludes
