@@ -168,6 +168,11 @@ static inline int64_t dsc_attention_task_elems(const struct dsc_attention_spec *
            s->n_k * ((s->d_v + 15) / 16 * 16);
 }
 
+/** Sizes of sgemm_packed. */
+struct dsc_sgemm_spec {
+    int64_t m, n, k;
+};
+
 /** Integer range and zero point of a simulated quantization. */
 struct dsc_fake_quant_limits {
     double zero, low, high;

@@ -1,7 +1,8 @@
 /*
  * Fusions of the inference plan: each takes a sorted, verified graph and leaves one whose results
- * have the same bits (pass_fuse_attention.c says where it differs). They run after the lowering to
- * integers and only on what is executed here: nothing of them is ever written or trained.
+ * have the same bits (pass_fuse_attention.c and pass_pack_product.c say where not). They run after
+ * the lowering to integers and only on what is executed here: nothing of them is ever written or
+ * trained.
  */
 #ifndef DSC_FUSE_H
 #define DSC_FUSE_H
@@ -24,7 +25,9 @@ bool dsc_is_row_of(const struct dsc_graph *g, int value, int64_t n);
 enum dsc_status dsc_pass_fuse_attention(struct dsc_graph *g, struct dsc_err *err);
 /** Mul by a constant row, then QuantizeLinear -> dsc.ScaleQuantize. */
 enum dsc_status dsc_pass_fuse_quantize(struct dsc_graph *g, struct dsc_err *err);
-/** Activations and quantization behind dsc.QGemm -> its epilogue. */
+/** Products of f32 with a constant matrix -> dsc.PackedGemm. */
+enum dsc_status dsc_pass_pack_product(struct dsc_graph *g, struct dsc_err *err);
+/** Activations and quantization behind dsc.QGemm and dsc.PackedGemm -> their epilogue. */
 enum dsc_status dsc_pass_fuse_product(struct dsc_graph *g, struct dsc_err *err);
 /** Add, LayerNormalization, quantization -> dsc.AddNorm. */
 enum dsc_status dsc_pass_fuse_norm(struct dsc_graph *g, struct dsc_err *err);

@@ -1,21 +1,27 @@
 /*
- * What follows an integer product moves into its epilogue, where the tile is still in the cache:
+ * What follows a product moves into its epilogue, where the tile is still in the cache:
  *
- *   Gelu, Relu, Sigmoid, Tanh of dsc.QGemm                     ->  attribute act
+ *   Gelu, Relu, Sigmoid, Tanh of dsc.QGemm or dsc.PackedGemm   ->  attribute act
  *   QuantizeLinear, dsc.ScaleQuantize of that, read by nobody else  ->  the product makes codes
  */
 #include "ops/epilogue.h"
 #include "passes/fuse.h"
 
-enum { IN_MUL = 7, IN_SCALE, IN_ZERO, N_IN };
+enum { MUL, SCALE, ZERO, N_EPILOGUE };
 
-/* The dsc.QGemm that makes a value for one reader and has no codes yet. */
+/* Where the inputs of the epilogue start. */
+static int epilogue_of(const struct dsc_node *product)
+{
+    return dsc_node_is(product, "dsc", "QGemm") ? 7 : 3;
+}
+
+/* The product that makes a value for one reader and has no codes yet. */
 static struct dsc_node *product_of(const struct dsc_graph *g, int value)
 {
     struct dsc_node *n = dsc_producer(g, value);
 
-    return dsc_node_is(n, "dsc", "QGemm") && g->values[value].n_uses == 1 &&
-                   !dsc_node_has_in(n, IN_ZERO)
+    return (dsc_node_is(n, "dsc", "QGemm") || dsc_node_is(n, "dsc", "PackedGemm")) &&
+                   g->values[value].n_uses == 1 && !dsc_node_has_in(n, epilogue_of(n) + ZERO)
                ? n
                : NULL;
 }
@@ -41,16 +47,18 @@ static enum dsc_status fuse_codes(struct dsc_graph *g, struct dsc_err *err)
     for (int i = 0; i < g->n_nodes; i++) {
         struct dsc_node *product;
         struct dsc_codes c;
+        int first;
 
         if (!dsc_match_codes(g, g->nodes[i], &c))
             continue;
         product = product_of(g, c.x);
         if (!product)
             continue;
-        DSC_TRY(dsc_node_grow(g, product, N_IN, err));
-        product->in[IN_MUL] = c.mul;
-        product->in[IN_SCALE] = c.scale;
-        product->in[IN_ZERO] = c.zero;
+        first = epilogue_of(product);
+        DSC_TRY(dsc_node_grow(g, product, first + N_EPILOGUE, err));
+        product->in[first + MUL] = c.mul;
+        product->in[first + SCALE] = c.scale;
+        product->in[first + ZERO] = c.zero;
         product->out[0] = c.node->out[0];
         dsc_graph_remove_node(c.node);
     }

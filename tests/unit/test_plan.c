@@ -319,6 +319,8 @@ START_TEST(a_fused_float_layer_stays_within_rounding)
     OK(dsc_pass_inference(plan, NULL, &err));
     ck_assert_int_eq(count(plan, "Attention"), 1);
     ck_assert_int_eq(count(plan, "AddNorm"), 2);
+    ck_assert_int_eq(count(plan, "PackedGemm"), 6);
+    ck_assert_int_eq(count(plan, "Gemm") + count(plan, c->act), 0);
     ck_assert_int_eq(count(plan, "Softmax") + count(plan, "Transpose") + count(plan, "MatMul"), 0);
     for (int i = 0; i < 4; i++) {
         make_feeds(g, c, &f);
@@ -334,6 +336,51 @@ START_TEST(a_fused_float_layer_stays_within_rounding)
     }
     dsc_graph_free(g);
     dsc_graph_free(plan);
+}
+END_TEST
+
+START_TEST(a_bias_and_an_activation_join_a_packed_product)
+{
+    struct dsc_graph *g = two_layers(), *plan = copy(g);
+    struct dsc_tensor x, y, z;
+
+    OK(dsc_pass_inference(plan, NULL, &err));
+    ck_assert_int_eq(plan->n_nodes, 2);
+    ck_assert_int_eq(count(plan, "PackedGemm"), 2);
+    OK(dsc_tensor_new(&x, DSC_F32, 2, (int64_t[]){67, 6}, &err));
+    fill_normal(&x, "x");
+    run(g, &x, &y);
+    run(plan, &x, &z);
+    close_to("two layers", &z, &y);
+    dsc_tensor_clear(&x);
+    dsc_tensor_clear(&y);
+    dsc_tensor_clear(&z);
+    dsc_graph_free(g);
+    dsc_graph_free(plan);
+}
+END_TEST
+
+START_TEST(a_float_product_makes_codes_for_an_integer_one)
+{
+    struct choice choice = {.low = -4, .high = 3, .left_out = "up"};
+    const struct layer_case *c = &layers[_i];
+    struct dsc_graph *g = layer(c);
+    struct dsc_tensor y;
+    struct feeds f;
+    int n_int;
+
+    OK(insert(g, target("ort"), &choice, &err));
+    OK(dsc_quant_finish(g, target("ort"), &err));
+    OK(dsc_pass_inference(g, &n_int, &err));
+    ck_assert_int_eq(n_int, 5);
+    ck_assert_int_eq(count(g, "PackedGemm"), 1);
+    ck_assert_int_eq(count(g, "QuantizeLinear"), 0);
+    make_feeds(g, c, &f);
+    run_on("cpu", 1, g, &f, &y);
+    everywhere_the_same("mixed", g, &f, &y);
+    dsc_tensor_clear(&y);
+    clear_feeds(&f);
+    dsc_graph_free(g);
 }
 END_TEST
 
@@ -429,6 +476,8 @@ int main(void)
     suite_add_tcase(s, t);
     tcase_add_loop_test(t, fused_integer_layers_have_the_bits_of_the_steps, 0, 2 * N_LAYERS);
     tcase_add_loop_test(t, a_fused_float_layer_stays_within_rounding, 0, N_LAYERS);
+    tcase_add_test(t, a_bias_and_an_activation_join_a_packed_product);
+    tcase_add_loop_test(t, a_float_product_makes_codes_for_an_integer_one, 0, N_LAYERS);
     tcase_add_loop_test(t, the_plan_of_a_quantized_layer_is_the_same_everywhere, 0, N_LAYERS);
     tcase_add_test(t, scores_that_somebody_reads_are_made);
     tcase_add_test(t, a_value_with_other_readers_is_still_made);

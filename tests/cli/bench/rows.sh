@@ -10,5 +10,5 @@ for r in d["rows"]:
     same = abs(r["examples_per_s"] * l["p50"] / 1e3 - r["batch"]) < 1e-6
     ratio = abs(r["speedup"] - r["vs"]["latency_ms"]["p50"] / l["p50"]) < 1e-9
     print(r["batch"], r["threads"], r["length"], r["runs"] >= 5, ok, same, ratio, r["peak_rss_bytes"] > 1e6)
-print(any(o["name"] == "MatMul" or o["name"] == "Gemm" for o in d["profile"]), len(d["slowest_nodes"]))
+print(any(o["name"] == "PackedGemm" for o in d["profile"]), len(d["slowest_nodes"]))
 END
