@@ -45,6 +45,19 @@ static enum dsc_status check_dynamic(struct job *j, struct dsc_err *err)
     return DSC_OK;
 }
 
+/* An operator of ONNX Runtime's own, which OpenVINO reads, too. */
+static enum dsc_status check_nbits(struct job *j, struct dsc_err *err)
+{
+    for (int i = 0; j->target == TO_TENSORRT && i < j->g->n_nodes; i++) {
+        if (strcmp(j->g->nodes[i]->op->onnx, "MatMulNBits") != 0)
+            continue;
+        dsc_fail(err, DSC_E_UNSUPPORTED, "tensorrt has no MatMulNBits");
+        dsc_err_hint(err, "quantize --target tensorrt writes DequantizeLinear");
+        return dsc_err_where(err, "node '%s'", j->g->nodes[i]->name);
+    }
+    return DSC_OK;
+}
+
 /* TensorRT wants symmetric int8 activations and a float bias; codes are values, so u8 is refused.
  */
 static enum dsc_status to_tensorrt(struct job *j, struct dsc_err *err)
@@ -92,6 +105,7 @@ static enum dsc_status respell(struct job *j, struct dsc_err *err)
     if (!j->is_folder)
         DSC_TRY(dsc_pass_strip_dropout(j->g, err));
     DSC_TRY(check_dynamic(j, err));
+    DSC_TRY(check_nbits(j, err));
     if (j->target == TO_TENSORRT)
         DSC_TRY(to_tensorrt(j, err));
     if (j->dtype != DSC_DTYPE_NONE)

@@ -247,19 +247,28 @@ static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
 const struct dsc_command dsc_command_quantize = {
     .name = "quantize",
     .args = "MODEL",
-    .summary = "make a model int8",
+    .summary = "make a model int8, or its weights 4-bit",
     .about =
         "static: ranges of activations are observed on rows of --calib (--calib-rows), after "
         "SmoothQuant has moved the channels' differences into the weights (--smooth). dynamic: "
         "ranges are computed when the model runs, no data are needed; the result of a row depends "
         "on the batch that it is in. qat: weights and scales learn on --train data with the "
-        "rounding simulated (LSQ).\n\n"
+        "rounding simulated (LSQ). weight-only: weights of 8 (--scheme w8) or 4 bits (w4), "
+        "activations stay float; with --calib they are rounded by GPTQ on the first 512 rows, "
+        "without it to the nearest.\n\n"
         "The output is standard QuantizeLinear/DequantizeLinear ONNX with int8 weights, and runs "
         "on integers here and in ONNX Runtime and OpenVINO. Weights are symmetric per output "
         "channel, embeddings per column; LayerNorm and Softmax stay float, and so do "
         "the products of attention unless --include names them. The fate of every tensor is in "
-        "--json, the worst are printed.",
+        "--json, the worst are printed.\n\n"
+        "weight-only writes DequantizeLinear (with block_size from opset 21 where --granularity "
+        "is group:N), for --target ort com.microsoft MatMulNBits; embeddings are int8 by row "
+        "(--embeddings). w4 has zero points (uint4) unless --symmetric weights asks for int4 in "
+        "-7..7; its scales are searched for the least squared error. SQNR is of the layer's "
+        "output where there are --calib data, of the weight where there are none.",
     .examples = "dscompress quantize sms.onnx --calib sms.tsv --split 70/10/20 -o sms-int8.onnx\n"
+                "dscompress quantize sms.onnx --method weight-only --scheme w4 --calib sms.tsv -o "
+                "w4.onnx\n"
                 "dscompress quantize sms.onnx --method dynamic -o sms-dynamic.onnx\n"
                 "dscompress quantize sms.onnx --method qat --train sms.tsv --epochs 1 -o qat.onnx",
     .needs = "output",

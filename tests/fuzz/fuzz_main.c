@@ -24,10 +24,10 @@ static char *files[MAX_FILES];
 static int n_files;
 static uint8_t bytes[MAX_BYTES];
 
-/* ASan maps terabytes, and has max_allocation_size_mb of its own. */
+/* Sanitizers map terabytes; ASan has max_allocation_size_mb of its own. */
 static void limit_memory(void)
 {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(DSC_HAS_ASAN)
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(DSC_HAS_ASAN)
     const struct rlimit limit = {MAX_ADDRESSES, MAX_ADDRESSES};
 
     (void)setrlimit(RLIMIT_AS, &limit);
