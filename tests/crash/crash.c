@@ -85,8 +85,9 @@ static const struct verb verbs[] = {
                      "--batch 16 --max-length 6 -j 1 -q -o merged.onnx"},
     {"inspect-diff", "inspect --diff ../base.onnx ../dropout.onnx --json"},
     {"quantize-only-ranges", "quantize ../base.onnx --ranges ../a.ranges -j 1 -o only.onnx"},
-    {"quantize-gptq", "quantize ../base.onnx --method weight-only --scheme w4 --granularity group:4 "
-                      "--calib ../rows.tsv -j 1 -o gptq.onnx"},
+    {"quantize-gptq",
+     "quantize ../base.onnx --method weight-only --scheme w4 --granularity group:4 "
+     "--calib ../rows.tsv -j 1 -o gptq.onnx"},
     {"quantize-awq", "quantize ../base.onnx --method weight-only --scheme w4 --granularity group:4 "
                      "--calib ../rows.tsv --rounding awq --embeddings w4 -j 1 -o awq.onnx"},
     {"completion", "completion bash"},
