@@ -5,6 +5,7 @@
 #include "observe.h"
 #include "output.h"
 #include "quantrun.h"
+#include "sensitivity.h"
 #include "trainrun.h"
 #include "weightrun.h"
 
@@ -21,6 +22,7 @@ struct job {
     struct dsc_quantrun q;
     struct dsc_trainrun r;
     struct dsc_weightrun w;
+    struct dsc_sensitivity s;
     struct dsc_dataset calib;
     struct dsc_device *dev;
     enum method method;
@@ -51,11 +53,22 @@ static enum dsc_status read_calib(struct job *j, const char *data, struct dsc_er
 {
     const int64_t limit = dsc_opt_int(j->cmd, DSC_OPT_calib_rows);
 
-    DSC_TRY(dsc_textmodel_data(&j->m, j->cmd, data, DSC_PART_TRAIN, false, &j->calib, err));
+    DSC_TRY(dsc_textmodel_data(&j->m, j->cmd, data, DSC_PART_TRAIN, j->s.n_checks > 0 && !j->s.eval,
+                               &j->calib, err));
     dsc_json_int(&j->cmd->json, "calib_rows_read", (int64_t)j->calib.n);
     DSC_TRY(dsc_dataset_spread(&j->calib, (size_t)limit, j->cmd->arena, err));
     dsc_json_int(&j->cmd->json, "calib_rows", (int64_t)j->calib.n);
     return DSC_OK;
+}
+
+/* Only a table of sensitivity or a plan can be had without a model. */
+static enum dsc_status check_output(struct job *j, struct dsc_err *err)
+{
+    if (dsc_opt_text(j->cmd, DSC_OPT_output))
+        return dsc_output_check(j->cmd, err);
+    if (j->s.is_asked && (!j->s.is_allocating || j->s.save_plan))
+        return DSC_OK;
+    return dsc_fail(err, DSC_E_USAGE, "'quantize' needs --output OUT");
 }
 
 static enum dsc_status static_ranges(struct job *j, struct dsc_err *err)
@@ -67,9 +80,13 @@ static enum dsc_status static_ranges(struct job *j, struct dsc_err *err)
     if (!data && !file)
         return dsc_fail(err, DSC_E_USAGE,
                         "quantize --method static needs --calib DATA, or --ranges FILE");
+    DSC_TRY(dsc_sensitivity_open(&j->s, j->size_before, err));
     if (data)
         DSC_TRY(read_calib(j, data, err));
+    if (j->s.is_asked)
+        DSC_TRY(dsc_sensitivity_rows(&j->s, data, &j->calib, err));
     DSC_TRY(dsc_cmd_check_used(j->cmd, err));
+    DSC_TRY(check_output(j, err));
     if (j->is_dry)
         return DSC_OK;
     if (file) { /* its ranges are of the graph as it is */
@@ -91,6 +108,7 @@ static enum dsc_status write_model(struct job *j, const struct dsc_dataset *rows
 
     if (!j->q.target.is_weight_only)
         DSC_TRY(dsc_quant_finish(j->m.model.graph, &j->q.target, err));
+    DSC_TRY(dsc_sensitivity_check_size(&j->s, err));
     if (j->q.target.is_dynamic)
         DSC_TRY(dsc_quant_dynamic(j->m.model.graph, err));
     DSC_TRY(dsc_textmodel_store(&j->m, err));
@@ -103,8 +121,16 @@ static enum dsc_status write_model(struct job *j, const struct dsc_dataset *rows
 static enum dsc_status quantize_static(struct job *j, struct dsc_err *err)
 {
     DSC_TRY(static_ranges(j, err));
+    if (j->s.plan)
+        DSC_TRY(dsc_sensitivity_apply(&j->s, err));
     if (j->is_dry)
         return dsc_quantrun_report(&j->q, err);
+    if (j->s.is_asked)
+        DSC_TRY(dsc_sensitivity_measure(&j->s, err));
+    if (j->s.is_allocating)
+        DSC_TRY(dsc_sensitivity_allocate(&j->s, err));
+    if (!dsc_opt_text(j->cmd, DSC_OPT_output)) /* the table was all that was asked for */
+        return DSC_OK;
     DSC_TRY(dsc_quantrun_insert(&j->q, err));
     DSC_TRY(dsc_quantrun_report(&j->q, err));
     return write_model(j, j->calib.n > 0 ? &j->calib : NULL, err);
@@ -216,13 +242,16 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     j->method = (enum method)dsc_opt_enum(cmd, DSC_OPT_method);
     j->batch = dsc_opt_int(cmd, DSC_OPT_batch);
     DSC_TRY(check_scheme(j, err));
-    DSC_TRY(dsc_output_check(cmd, err));
+    if (j->method != METHOD_STATIC || dsc_opt_text(cmd, DSC_OPT_output))
+        DSC_TRY(check_output(j, err));
     DSC_TRY(dsc_cmd_device(cmd, &j->dev, err));
     DSC_TRY(dsc_textmodel_open(&j->m, cmd, cmd->args[0], err));
     DSC_TRY(check_float(j, err));
     j->size_before = j->m.model.size_bytes;
     j->q = (struct dsc_quantrun){.cmd = cmd, .m = &j->m, .default_observer = default_observer(j)};
     j->q.target.is_weight_only = j->method == METHOD_WEIGHT_ONLY;
+    j->s = (struct dsc_sensitivity){
+        .cmd = cmd, .m = &j->m, .q = &j->q, .dev = j->dev, .batch = j->batch};
     DSC_TRY(dsc_quantrun_open(&j->q, err));
     j->q.target.is_dynamic = j->method == METHOD_DYNAMIC;
     DSC_TRY(dsc_quantrun_plan(&j->q, err));
@@ -237,6 +266,7 @@ static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
 
     dsc_weightrun_close(&j.w);
     dsc_trainrun_close(&j.r);
+    dsc_sensitivity_close(&j.s);
     dsc_quantrun_close(&j.q);
     dsc_dataset_close(&j.calib);
     dsc_textmodel_close(&j.m);
@@ -265,13 +295,23 @@ const struct dsc_command dsc_command_quantize = {
         "is group:N), for --target ort com.microsoft MatMulNBits; embeddings are int8 by row "
         "(--embeddings). w4 has zero points (uint4) unless --symmetric weights asks for int4 in "
         "-7..7; its scales are searched for the least squared error. SQNR is of the layer's "
-        "output where there are --calib data, of the weight where there are none.",
+        "output where there are --calib data, of the weight where there are none.\n\n"
+        "--sensitivity quantizes each layer alone and shows its signal to noise ratio, the labels "
+        "that flip and the damage (Kullback-Leibler divergence of the class probabilities) on up "
+        "to 512 rows that ranges were not observed on: --eval, else the dev part of --split, else "
+        "the last fifth of --calib. --target-size, --max-drop and --retain choose from that table "
+        "which layers stay float: the least damage within the size, or the smallest model that "
+        "keeps the bars on those rows (all of them). A budget that cannot be met is exit status 1 "
+        "with the nearest that can. --save-plan writes the choice, --plan applies it.",
     .examples = "dscompress quantize sms.onnx --calib sms.tsv --split 70/10/20 -o sms-int8.onnx\n"
                 "dscompress quantize sms.onnx --method weight-only --scheme w4 --calib sms.tsv -o "
                 "w4.onnx\n"
                 "dscompress quantize sms.onnx --method dynamic -o sms-dynamic.onnx\n"
-                "dscompress quantize sms.onnx --method qat --train sms.tsv --epochs 1 -o qat.onnx",
-    .needs = "output",
+                "dscompress quantize sms.onnx --method qat --train sms.tsv --epochs 1 -o qat.onnx\n"
+                "dscompress quantize sms.onnx --calib sms.tsv --sensitivity=layers.json\n"
+                "dscompress quantize sms.onnx --calib sms.tsv --max-drop accuracy=0.01 "
+                "--save-plan plan.json -o mixed.onnx\n"
+                "dscompress quantize sms.onnx --calib sms.tsv --plan plan.json -o again.onnx",
     .n_args_min = 1,
     .n_args_max = 1,
     .run = run,

@@ -31,6 +31,10 @@ enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
                                  const struct dsc_dataset *d, struct dsc_device *dev,
                                  uint64_t *size_bytes, struct dsc_err *err);
 
+/** sha256 of a model: of a file's bytes, or of the files of a folder that decide what it computes.
+ */
+enum dsc_status dsc_provenance_hash_model(const char *path, char hex[65], struct dsc_err *err);
+
 /**
  * The provenance as an object in `j`, without a parent: what identifies a command on its inputs.
  * `d` and `d2` (may be NULL) are the data it reads.

@@ -12,9 +12,9 @@
 
 /* Options that do not change what is written, or whose files are hashed instead. */
 static const char *const left_out[] = {
-    "threads", "output", "force",   "state",     "depfile", "json",      "progress",
-    "color",   "quiet",  "verbose", "help",      "version", "train",     "eval",
-    "data",    "calib",  "ranges",  "tokenizer", "dry-run", "mem-limit", "baseline"};
+    "threads", "output",    "force",   "state",     "depfile",  "json", "progress",  "color",
+    "quiet",   "verbose",   "help",    "version",   "train",    "eval", "data",      "calib",
+    "ranges",  "tokenizer", "dry-run", "mem-limit", "baseline", "plan", "save-plan", "sensitivity"};
 
 static bool is_left_out(const char *name)
 {
@@ -60,7 +60,7 @@ static enum dsc_status add_file(struct dsc_sha256 *h, const char *path, bool is_
 }
 
 /* A folder is its files that decide what the model computes, in this order. */
-static enum dsc_status hash_model(const char *path, char hex[65], struct dsc_err *err)
+enum dsc_status dsc_provenance_hash_model(const char *path, char hex[65], struct dsc_err *err)
 {
     static const char *const names[] = {"config.json", "model.safetensors",
                                         "model.safetensors.index.json", "tokenizer.json",
@@ -88,7 +88,7 @@ enum dsc_status dsc_provenance_json(struct dsc_cmd *cmd, const struct dsc_textmo
 {
     char hex[65];
 
-    DSC_TRY(hash_model(m->path, hex, err));
+    DSC_TRY(dsc_provenance_hash_model(m->path, hex, err));
     dsc_json_text(j, "verb", cmd->row->name);
     dsc_json_text(j, "version", DSC_VERSION);
     add_flags(cmd, j);
@@ -98,6 +98,11 @@ enum dsc_status dsc_provenance_json(struct dsc_cmd *cmd, const struct dsc_textmo
         dsc_json_text(j, "data", d->report.sha256);
     if (d2)
         dsc_json_text(j, "data2", d2->report.sha256);
+    if (dsc_opt_takes(&dsc_opt_rows[DSC_OPT_plan], cmd->row->name) &&
+        dsc_opt_is_set(cmd, DSC_OPT_plan)) {
+        DSC_TRY(dsc_provenance_hash_model(dsc_opt_text(cmd, DSC_OPT_plan), hex, err));
+        dsc_json_text(j, "plan", hex);
+    }
     dsc_json_end(j);
     return DSC_OK;
 }

@@ -84,7 +84,7 @@ static enum dsc_quant_choice choose(void *ctx, const char *node, const char *wei
     const bool out_node = dsc_patterns_match(&r->exclude, node);
     const bool out_weight = dsc_patterns_match(&r->exclude, weight);
 
-    if (out_node || out_weight)
+    if (out_node || out_weight || (r->keeps_float && r->keeps_float(r->keeps_ctx, node)))
         return DSC_QUANT_LEFT_OUT;
     if (in_node || in_weight)
         return DSC_QUANT_ASKED_FOR;
@@ -175,6 +175,34 @@ enum dsc_status dsc_quantrun_insert(struct dsc_quantrun *r, struct dsc_err *err)
                                  1 << dsc_dtype_bits(r->target.act_dtype));
     }
     return dsc_quant_insert(r->m->model.graph, &r->plan, &source, err);
+}
+
+enum dsc_status dsc_quantrun_variant(struct dsc_quantrun *r,
+                                     bool (*keeps_float)(void *ctx, const char *node), void *ctx,
+                                     struct dsc_graph **graph, struct dsc_err *err)
+{
+    const struct dsc_quant_source source = {range_of, weight_scales, r};
+    struct dsc_quantrun variant = *r; /* `choose` looks at it; patterns and ranges are r's */
+    struct dsc_graph *g = dsc_graph_copy(r->m->model.graph, err);
+    struct dsc_arena arena;
+    enum dsc_status st;
+
+    if (!g)
+        return DSC_E_MEMORY;
+    dsc_arena_init(&arena);
+    variant.keeps_float = keeps_float;
+    variant.keeps_ctx = ctx;
+    st = dsc_quant_make_plan(g, &r->target, choose, &variant, &arena, &variant.plan, err);
+    for (int i = 0; st == DSC_OK && r->is_per_tensor && i < variant.plan.n_sites; i++)
+        variant.plan.sites[i].axis = -1;
+    if (st == DSC_OK)
+        st = dsc_quant_insert(g, &variant.plan, &source, err);
+    dsc_arena_clear(&arena);
+    if (st == DSC_OK)
+        *graph = g;
+    else
+        dsc_graph_free(g);
+    return st;
 }
 
 struct by_sqnr {

@@ -23,12 +23,14 @@ struct dsc_quantrun {
     const char *default_observer; /* without --observer */
     const struct dsc_observer *observer;
     double param;
-    double weight_limit;                    /* 127, or 63 with --reduce-range */
-    bool is_per_tensor;                     /* --granularity tensor */
-    bool is_symmetric_weights;              /* --symmetric weights */
-    int64_t group;                          /* --granularity group:N; 0: channel */
-    double *sqnr_db;                        /* [n_sites], after dsc_quantrun_insert */
-    const struct dsc_site_text *site_texts; /* [n_sites], or NULL */
+    double weight_limit;                              /* 127, or 63 with --reduce-range */
+    bool is_per_tensor;                               /* --granularity tensor */
+    bool is_symmetric_weights;                        /* --symmetric weights */
+    int64_t group;                                    /* --granularity group:N; 0: channel */
+    double *sqnr_db;                                  /* [n_sites], after dsc_quantrun_insert */
+    const struct dsc_site_text *site_texts;           /* [n_sites], or NULL */
+    bool (*keeps_float)(void *ctx, const char *node); /* a plan of layers; NULL: none */
+    void *keeps_ctx;
 };
 
 /** Options into r (zero-initialised; cmd, m, default_observer set). Errors: USAGE. */
@@ -37,6 +39,13 @@ enum dsc_status dsc_quantrun_open(struct dsc_quantrun *r, struct dsc_err *err);
 enum dsc_status dsc_quantrun_plan(struct dsc_quantrun *r, struct dsc_err *err);
 /** FakeQuantize in m's graph, by the ranges. */
 enum dsc_status dsc_quantrun_insert(struct dsc_quantrun *r, struct dsc_err *err);
+/**
+ * A copy of m's graph, prepared and with ranges observed, with FakeQuantize on the layers that
+ * `keeps_float` does not keep; r's own plan stays. Memory: *g is the caller's (dsc_graph_free).
+ */
+enum dsc_status dsc_quantrun_variant(struct dsc_quantrun *r,
+                                     bool (*keeps_float)(void *ctx, const char *node), void *ctx,
+                                     struct dsc_graph **g, struct dsc_err *err);
 /** "tensors" of the report, and a table of the worst. */
 enum dsc_status dsc_quantrun_report(struct dsc_quantrun *r, struct dsc_err *err);
 void dsc_quantrun_close(struct dsc_quantrun *r);

@@ -63,6 +63,10 @@ static const struct verb verbs[] = {
                         "--observer entropy --target tensorrt --symmetric weights,activations "
                         "--exclude attention -j 1 -o ranges.onnx --json"},
     {"quantize-dynamic", "quantize ../base.onnx --method dynamic -j 1 -o dynamic.onnx"},
+    {"quantize-sensitivity", "quantize ../base.onnx --calib ../rows.tsv --sensitivity=t.json "
+                             "--exclude encoder --target-size 1MB --max-drop log-loss=5 "
+                             "--save-plan p.json -j 1 -o mixed.onnx --json"},
+    {"quantize-plan", "quantize ../base.onnx --calib ../rows.tsv --plan ../p.json -j 1 -o p.onnx"},
     {"quantize-qat", "quantize ../base.onnx --method qat --train ../rows.tsv --epochs 1 "
                      "--batch 4 --freeze-observers 2 -j 1 -q -o qat.onnx"},
     {"gate", "gate ../static.onnx --baseline ../base.onnx --data ../rows.tsv --max-drop f1=1 "

@@ -1,0 +1,370 @@
+/* Formats of layers, chosen from the table of sensitivity or read from a plan. */
+#include "layerplan.h"
+
+#include "formats_plan.h"
+#include "formats_props.h"
+#include "output.h"
+#include "progress.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Of the spelling of a quantized layer, measured on BERT-like models and rounded up. */
+enum { NODE_BYTES = 256, LAYER_BYTES = 1280, INIT_BYTES = 64, OWN_BYTES = 4096 };
+
+const char *const dsc_layer_format_names[DSC_N_LAYER_FORMATS] = {
+    [DSC_LAYER_FLOAT] = "float", [DSC_LAYER_W8A8] = "w8a8"};
+
+int dsc_layer_format_find(const char *name)
+{
+    for (int i = 0; i < DSC_N_LAYER_FORMATS; i++)
+        if (strcmp(dsc_layer_format_names[i], name) == 0)
+            return i;
+    return -1;
+}
+
+/* The matrix of a layer, or NULL (a product of two activations). */
+static const struct dsc_tensor *weight_of(const struct dsc_graph *g, const struct dsc_node *n)
+{
+    for (int k = 0; k < n->n_in && k < 2; k++) {
+        const struct dsc_value *v = n->in[k] == DSC_NO_VALUE ? NULL : &g->values[n->in[k]];
+
+        if (v && dsc_tensor_is_present(&v->init) && v->init.rank == 2)
+            return &v->init;
+    }
+    return NULL;
+}
+
+int64_t dsc_layer_bytes(const struct dsc_graph *g, const struct dsc_node *n,
+                        enum dsc_layer_format format)
+{
+    const struct dsc_tensor *w = weight_of(g, n);
+    const int64_t n_weights = w ? dsc_tensor_n_elems(w) : 0;
+    const int64_t n_slices = w ? (w->dim[0] > w->dim[1] ? w->dim[0] : w->dim[1]) : 0;
+
+    if (format == DSC_LAYER_FLOAT)
+        return 4 * n_weights;
+    return n_weights + 9 * n_slices + LAYER_BYTES; /* scale, zero point, scale of the bias */
+}
+
+uint64_t dsc_graph_estimate_bytes(const struct dsc_textmodel *m)
+{
+    const struct dsc_graph *g = m->model.graph;
+    uint64_t n_bytes = (uint64_t)g->n_nodes * NODE_BYTES + OWN_BYTES;
+    size_t n_tok;
+
+    for (int i = 0; i < g->n_values; i++)
+        if (dsc_tensor_is_present(&g->values[i].init))
+            n_bytes +=
+                dsc_tensor_n_bytes(&g->values[i].init) + strlen(g->values[i].name) + INIT_BYTES;
+    for (int i = 0; i < g->n_props; i++) {
+        const bool is_parent = strcmp(g->props[i].key, DSC_PROP_PROVENANCE) == 0;
+
+        n_bytes += strlen(g->props[i].value) * (is_parent ? 2 : 1); /* quoted once more */
+    }
+    (void)dsc_tok_json(m->tok, &n_tok);
+    return n_bytes + (dsc_graph_prop(g, DSC_PROP_TOKENIZER) ? 0 : n_tok);
+}
+
+enum dsc_status dsc_layer_logits(struct dsc_sensitivity *s,
+                                 bool (*keeps_float)(void *ctx, const char *node), void *ctx,
+                                 const struct dsc_dataset *rows, const char *what, float **logits,
+                                 struct dsc_err *err)
+{
+    struct dsc_progress progress;
+    struct dsc_graph *g = NULL;
+    struct dsc_session *session;
+    enum dsc_status st;
+
+    if (keeps_float)
+        DSC_TRY(dsc_quantrun_variant(s->q, keeps_float, ctx, &g, err));
+    st = dsc_session_open(&session, g ? g : s->m->model.graph, s->dev, err);
+    if (st == DSC_OK) {
+        dsc_progress_begin(s->cmd, &progress, what, "examples", 0, (int64_t)rows->n);
+        st = dsc_textmodel_predict(s->m, s->cmd, session, rows, s->batch, logits, &s->n_cols, err);
+        dsc_progress_end(s->cmd);
+        dsc_session_close(session);
+    }
+    dsc_graph_free(g);
+    return st;
+}
+
+enum dsc_status dsc_layer_file_write(const char *path, const struct dsc_json *j, bool may_replace,
+                                     struct dsc_err *err)
+{
+    struct dsc_out out = {0};
+    enum dsc_status st;
+
+    if (j->text.is_failed)
+        return dsc_fail(err, DSC_E_MEMORY, "no memory for the report of layers");
+    DSC_TRY(dsc_out_open(&out, path, may_replace, err));
+    dsc_out_write(&out, j->text.data, j->text.n_bytes);
+    dsc_out_text(&out, "\n");
+    st = dsc_out_commit(&out, err);
+    dsc_out_abort(&out);
+    return st;
+}
+
+/* ---- plans ---- */
+
+static bool is_planned_float(void *ctx, const char *node)
+{
+    const struct dsc_sensitivity *s = ctx;
+
+    for (int i = 0; i < s->n_layers; i++)
+        if (strcmp(s->layers[i].name, node) == 0)
+            return s->layers[i].format == DSC_LAYER_FLOAT;
+    return s->plan != NULL;
+}
+
+/* q's plan by the chosen formats. */
+static enum dsc_status use_formats(struct dsc_sensitivity *s, struct dsc_err *err)
+{
+    s->q->keeps_float = is_planned_float;
+    s->q->keeps_ctx = s;
+    return dsc_quantrun_plan(s->q, err);
+}
+
+static void formats_json(const struct dsc_sensitivity *s, struct dsc_json *j)
+{
+    dsc_json_text(j, "model", s->model);
+    dsc_json_array(j, "layers");
+    for (int i = 0; i < s->n_layers; i++) {
+        dsc_json_object(j, NULL);
+        dsc_json_text(j, "name", s->layers[i].name);
+        dsc_json_text(j, "format", dsc_layer_format_names[s->layers[i].format]);
+        dsc_json_end(j);
+    }
+    dsc_json_end(j);
+}
+
+static enum dsc_status save_plan(const struct dsc_sensitivity *s, struct dsc_err *err)
+{
+    struct dsc_json j = {0};
+    enum dsc_status st;
+
+    if (!s->save_plan)
+        return DSC_OK;
+    dsc_json_object(&j, NULL);
+    dsc_json_text(&j, "schema", DSC_PLAN_SCHEMA);
+    formats_json(s, &j);
+    dsc_json_end(&j);
+    st = dsc_layer_file_write(s->save_plan, &j, dsc_opt_flag(s->cmd, DSC_OPT_force), err);
+    dsc_json_clear(&j);
+    return st;
+}
+
+static enum dsc_status take_row(struct dsc_sensitivity *s, const struct dsc_layer_row *row,
+                                struct dsc_err *err)
+{
+    const int format = dsc_layer_format_find(row->format);
+
+    if (format < 0)
+        return dsc_fail(err, DSC_E_UNSUPPORTED, "layer '%s' is to be '%s'; there are float, w8a8",
+                        row->name, row->format);
+    for (int i = 0; i < s->q->plan.n_fates; i++) {
+        const struct dsc_quant_fate *fate = &s->q->plan.fates[i];
+
+        if (!fate->is_quantized || strcmp(fate->node->name, row->name) != 0)
+            continue;
+        s->layers[s->n_layers++] =
+            (struct dsc_layer_costs){.name = row->name, .format = (enum dsc_layer_format)format};
+        return DSC_OK;
+    }
+    return dsc_fail(err, DSC_E_INCONSISTENT, "the model has no layer '%s'", row->name);
+}
+
+enum dsc_status dsc_sensitivity_apply(struct dsc_sensitivity *s, struct dsc_err *err)
+{
+    struct dsc_layer_file f;
+    int n_layers = 0;
+
+    DSC_TRY(dsc_layer_file_read(&f, s->plan, DSC_PLAN_SCHEMA, s->cmd->arena, err));
+    DSC_TRY(dsc_provenance_hash_model(s->m->path, s->model, err));
+    if (strcmp(f.model, s->model) != 0) {
+        dsc_fail(err, DSC_E_INCONSISTENT, "the plan is of another model (sha256 %.12s..)", f.model);
+        return dsc_err_file(err, s->plan);
+    }
+    DSC_NEW(s->layers, s->cmd->arena, f.n_rows, err);
+    for (int i = 0; i < f.n_rows; i++)
+        if (take_row(s, &f.rows[i], err) != DSC_OK)
+            return dsc_err_file(err, s->plan);
+    for (int i = 0; i < s->q->plan.n_fates; i++)
+        n_layers += s->q->plan.fates[i].is_quantized;
+    if (n_layers != s->n_layers) /* left out by --exclude when it was made */
+        dsc_log_printf(&s->cmd->log, DSC_LOG_WARNING,
+                       "%d of the model's %d layers are not in the plan: they stay float",
+                       n_layers - s->n_layers, n_layers);
+    return use_formats(s, err);
+}
+
+/* ---- allocation ---- */
+
+struct allocation {
+    struct dsc_sensitivity *s;
+    struct dsc_front front;
+    int *format_of;
+    int n_trials;
+    double value; /* of the first bar, in the last trial */
+};
+
+static enum dsc_status fill_front(struct allocation *a, struct dsc_err *err)
+{
+    struct dsc_sensitivity *s = a->s;
+    struct dsc_alloc_option *table;
+
+    DSC_NEW(table, s->cmd->arena, s->n_layers * DSC_N_LAYER_FORMATS, err);
+    DSC_NEW(a->format_of, s->cmd->arena, s->n_layers, err);
+    for (int i = 0; i < s->n_layers; i++)
+        for (int f = 0; f < DSC_N_LAYER_FORMATS; f++) {
+            const struct dsc_layer_cost *c = &s->layers[i].cost[f];
+
+            table[i * DSC_N_LAYER_FORMATS + f] =
+                (struct dsc_alloc_option){c->is_measured, (uint64_t)c->size_bytes, c->damage};
+        }
+    return dsc_allocate(table, s->n_layers, DSC_N_LAYER_FORMATS, s->base_bytes, &a->front,
+                        s->cmd->arena, err);
+}
+
+static int take_point(struct allocation *a, int point)
+{
+    int n_quantized = 0;
+
+    dsc_front_choice(&a->front, point, a->format_of);
+    for (int i = 0; i < a->s->n_layers; i++) {
+        a->s->layers[i].format = (enum dsc_layer_format)a->format_of[i];
+        n_quantized += a->format_of[i] != DSC_LAYER_FLOAT;
+    }
+    return n_quantized;
+}
+
+/* Do the bars hold for a point of the front? The products are simulated. */
+static enum dsc_status try_point(struct allocation *a, int point, bool *passes, struct dsc_err *err)
+{
+    struct dsc_sensitivity *s = a->s;
+    const struct dsc_gate_rule rule = {0};
+    struct dsc_predictions p;
+    struct dsc_gate_input in = {.candidate = &p, .baseline = &s->base};
+    struct dsc_verdict v;
+    struct dsc_arena arena;
+    float *logits = NULL;
+    const int n_quantized = take_point(a, point);
+    enum dsc_status st;
+
+    dsc_arena_init(&arena);
+    st = dsc_layer_logits(s, is_planned_float, s, &s->rows, "trial", &logits, err);
+    if (st == DSC_OK)
+        st = dsc_textmodel_judge(s->m, &s->rows, logits, s->n_cols, &arena, &p, err);
+    dsc_heap_free(logits);
+    if (st == DSC_OK)
+        st = dsc_gate_decide(&in, s->checks, s->n_checks, &rule, &v, &arena, err);
+    if (st == DSC_OK) {
+        *passes = v.pass;
+        a->value = v.rows[0].value;
+        a->n_trials++;
+        dsc_log_printf(&s->cmd->log, DSC_LOG_INFO, "%d of %d layers quantized: %s", n_quantized,
+                       s->n_layers, v.pass ? "passes" : "fails");
+    }
+    dsc_arena_clear(&arena);
+    return st;
+}
+
+static enum dsc_status within_target(struct allocation *a, int *last, struct dsc_err *err)
+{
+    const struct dsc_sensitivity *s = a->s;
+
+    *last = a->front.n_points - 1;
+    if (s->target_bytes == 0)
+        return DSC_OK;
+    *last = dsc_front_within(&a->front, s->target_bytes);
+    if (*last >= 0)
+        return DSC_OK;
+    dsc_fail(err, DSC_E_CHECK,
+             "the model cannot be made as small as %.3f MB; the nearest is %.3f MB",
+             (double)s->target_bytes / 1e6, (double)a->front.points[0].bytes / 1e6);
+    dsc_err_hint(err, "--target-size %llu", (unsigned long long)a->front.points[0].bytes);
+    return DSC_E_CHECK;
+}
+
+/* The smallest point up to `last` that clears the bars, taking for granted that smaller ones of the
+ * front do worse; it has been tried in any case. */
+static enum dsc_status smallest_passing(struct allocation *a, int last, int *point,
+                                        struct dsc_err *err)
+{
+    const struct dsc_sensitivity *s = a->s;
+    int low = -1, high = last;
+    bool passes;
+
+    DSC_TRY(try_point(a, 0, &passes, err));
+    if (passes) {
+        *point = 0;
+        return DSC_OK;
+    }
+    low = 0;
+    if (high > low)
+        DSC_TRY(try_point(a, high, &passes, err));
+    if (!passes)
+        return dsc_fail(
+            err, DSC_E_CHECK,
+            "no choice of layers within the size clears the bars; the nearest, %.3f MB, "
+            "has %s %s %.5f",
+            (double)a->front.points[high].bytes / 1e6,
+            s->checks[0].kind == DSC_CHECK_RETAIN ? "retain" : "max-drop",
+            s->checks[0].metric->name, a->value);
+    while (high - low > 1) {
+        const int mid = low + (high - low) / 2;
+
+        DSC_TRY(try_point(a, mid, &passes, err));
+        if (passes)
+            high = mid;
+        else
+            low = mid;
+    }
+    *point = high;
+    return DSC_OK;
+}
+
+static enum dsc_status report_choice(struct allocation *a, int point, struct dsc_err *err)
+{
+    struct dsc_sensitivity *s = a->s;
+    const int n_quantized = take_point(a, point);
+    const struct dsc_front_point *p = &a->front.points[point];
+
+    fprintf(s->cmd->out, "%d of %d layers stay float: about %.3f MB, damage %.3g",
+            s->n_layers - n_quantized, s->n_layers, (double)p->bytes / 1e6, p->damage);
+    fprintf(s->cmd->out, a->n_trials ? ", after %d trials\n" : "\n", a->n_trials);
+    dsc_json_object(&s->cmd->json, "plan");
+    formats_json(s, &s->cmd->json);
+    dsc_json_int(&s->cmd->json, "estimated_bytes", (int64_t)p->bytes);
+    dsc_json_float(&s->cmd->json, "damage", p->damage);
+    dsc_json_int(&s->cmd->json, "trials", a->n_trials);
+    dsc_json_end(&s->cmd->json);
+    return save_plan(s, err);
+}
+
+enum dsc_status dsc_sensitivity_allocate(struct dsc_sensitivity *s, struct dsc_err *err)
+{
+    struct allocation a = {.s = s};
+    int last, point;
+
+    DSC_TRY(fill_front(&a, err));
+    DSC_TRY(within_target(&a, &last, err));
+    if (take_point(&a, last) == 0 && last > 0) /* all of it float is no choice */
+        last--;
+    point = last;
+    if (s->n_checks > 0)
+        DSC_TRY(smallest_passing(&a, last, &point, err));
+    DSC_TRY(report_choice(&a, point, err));
+    return use_formats(s, err);
+}
+
+enum dsc_status dsc_sensitivity_check_size(const struct dsc_sensitivity *s, struct dsc_err *err)
+{
+    const uint64_t n_bytes = s->target_bytes ? dsc_graph_estimate_bytes(s->m) : 0;
+
+    if (n_bytes <= s->target_bytes)
+        return DSC_OK;
+    return dsc_fail(err, DSC_E_CHECK,
+                    "the model has about %.3f MB, more than --target-size %.3f MB",
+                    (double)n_bytes / 1e6, (double)s->target_bytes / 1e6);
+}

@@ -1,0 +1,423 @@
+/* What quantizing one layer alone does. */
+#include "sensitivity.h"
+
+#include "formats_plan.h"
+#include "gate_report.h"
+#include "layerplan.h"
+#include "layers.h"
+#include "output.h"
+#include "table.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MEASURED_ROWS = 512, SQNR_ROWS = 64, WORST_SHOWN = 16, LEAST_ROWS = 10 };
+
+/* ---- options and rows ---- */
+
+static enum dsc_status read_target(struct dsc_sensitivity *s, const char *text, uint64_t size_bytes,
+                                   struct dsc_err *err)
+{
+    struct dsc_check size;
+    char *end;
+    const double part = strtod(text, &end);
+
+    if (end != text && strcmp(end, "%") == 0) {
+        if (!(part > 0 && part <= 100))
+            return dsc_fail(err, DSC_E_USAGE, "--target-size %s is not a part of the model", text);
+        s->target_bytes = (uint64_t)(part / 100 * (double)size_bytes);
+        return DSC_OK;
+    }
+    if (dsc_check_parse(DSC_CHECK_MAX_SIZE, text, &size, err) != DSC_OK)
+        return dsc_err_where(err, "--target-size");
+    s->target_bytes = (uint64_t)size.bar;
+    return DSC_OK;
+}
+
+enum dsc_status dsc_sensitivity_open(struct dsc_sensitivity *s, uint64_t size_bytes,
+                                     struct dsc_err *err)
+{
+    struct dsc_cmd *cmd = s->cmd;
+    const char *target = dsc_opt_text(cmd, DSC_OPT_target_size);
+    const bool has_bars =
+        dsc_opt_is_set(cmd, DSC_OPT_max_drop) || dsc_opt_is_set(cmd, DSC_OPT_retain);
+
+    s->plan = dsc_opt_text(cmd, DSC_OPT_plan);
+    s->report = dsc_opt_text(cmd, DSC_OPT_sensitivity);
+    s->is_allocating = target || has_bars;
+    s->is_asked = s->is_allocating || dsc_opt_is_set(cmd, DSC_OPT_sensitivity);
+    if (target)
+        DSC_TRY(read_target(s, target, size_bytes, err));
+    if (has_bars)
+        DSC_TRY(dsc_gate_checks(cmd, &s->checks, &s->n_checks, err));
+    if (s->is_allocating)
+        s->save_plan = dsc_opt_text(cmd, DSC_OPT_save_plan);
+    if (s->is_asked)
+        s->eval = dsc_opt_text(cmd, DSC_OPT_eval);
+    if (s->plan && s->is_asked)
+        return dsc_fail(err, DSC_E_USAGE,
+                        "--plan says what is quantized: no --sensitivity, "
+                        "--target-size or bars beside it");
+    if (s->plan && (s->q->include.n > 0 || s->q->exclude.n > 0))
+        return dsc_fail(err, DSC_E_USAGE,
+                        "--plan says what is quantized: no --include or --exclude beside it");
+    return DSC_OK;
+}
+
+/* The last n rows of d, and d without them. */
+static void cut_off(struct dsc_dataset *d, size_t n, struct dsc_dataset *rows)
+{
+    const size_t at = d->n - n;
+
+    *rows = *d;
+    rows->n = n;
+    rows->text += at;
+    rows->row += at;
+    rows->text_b += d->text_b ? at : 0;
+    rows->label += d->label ? at : 0;
+    rows->value += d->value ? at : 0;
+    d->n = at;
+}
+
+enum dsc_status dsc_sensitivity_rows(struct dsc_sensitivity *s, const char *calib_path,
+                                     struct dsc_dataset *calib, struct dsc_err *err)
+{
+    const bool has_split = dsc_opt_is_set(s->cmd, DSC_OPT_split);
+
+    if (s->eval || (calib_path && has_split)) {
+        DSC_TRY(dsc_textmodel_data(s->m, s->cmd, s->eval ? s->eval : calib_path, DSC_PART_DEV,
+                                   s->n_checks > 0, &s->own, err));
+        s->rows = s->own;
+    } else if (calib_path) {
+        if (calib->n < LEAST_ROWS)
+            return dsc_fail(err, DSC_E_USAGE,
+                            "%zu rows are too few to measure on a part of them; give --eval DATA",
+                            calib->n);
+        cut_off(calib, calib->n / 5, &s->rows);
+    } else {
+        return dsc_fail(err, DSC_E_USAGE, "sensitivity is measured on --eval DATA");
+    }
+    s->n_measured = s->rows.n < MEASURED_ROWS ? (int64_t)s->rows.n : MEASURED_ROWS;
+    return DSC_OK;
+}
+
+/* ---- identity ---- */
+
+static void hash_text(struct dsc_sha256 *h, const char *text)
+{
+    dsc_sha256_add(h, text, strlen(text) + 1);
+}
+
+/* What the numbers of the table depend on. */
+static enum dsc_status identify(struct dsc_sensitivity *s, struct dsc_err *err)
+{
+    static const enum dsc_opt_id ids[] = {
+        DSC_OPT_calib_rows, DSC_OPT_smooth,     DSC_OPT_observer,        DSC_OPT_granularity,
+        DSC_OPT_symmetric,  DSC_OPT_include,    DSC_OPT_quantize_target, DSC_OPT_reduce_range,
+        DSC_OPT_exclude,    DSC_OPT_max_length, DSC_OPT_calib,           DSC_OPT_ranges,
+        DSC_OPT_columns,    DSC_OPT_split,      DSC_OPT_input_roles,     DSC_OPT_logits};
+    struct dsc_sha256 h;
+
+    dsc_sha256_init(&h);
+    hash_text(&h, DSC_VERSION);
+    hash_text(&h, s->rows.report.sha256);
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        const struct dsc_opt_value *v = &s->cmd->opts.v[ids[i]];
+
+        hash_text(&h, dsc_opt_rows[ids[i]].name);
+        for (int k = 0; k < v->n_items; k++)
+            hash_text(&h, v->items[k]);
+    }
+    dsc_sha256_add(&h, &s->n_measured, sizeof s->n_measured);
+    dsc_sha256_hex(&h, s->settings);
+    return dsc_provenance_hash_model(s->m->path, s->model, err);
+}
+
+static struct dsc_layer_costs *find_layer(const struct dsc_sensitivity *s, const char *name)
+{
+    for (int i = 0; i < s->n_layers; i++)
+        if (strcmp(s->layers[i].name, name) == 0)
+            return &s->layers[i];
+    return NULL;
+}
+
+/* ---- the report file ---- */
+
+static enum dsc_status resume(struct dsc_sensitivity *s, struct dsc_err *err)
+{
+    struct dsc_layer_file f;
+    int n = 0;
+
+    if (!s->report || access(s->report, F_OK) != 0)
+        return DSC_OK;
+    DSC_TRY(dsc_layer_file_read(&f, s->report, DSC_SENSITIVITY_SCHEMA, s->cmd->arena, err));
+    if (strcmp(f.model, s->model) != 0 || strcmp(f.settings, s->settings) != 0) {
+        if (dsc_opt_flag(s->cmd, DSC_OPT_force))
+            return DSC_OK;
+        dsc_fail(err, DSC_E_INCONSISTENT, "the report is of another model, other data or options");
+        dsc_err_hint(err, "give another file, or -f to measure anew");
+        return dsc_err_file(err, s->report);
+    }
+    for (int i = 0; i < f.n_rows; i++) {
+        struct dsc_layer_costs *l = find_layer(s, f.rows[i].name);
+
+        for (int k = 0; l && k < f.rows[i].n_cells; k++) {
+            const struct dsc_layer_cell *c = &f.rows[i].cells[k];
+            const int format = dsc_layer_format_find(c->format);
+
+            if (format < 0)
+                continue;
+            n += !l->cost[format].is_measured;
+            l->cost[format] = (struct dsc_layer_cost){true,       c->size_bytes, c->n_flips,
+                                                      c->sqnr_db, c->damage,     c->logit_rmse};
+        }
+    }
+    dsc_log_printf(&s->cmd->log, DSC_LOG_INFO, "%d of %d layers were measured before", n,
+                   s->n_layers);
+    return DSC_OK;
+}
+
+static void layers_json(const struct dsc_sensitivity *s, struct dsc_json *j)
+{
+    dsc_json_text(j, "model", s->model);
+    dsc_json_text(j, "settings", s->settings);
+    dsc_json_int(j, "n", s->n_measured);
+    dsc_json_array(j, "layers");
+    for (int i = 0; i < s->n_layers; i++) {
+        dsc_json_object(j, NULL);
+        dsc_json_text(j, "name", s->layers[i].name);
+        dsc_json_array(j, "formats");
+        for (int f = DSC_LAYER_FLOAT + 1; f < DSC_N_LAYER_FORMATS; f++) {
+            const struct dsc_layer_cost *c = &s->layers[i].cost[f];
+
+            if (!c->is_measured)
+                continue;
+            dsc_json_object(j, NULL);
+            dsc_json_text(j, "format", dsc_layer_format_names[f]);
+            dsc_json_int(j, "size_bytes", c->size_bytes);
+            dsc_json_float(j, "sqnr_db", c->sqnr_db);
+            dsc_json_float(j, "damage", c->damage);
+            dsc_json_int(j, "flips", c->n_flips);
+            dsc_json_float(j, "logit_rmse", c->logit_rmse);
+            dsc_json_end(j);
+        }
+        dsc_json_end(j);
+        dsc_json_end(j);
+    }
+    dsc_json_end(j);
+}
+
+static enum dsc_status write_report(const struct dsc_sensitivity *s, struct dsc_err *err)
+{
+    struct dsc_json j = {0};
+    enum dsc_status st;
+
+    if (!s->report)
+        return DSC_OK;
+    dsc_json_object(&j, NULL);
+    dsc_json_text(&j, "schema", DSC_SENSITIVITY_SCHEMA);
+    layers_json(s, &j);
+    dsc_json_end(&j);
+    st = dsc_layer_file_write(s->report, &j, true, err);
+    dsc_json_clear(&j);
+    return st;
+}
+
+/* ---- measuring ---- */
+
+/* Layers and their sizes: all that the plan quantizes. */
+static enum dsc_status list_layers(struct dsc_sensitivity *s, struct dsc_err *err)
+{
+    const struct dsc_quant_plan *plan = &s->q->plan;
+
+    DSC_NEW(s->layers, s->cmd->arena, plan->n_fates, err);
+    s->base_bytes = dsc_graph_estimate_bytes(s->m);
+    for (int i = 0; i < plan->n_fates; i++) {
+        struct dsc_layer_costs *l = &s->layers[s->n_layers];
+
+        if (!plan->fates[i].is_quantized)
+            continue;
+        *l = (struct dsc_layer_costs){.name = plan->fates[i].node->name};
+        for (int f = 0; f < DSC_N_LAYER_FORMATS; f++)
+            l->cost[f].size_bytes =
+                dsc_layer_bytes(s->m->model.graph, plan->fates[i].node, (enum dsc_layer_format)f);
+        l->cost[DSC_LAYER_FLOAT].is_measured = true;
+        l->cost[DSC_LAYER_FLOAT].sqnr_db = 200;
+        s->base_bytes -= (uint64_t)l->cost[DSC_LAYER_FLOAT].size_bytes;
+        s->n_layers++;
+    }
+    return DSC_OK;
+}
+
+static bool is_another(void *ctx, const char *node)
+{
+    return strcmp(ctx, node) != 0;
+}
+
+static bool is_none(void *ctx, const char *node)
+{
+    return false;
+}
+
+/* Signal to noise of each layer fed with float activations, all in one run. */
+static enum dsc_status measure_sqnr(struct dsc_sensitivity *s, struct dsc_err *err)
+{
+    const int64_t n = s->n_measured < SQNR_ROWS ? s->n_measured : SQNR_ROWS;
+    struct dsc_power *power[DSC_N_PAIR_ERRORS];
+    struct dsc_graph *g;
+    struct dsc_pair pair;
+    enum dsc_status st;
+
+    DSC_TRY(dsc_quantrun_variant(s->q, is_none, NULL, &g, err));
+    st = dsc_pair_match(s->m->model.graph, g, s->cmd->arena, &pair, err);
+    if (st == DSC_OK)
+        st = dsc_layers_measure(s->cmd, s->m, &pair, &s->rows, n, s->batch, s->dev, power, err);
+    for (int i = 0; st == DSC_OK && i < pair.n_layers; i++)
+        for (int k = 0; k < pair.layers[i].n_products; k++) {
+            struct dsc_layer_costs *l = find_layer(s, pair.layers[i].products[k]->name);
+
+            if (l)
+                l->cost[DSC_LAYER_W8A8].sqnr_db = dsc_power_db(&power[DSC_PAIR_OWN][i]);
+        }
+    dsc_graph_free(g);
+    return st;
+}
+
+/* Of one row: Kullback-Leibler divergence in nats; of a value, the square of the difference. */
+static enum dsc_status row_damage(const float *want, const float *got, int64_t n_cols, double *prob,
+                                  bool *is_flip, double *damage, struct dsc_err *err)
+{
+    int32_t a, b;
+
+    *is_flip = false;
+    *damage = 0;
+    if (n_cols == 1) {
+        *damage = pow((double)got[0] - (double)want[0], 2);
+        return DSC_OK;
+    }
+    DSC_TRY(dsc_predict_row(want, (int32_t)n_cols, &a, prob, err));
+    DSC_TRY(dsc_predict_row(got, (int32_t)n_cols, &b, prob + n_cols, err));
+    *is_flip = a != b;
+    for (int64_t k = 0; k < n_cols; k++)
+        if (prob[k] > 0)
+            *damage += prob[k] * log(prob[k] / fmax(prob[n_cols + k], 1e-300));
+    return DSC_OK;
+}
+
+static enum dsc_status compare_logits(struct dsc_sensitivity *s, const float *got,
+                                      struct dsc_layer_cost *c, struct dsc_err *err)
+{
+    const int64_t n = s->n_measured, n_cols = s->n_cols;
+    double *prob = dsc_heap_alloc(2 * (size_t)n_cols, sizeof *prob, err), square = 0;
+    enum dsc_status st = prob ? DSC_OK : DSC_E_MEMORY;
+
+    c->damage = 0;
+    c->n_flips = 0;
+    for (int64_t i = 0; st == DSC_OK && i < n; i++) {
+        bool is_flip;
+        double damage;
+
+        st = row_damage(s->logits + i * n_cols, got + i * n_cols, n_cols, prob, &is_flip, &damage,
+                        err);
+        if (st != DSC_OK)
+            break;
+        c->damage += fmax(damage, 0) / (double)n;
+        c->n_flips += is_flip;
+        for (int64_t k = 0; k < n_cols; k++)
+            square += pow((double)got[i * n_cols + k] - (double)s->logits[i * n_cols + k], 2);
+    }
+    c->logit_rmse = sqrt(square / (double)(n * n_cols));
+    dsc_heap_free(prob);
+    return st;
+}
+
+static enum dsc_status measure_layer(struct dsc_sensitivity *s, int i, struct dsc_err *err)
+{
+    struct dsc_layer_costs *l = &s->layers[i];
+    struct dsc_layer_cost *c = &l->cost[DSC_LAYER_W8A8];
+    struct dsc_dataset rows = s->rows;
+    float *logits = NULL;
+    char *what = dsc_arena_printf(s->cmd->arena, err, "layer %d/%d", i + 1, s->n_layers);
+    enum dsc_status st;
+
+    if (!what)
+        return DSC_E_MEMORY;
+    rows.n = (size_t)s->n_measured;
+    DSC_TRY(dsc_layer_logits(s, is_another, (void *)(uintptr_t)l->name, &rows, what, &logits, err));
+    st = compare_logits(s, logits, c, err);
+    dsc_heap_free(logits);
+    DSC_TRY(st);
+    c->is_measured = true;
+    dsc_log_printf(&s->cmd->log, DSC_LOG_INFO, "%s: %.1f dB, %lld flips, damage %.3g", l->name,
+                   c->sqnr_db, (long long)c->n_flips, c->damage);
+    return write_report(s, err);
+}
+
+static int compare_damage(const void *a, const void *b)
+{
+    const struct dsc_layer_costs *const *x = a, *const *y = b;
+    const double dx = (*x)->cost[DSC_LAYER_W8A8].damage, dy = (*y)->cost[DSC_LAYER_W8A8].damage;
+
+    if (dx != dy)
+        return dx > dy ? -1 : 1;
+    return *x < *y ? -1 : *x > *y;
+}
+
+static enum dsc_status show(struct dsc_sensitivity *s, struct dsc_err *err)
+{
+    const struct dsc_layer_costs **order;
+    struct dsc_table t;
+
+    DSC_NEW(order, s->cmd->arena, s->n_layers, err);
+    for (int i = 0; i < s->n_layers; i++)
+        order[i] = &s->layers[i];
+    qsort(order, (size_t)s->n_layers, sizeof *order, compare_damage);
+    dsc_table_init(&t, s->cmd->arena,
+                   "most sensitive layers,>float kB,>w8a8 kB,>SQNR dB,>flips,>damage");
+    for (int i = 0; i < s->n_layers && i < WORST_SHOWN; i++) {
+        const struct dsc_layer_cost *c = &order[i]->cost[DSC_LAYER_W8A8];
+
+        dsc_table_cell(&t, "%s", order[i]->name);
+        dsc_table_cell(&t, "%.0f", (double)order[i]->cost[DSC_LAYER_FLOAT].size_bytes / 1e3);
+        dsc_table_cell(&t, "%.0f", (double)c->size_bytes / 1e3);
+        dsc_table_cell(&t, "%.1f", c->sqnr_db);
+        dsc_table_cell(&t, "%lld", (long long)c->n_flips);
+        dsc_table_cell(&t, "%.3g", c->damage);
+    }
+    DSC_TRY(dsc_table_print(&t, s->cmd->out, err));
+    fprintf(s->cmd->out, "%d layers, each quantized alone, on %lld rows\n", s->n_layers,
+            (long long)s->n_measured);
+    dsc_json_object(&s->cmd->json, "sensitivity");
+    layers_json(s, &s->cmd->json);
+    dsc_json_end(&s->cmd->json);
+    return DSC_OK;
+}
+
+enum dsc_status dsc_sensitivity_measure(struct dsc_sensitivity *s, struct dsc_err *err)
+{
+    int n_left = 0;
+
+    DSC_TRY(identify(s, err));
+    DSC_TRY(list_layers(s, err));
+    DSC_TRY(resume(s, err));
+    DSC_TRY(dsc_layer_logits(s, NULL, NULL, &s->rows, "float", &s->logits, err));
+    if (s->n_checks > 0)
+        DSC_TRY(dsc_textmodel_judge(s->m, &s->rows, s->logits, s->n_cols, s->cmd->arena, &s->base,
+                                    err));
+    for (int i = 0; i < s->n_layers; i++)
+        n_left += !s->layers[i].cost[DSC_LAYER_W8A8].is_measured;
+    if (n_left > 0)
+        DSC_TRY(measure_sqnr(s, err));
+    for (int i = 0; i < s->n_layers; i++)
+        if (!s->layers[i].cost[DSC_LAYER_W8A8].is_measured)
+            DSC_TRY(measure_layer(s, i, err));
+    return show(s, err);
+}
+
+void dsc_sensitivity_close(struct dsc_sensitivity *s)
+{
+    dsc_heap_free(s->logits);
+    dsc_dataset_close(&s->own);
+}

@@ -1,0 +1,83 @@
+/*
+ * Sensitivity of layers and mixed precision: what quantizing one layer alone does on rows that
+ * ranges were not observed on, formats chosen from that table, and plans.
+ *
+ * open -> (rows, ranges observed) -> measure -> allocate -> the caller quantizes by the plan
+ */
+#ifndef DSC_CLI_SENSITIVITY_H
+#define DSC_CLI_SENSITIVITY_H
+
+#include "dsc/gate.h"
+#include "quantrun.h"
+
+/** Formats that a layer can have: columns of the table. A new one is a row of layer_formats. */
+enum dsc_layer_format { DSC_LAYER_FLOAT, DSC_LAYER_W8A8, DSC_N_LAYER_FORMATS };
+
+struct dsc_layer_cost {
+    bool is_measured;
+    int64_t size_bytes, n_flips;
+    double sqnr_db, damage, logit_rmse;
+};
+
+struct dsc_layer_costs {
+    const char *name;
+    struct dsc_layer_cost cost[DSC_N_LAYER_FORMATS];
+    enum dsc_layer_format format; /* that was chosen */
+};
+
+/** Zero-initialise, and set cmd, m, q, dev and batch. */
+struct dsc_sensitivity {
+    struct dsc_cmd *cmd;
+    struct dsc_textmodel *m;
+    struct dsc_quantrun *q;
+    struct dsc_device *dev;
+    int64_t batch;
+    /* what was asked for */
+    const char *report, *plan, *save_plan, *eval;
+    bool is_asked;         /* the table is wanted */
+    bool is_allocating;    /* formats are to be chosen from it */
+    uint64_t target_bytes; /* 0: no target */
+    struct dsc_check *checks;
+    size_t n_checks;
+    /* what it works on */
+    char model[65], settings[65];
+    struct dsc_dataset own,
+        rows;           /* own: to be closed; rows: measured on, often a part of another */
+    int64_t n_measured; /* rows of the table; bars are judged on all rows */
+    int n_layers;
+    struct dsc_layer_costs *layers;
+    float *logits; /* of the float model */
+    int64_t n_cols;
+    struct dsc_predictions base;
+    uint64_t base_bytes; /* of what is no layer */
+};
+
+/** Options. size_bytes: of the source, for a target in percent. Errors: USAGE. */
+enum dsc_status dsc_sensitivity_open(struct dsc_sensitivity *s, uint64_t size_bytes,
+                                     struct dsc_err *err);
+/**
+ * The rows to measure on: --eval, else the dev part of --calib under --split, else the last fifth
+ * of calib, which calib then lacks.
+ * Errors  USAGE  there is nothing to take them from, or too little
+ */
+enum dsc_status dsc_sensitivity_rows(struct dsc_sensitivity *s, const char *calib_path,
+                                     struct dsc_dataset *calib, struct dsc_err *err);
+/**
+ * Fill and show the table; q has a plan and ranges. Layers that the report file holds are not
+ * measured again; the file is written after each one.
+ * Errors  INCONSISTENT  the report is of another model, of other data or options
+ */
+enum dsc_status dsc_sensitivity_measure(struct dsc_sensitivity *s, struct dsc_err *err);
+/**
+ * Choose formats under the target and the bars, and make q's plan of them; the plan is shown, and
+ * written where --save-plan says.
+ * Errors  CHECK  a budget that cannot be met; the nearest that can is said
+ */
+enum dsc_status dsc_sensitivity_allocate(struct dsc_sensitivity *s, struct dsc_err *err);
+/** q's plan by the file of --plan. Errors: INCONSISTENT, it is of another model; UNSUPPORTED. */
+enum dsc_status dsc_sensitivity_apply(struct dsc_sensitivity *s, struct dsc_err *err);
+/** CHECK when the finished graph of m will be larger than the target. */
+enum dsc_status dsc_sensitivity_check_size(const struct dsc_sensitivity *s, struct dsc_err *err);
+void dsc_sensitivity_close(struct dsc_sensitivity *s);
+
+#endif
