@@ -277,7 +277,7 @@ static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
 const struct dsc_command dsc_command_quantize = {
     .name = "quantize",
     .args = "MODEL",
-    .summary = "make a model int8, or its weights 4-bit",
+    .summary = "make a model int8, or its weights alone 8- or 4-bit",
     .about =
         "static: ranges of activations are observed on rows of --calib (--calib-rows), after "
         "SmoothQuant has moved the channels' differences into the weights (--smooth). dynamic: "

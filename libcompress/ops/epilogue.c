@@ -79,3 +79,14 @@ struct dsc_epilogue dsc_epilogue_of(const struct dsc_node *n, const struct dsc_t
     }
     return ep;
 }
+
+int64_t dsc_packed_flops(const struct dsc_infer *q)
+{
+    int64_t n = 2 * dsc_node_int(q->node, "k", 0);
+
+    if (!dsc_type_is_known(&q->out[0]))
+        return -1;
+    for (int i = 0; i < q->out[0].rank; i++)
+        n *= q->out[0].dim[i];
+    return n;
+}

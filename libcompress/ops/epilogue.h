@@ -16,4 +16,7 @@ enum dsc_status dsc_epilogue_infer(const struct dsc_infer *q, int first, int64_t
 struct dsc_epilogue dsc_epilogue_of(const struct dsc_node *n, const struct dsc_tensor *const *in,
                                     int first);
 
+/** Operations of a product on packed weights, whose inner size is attribute "k"; -1: unknown. */
+int64_t dsc_packed_flops(const struct dsc_infer *q);
+
 #endif

@@ -70,17 +70,6 @@ static enum dsc_status forward(struct dsc_exec *x, const struct dsc_node *n,
                             dsc_node_has_in(n, IN_BIAS) ? in[IN_BIAS] : NULL, &ep, err);
 }
 
-static int64_t flops(const struct dsc_infer *q)
-{
-    int64_t n = 2 * dsc_node_int(q->node, "k", 0);
-
-    if (!dsc_type_is_known(&q->out[0]))
-        return -1;
-    for (int i = 0; i < q->out[0].rank; i++)
-        n *= q->out[0].dim[i];
-    return n;
-}
-
 const struct dsc_op dsc_op_packedgemm = {
     .onnx = "PackedGemm",
     .domain = "dsc",
@@ -91,5 +80,5 @@ const struct dsc_op dsc_op_packedgemm = {
     .is_rowwise = true,
     .infer = infer,
     .forward = forward,
-    .flops = flops,
+    .flops = dsc_packed_flops,
 };
