@@ -153,7 +153,7 @@ static enum dsc_status quantize_weight_only(struct job *j, struct dsc_err *err)
     const char *data = dsc_opt_text(j->cmd, DSC_OPT_calib);
 
     if (data)
-        DSC_TRY(dsc_textmodel_data(&j->m, j->cmd, data, DSC_PART_TRAIN, false, &j->calib, err));
+        DSC_TRY(read_calib(j, data, err));
     j->w = (struct dsc_weightrun){.cmd = j->cmd,
                                   .m = &j->m,
                                   .q = &j->q,
@@ -284,8 +284,8 @@ const struct dsc_command dsc_command_quantize = {
         "ranges are computed when the model runs, no data are needed; the result of a row depends "
         "on the batch that it is in. qat: weights and scales learn on --train data with the "
         "rounding simulated (LSQ). weight-only: weights of 8 (--scheme w8) or 4 bits (w4), "
-        "activations stay float; with --calib they are rounded by GPTQ on the first 512 rows, "
-        "without it to the nearest.\n\n"
+        "activations stay float; with --calib they are rounded by GPTQ on what the layers read on "
+        "its rows (--calib-rows), without it to the nearest.\n\n"
         "The output is standard QuantizeLinear/DequantizeLinear ONNX with int8 weights, and runs "
         "on integers here and in ONNX Runtime and OpenVINO. Weights are symmetric per output "
         "channel, embeddings per column; LayerNorm and Softmax stay float, and so do "

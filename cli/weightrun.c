@@ -385,11 +385,10 @@ static enum dsc_status round_inputs(struct dsc_weightrun *r, struct dsc_gram *gr
                                     struct dsc_err *err)
 {
     const struct dsc_quant_plan *plan = &r->q->plan;
-    const int64_t n_rows =
-        (int64_t)r->calib->n < DSC_WEIGHT_ROWS ? (int64_t)r->calib->n : DSC_WEIGHT_ROWS;
     struct dsc_gram **of_site;
 
-    DSC_TRY(dsc_observe_grams(r->cmd, r->m, r->calib, n_rows, r->batch, r->dev, grams, n, err));
+    DSC_TRY(dsc_observe_grams(r->cmd, r->m, r->calib, (int64_t)r->calib->n, r->batch, r->dev, grams,
+                              n, err));
     DSC_TRY(check_observed(r, grams, n, err));
     DSC_NEW(of_site, r->cmd->arena, plan->n_sites, err);
     for (int i = 0; i < plan->n_sites; i++) {

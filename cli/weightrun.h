@@ -7,15 +7,12 @@
 #include "quantrun.h"
 #include "textmodel.h"
 
-/* Rows of the data that GPTQ, AWQ and weighted scales see: four times those of the papers. */
-enum { DSC_WEIGHT_ROWS = 512 };
-
 struct dsc_weightrun {
     struct dsc_cmd *cmd;
     struct dsc_textmodel *m;
     struct dsc_quantrun *q; /* opened and planned with target.is_weight_only */
     struct dsc_device *dev;
-    const struct dsc_dataset *calib; /* NULL: none */
+    const struct dsc_dataset *calib; /* rows that GPTQ, AWQ and scales see; NULL: none */
     int64_t batch;
     int bits;
     int rounding;                 /* word of --rounding */
