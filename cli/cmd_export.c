@@ -26,35 +26,36 @@ struct job {
     int64_t batch, opset;
 };
 
-/* Ranges that are computed at run time, for a runtime that has no kernels for them. */
-static enum dsc_status check_dynamic(struct job *j, struct dsc_err *err)
+static enum dsc_status refuse_op(struct job *j, const char *op, const char *what, const char *hint,
+                                 struct dsc_err *err)
 {
-    const char *name = dsc_opt_text(j->cmd, DSC_OPT_export_target);
-    const struct dsc_quant_target *t = dsc_quant_target_find(name); /* NULL: onnx, a format */
+    const char *target = dsc_opt_text(j->cmd, DSC_OPT_export_target);
 
-    if (!t || t->has_dynamic)
-        return DSC_OK;
     for (int i = 0; i < j->g->n_nodes; i++) {
-        if (strcmp(j->g->nodes[i]->op->onnx, "DynamicQuantizeLinear") != 0)
+        if (strcmp(j->g->nodes[i]->op->onnx, op) != 0)
             continue;
-        dsc_fail(err, DSC_E_UNSUPPORTED,
-                 "%s has no fast kernels for ranges that are computed at run time", name);
-        dsc_err_hint(err, "quantize --method static observes them on data");
+        dsc_fail(err, DSC_E_UNSUPPORTED, "%s has no %s", target, what);
+        dsc_err_hint(err, "%s", hint);
         return dsc_err_where(err, "node '%s'", j->g->nodes[i]->name);
     }
     return DSC_OK;
 }
 
-/* An operator of ONNX Runtime's own, which OpenVINO reads, too. */
-static enum dsc_status check_nbits(struct job *j, struct dsc_err *err)
+/* Operators that the runtime has not, or not fast. */
+static enum dsc_status check_target(struct job *j, struct dsc_err *err)
 {
-    for (int i = 0; j->target == TO_TENSORRT && i < j->g->n_nodes; i++) {
-        if (strcmp(j->g->nodes[i]->op->onnx, "MatMulNBits") != 0)
-            continue;
-        dsc_fail(err, DSC_E_UNSUPPORTED, "tensorrt has no MatMulNBits");
-        dsc_err_hint(err, "quantize --target tensorrt writes DequantizeLinear");
-        return dsc_err_where(err, "node '%s'", j->g->nodes[i]->name);
-    }
+    const struct dsc_quant_target *t =
+        dsc_quant_target_find(dsc_opt_text(j->cmd, DSC_OPT_export_target));
+
+    if (!t) /* a format, no runtime */
+        return DSC_OK;
+    if (!t->has_dynamic)
+        DSC_TRY(refuse_op(j, "DynamicQuantizeLinear",
+                          "fast kernels for ranges that are computed at run time",
+                          "quantize --method static observes them on data", err));
+    if (!t->has_nbits)
+        DSC_TRY(refuse_op(j, "MatMulNBits", "MatMulNBits",
+                          "quantize --target generic writes DequantizeLinear", err));
     return DSC_OK;
 }
 
@@ -104,8 +105,7 @@ static enum dsc_status respell(struct job *j, struct dsc_err *err)
 {
     if (!j->is_folder)
         DSC_TRY(dsc_pass_strip_dropout(j->g, err));
-    DSC_TRY(check_dynamic(j, err));
-    DSC_TRY(check_nbits(j, err));
+    DSC_TRY(check_target(j, err));
     if (j->target == TO_TENSORRT)
         DSC_TRY(to_tensorrt(j, err));
     if (j->dtype != DSC_DTYPE_NONE)

@@ -6,11 +6,24 @@
 #include <string.h>
 
 static const struct dsc_quant_target targets[] = {
-    /* name, activations, symmetric, int8 embedding, int32 bias, dynamic; MatMulNBits */
-    {"generic", DSC_U8, false, true, true, true, false, false, false},
-    {"ort", DSC_U8, false, true, true, true, false, false, true},
-    {"openvino", DSC_U8, false, true, true, false, false, false, false},
-    {"tensorrt", DSC_I8, true, false, false, false, false, false, false},
+    {.name = "generic",
+     .act_dtype = DSC_U8,
+     .has_int_embedding = true,
+     .has_int_bias = true,
+     .has_dynamic = true},
+    {.name = "ort",
+     .act_dtype = DSC_U8,
+     .has_int_embedding = true,
+     .has_int_bias = true,
+     .has_dynamic = true,
+     .has_nbits = true,
+     .prefers_nbits = true},
+    {.name = "openvino",
+     .act_dtype = DSC_U8,
+     .has_int_embedding = true,
+     .has_int_bias = true,
+     .has_nbits = true},
+    {.name = "tensorrt", .act_dtype = DSC_I8, .is_act_symmetric = true},
 };
 
 const struct dsc_quant_target *dsc_quant_target_find(const char *name)

@@ -151,8 +151,9 @@ static bool fits_nbits(const struct put *p, const struct dsc_node *n)
 {
     const int64_t group = p->q->layout.group;
 
-    return p->plan->target->has_nbits && group >= NBITS_MIN_BLOCK && (group & (group - 1)) == 0 &&
-           p->q->n_cols % group == 0 && p->g->values[n->in[0]].type.rank >= 2;
+    return p->plan->target->prefers_nbits && group >= NBITS_MIN_BLOCK &&
+           (group & (group - 1)) == 0 && p->q->n_cols % group == 0 &&
+           p->g->values[n->in[0]].type.rank >= 2;
 }
 
 /* A bias that MatMulNBits can take: one value per column. */

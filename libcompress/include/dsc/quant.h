@@ -27,9 +27,11 @@ struct dsc_quant_target {
     bool has_int_embedding; /* lookup of int8 rows */
     bool has_int_bias;      /* bias as int32 with scale sx * sw */
     bool has_dynamic;       /* kernels for ranges that are computed at run time */
-    bool is_dynamic;        /* plan for those: activations have no sites */
-    bool is_weight_only;    /* activations stay float; their sites say whose channels to observe */
-    bool has_nbits;         /* com.microsoft MatMulNBits is what it has kernels for */
+    bool has_nbits;         /* it reads com.microsoft MatMulNBits */
+    bool prefers_nbits;     /* and is faster with it than with DequantizeLinear */
+    /* what is asked for, no property of the target */
+    bool is_dynamic;     /* ranges at run time: activations have no sites */
+    bool is_weight_only; /* activations stay float; their sites say whose channels to observe */
 };
 
 /** generic, ort, openvino, tensorrt; NULL when unknown. */
@@ -186,7 +188,7 @@ enum dsc_status dsc_weight_restore(const struct dsc_graph *g, const struct dsc_q
 
 /**
  * Write a weight site's codes into the graph: DequantizeLinear (with block_size where a group is
- * not a row), or MatMulNBits where the plan's target has it and a group is a power of 2 from 16
+ * not a row), or MatMulNBits where the plan's target prefers it and a group is a power of 2 from 16
  * on. A table's rows: Gather of codes and of scales, Cast, Mul; with more than one group
  * DequantizeLinear, Gather. Sort and verify the graph when all are written.
  */
