@@ -11,13 +11,36 @@
 
 #include <string.h>
 
-enum method { METHOD_STATIC, METHOD_DYNAMIC, METHOD_WEIGHT_ONLY, METHOD_QAT };
+/* Words of --method, in its order; then what static becomes by other options. */
+enum method {
+    METHOD_STATIC,
+    METHOD_DYNAMIC,
+    METHOD_WEIGHT_ONLY,
+    METHOD_QAT,
+    METHOD_MIXED,   /* --sensitivity, --target-size, --max-drop, --retain */
+    METHOD_PLANNED, /* --plan */
+};
 
-/* Rows that are observed before QAT learns: 8 batches of 32 keep outliers (docs/adr/0002). */
-enum { QAT_OBSERVED_BATCHES = 8 };
+/* Batches that are observed before QAT learns: 8 of 32 rows keep outliers (docs/adr/0002). */
+#define QAT_OBSERVED_BATCHES "8"
+
+struct job;
+
+enum { SCHEMES_MAX = 2, DISREGARDED_MAX = 2 };
+
+struct method_row {
+    const char *name;
+    enum dsc_status (*run)(struct job *j, struct dsc_err *err);
+    const char *schemes[SCHEMES_MAX]; /* of --scheme, the default first */
+    bool has_ranges;                  /* of activations, known when the file is written */
+    bool may_write_nothing;           /* -o is not all that can be asked for */
+    enum dsc_opt_id disregarded[DISREGARDED_MAX]; /* no effect, though the common part reads them */
+    int n_disregarded;
+};
 
 struct job {
     struct dsc_cmd *cmd;
+    const struct method_row *row;
     struct dsc_textmodel m;
     struct dsc_quantrun q;
     struct dsc_trainrun r;
@@ -25,7 +48,8 @@ struct job {
     struct dsc_sensitivity s;
     struct dsc_dataset calib;
     struct dsc_device *dev;
-    enum method method;
+    const char *ranges; /* of --ranges */
+    double smooth;
     int64_t batch;
     uint64_t size_before;
     bool is_dry;
@@ -33,18 +57,18 @@ struct job {
 
 /* Move the ranges of activations into the weights, by the channels of the rows that are observed
  * afterwards: an outlier that smoothing has not seen stretches the range of its whole tensor. */
-static enum dsc_status smooth(struct job *j, double alpha, struct dsc_err *err)
+static enum dsc_status smooth(struct job *j, struct dsc_err *err)
 {
     const int64_t n = (int64_t)j->calib.n;
     int n_smoothed;
 
-    if (alpha == 0)
+    if (j->smooth == 0)
         return DSC_OK;
     DSC_TRY(dsc_observe_channels(j->cmd, &j->m, &j->calib, n, j->batch, j->dev, &j->q.plan, err));
-    DSC_TRY(dsc_quant_smooth(j->m.model.graph, &j->q.plan, alpha, &n_smoothed, err));
+    DSC_TRY(dsc_quant_smooth(j->m.model.graph, &j->q.plan, j->smooth, &n_smoothed, err));
     dsc_log_printf(&j->cmd->log, DSC_LOG_INFO,
                    "smoothed %d activations by the channels of %lld rows (--smooth %g)", n_smoothed,
-                   (long long)n, alpha);
+                   (long long)n, j->smooth);
     dsc_json_int(&j->cmd->json, "smoothed", n_smoothed);
     return dsc_quantrun_plan(&j->q, err);
 }
@@ -61,41 +85,39 @@ static enum dsc_status read_calib(struct job *j, const char *data, struct dsc_er
     return DSC_OK;
 }
 
-/* Only a table of sensitivity or a plan can be had without a model. */
-static enum dsc_status check_output(struct job *j, struct dsc_err *err)
+/* All options have been read. */
+static enum dsc_status start(struct job *j, bool has_rows, struct dsc_err *err)
 {
-    if (dsc_opt_text(j->cmd, DSC_OPT_output))
-        return dsc_output_check(j->cmd, err);
-    if (j->s.is_asked && (!j->s.is_allocating || j->s.save_plan))
-        return DSC_OK;
-    return dsc_fail(err, DSC_E_USAGE, "'quantize' needs --output OUT");
+    static const enum dsc_opt_id of_rows[] = {DSC_OPT_batch, DSC_OPT_pad_to};
+
+    dsc_opt_disregard(j->cmd, j->row->disregarded, j->row->n_disregarded);
+    if (!has_rows)
+        dsc_opt_disregard(j->cmd, of_rows, sizeof of_rows / sizeof of_rows[0]);
+    return dsc_cmd_check_used(j->cmd, err);
 }
 
-static enum dsc_status static_ranges(struct job *j, struct dsc_err *err)
+/* Where ranges come from; rows of --calib beside --ranges are what the file is verified on. */
+static enum dsc_status open_static(struct job *j, struct dsc_err *err)
 {
-    const char *file = dsc_opt_text(j->cmd, DSC_OPT_ranges);
     const char *data = dsc_opt_text(j->cmd, DSC_OPT_calib);
-    const double alpha = file ? 0 : dsc_opt_float(j->cmd, DSC_OPT_smooth);
 
-    if (!data && !file)
+    j->ranges = dsc_opt_text(j->cmd, DSC_OPT_ranges);
+    if (!data && !j->ranges)
         return dsc_fail(err, DSC_E_USAGE,
                         "quantize --method static needs --calib DATA, or --ranges FILE");
-    DSC_TRY(dsc_sensitivity_open(&j->s, j->size_before, err));
-    if (data)
-        DSC_TRY(read_calib(j, data, err));
-    if (j->s.is_asked)
-        DSC_TRY(dsc_sensitivity_rows(&j->s, data, &j->calib, err));
-    DSC_TRY(dsc_cmd_check_used(j->cmd, err));
-    DSC_TRY(check_output(j, err));
-    if (j->is_dry)
-        return DSC_OK;
-    if (file) { /* its ranges are of the graph as it is */
-        DSC_TRY(dsc_ranges_read(j->q.ranges, file, err));
+    j->smooth = j->ranges ? 0 : dsc_opt_float(j->cmd, DSC_OPT_smooth);
+    return data ? read_calib(j, data, err) : DSC_OK;
+}
+
+static enum dsc_status observe_static(struct job *j, struct dsc_err *err)
+{
+    if (j->ranges) { /* they are of the graph as it is */
+        DSC_TRY(dsc_ranges_read(j->q.ranges, j->ranges, err));
         if (dsc_ranges_check_observer(j->q.ranges, j->q.observer, err) != DSC_OK)
-            return dsc_err_file(err, file);
+            return dsc_err_file(err, j->ranges);
         return DSC_OK;
     }
-    DSC_TRY(smooth(j, alpha, err));
+    DSC_TRY(smooth(j, err));
     DSC_TRY(dsc_observe_watch(j->q.ranges, j->m.model.graph, &j->q.plan, err));
     return dsc_observe_run(j->cmd, &j->m, &j->calib, (int64_t)j->calib.n, j->batch, j->dev,
                            j->q.ranges, err);
@@ -118,33 +140,61 @@ static enum dsc_status write_model(struct job *j, const struct dsc_dataset *rows
     return DSC_OK;
 }
 
-static enum dsc_status quantize_static(struct job *j, struct dsc_err *err)
+/* FakeQuantize by the ranges that are known, and the file of it. */
+static enum dsc_status insert_and_write(struct job *j, struct dsc_err *err)
 {
-    DSC_TRY(static_ranges(j, err));
-    if (j->s.plan)
-        DSC_TRY(dsc_sensitivity_apply(&j->s, err));
-    if (j->is_dry)
-        return dsc_quantrun_report(&j->q, err);
-    if (j->s.is_asked)
-        DSC_TRY(dsc_sensitivity_measure(&j->s, err));
-    if (j->s.is_allocating)
-        DSC_TRY(dsc_sensitivity_allocate(&j->s, err));
-    if (!dsc_opt_text(j->cmd, DSC_OPT_output)) /* the table was all that was asked for */
-        return DSC_OK;
     DSC_TRY(dsc_quantrun_insert(&j->q, err));
     DSC_TRY(dsc_quantrun_report(&j->q, err));
     return write_model(j, j->calib.n > 0 ? &j->calib : NULL, err);
 }
 
+static enum dsc_status quantize_static(struct job *j, struct dsc_err *err)
+{
+    DSC_TRY(open_static(j, err));
+    DSC_TRY(start(j, !j->ranges, err));
+    if (j->is_dry)
+        return dsc_quantrun_report(&j->q, err);
+    DSC_TRY(observe_static(j, err));
+    return insert_and_write(j, err);
+}
+
+/* Static, on the layers of a plan. */
+static enum dsc_status quantize_planned(struct job *j, struct dsc_err *err)
+{
+    DSC_TRY(dsc_sensitivity_open(&j->s, j->size_before, err));
+    DSC_TRY(open_static(j, err));
+    DSC_TRY(start(j, !j->ranges, err));
+    if (!j->is_dry)
+        DSC_TRY(observe_static(j, err));
+    DSC_TRY(dsc_sensitivity_apply(&j->s, err));
+    return j->is_dry ? dsc_quantrun_report(&j->q, err) : insert_and_write(j, err);
+}
+
+/* Static, on layers that are chosen by what each does; the table alone is a result, too. */
+static enum dsc_status quantize_mixed(struct job *j, struct dsc_err *err)
+{
+    const bool has_output = dsc_opt_text(j->cmd, DSC_OPT_output) != NULL;
+
+    DSC_TRY(dsc_sensitivity_open(&j->s, j->size_before, err));
+    DSC_TRY(open_static(j, err));
+    DSC_TRY(dsc_sensitivity_rows(&j->s, dsc_opt_text(j->cmd, DSC_OPT_calib), &j->calib, err));
+    DSC_TRY(start(j, true, err));
+    if (!has_output && j->s.is_allocating && !j->s.save_plan)
+        return dsc_fail(err, DSC_E_USAGE, "a choice of layers needs --output OUT or --save-plan");
+    if (j->is_dry)
+        return dsc_quantrun_report(&j->q, err);
+    DSC_TRY(observe_static(j, err));
+    DSC_TRY(dsc_sensitivity_measure(&j->s, err));
+    if (j->s.is_allocating)
+        DSC_TRY(dsc_sensitivity_allocate(&j->s, err));
+    return has_output ? insert_and_write(j, err) : DSC_OK;
+}
+
 /* No data are needed: weights are quantized here, activations where the model runs. */
 static enum dsc_status quantize_dynamic(struct job *j, struct dsc_err *err)
 {
-    DSC_TRY(dsc_cmd_check_used(j->cmd, err));
-    if (j->is_dry)
-        return dsc_quantrun_report(&j->q, err);
-    DSC_TRY(dsc_quantrun_insert(&j->q, err));
-    DSC_TRY(dsc_quantrun_report(&j->q, err));
-    return write_model(j, NULL, err);
+    DSC_TRY(start(j, false, err));
+    return j->is_dry ? dsc_quantrun_report(&j->q, err) : insert_and_write(j, err);
 }
 
 /* Weights in few bits, activations as they are. */
@@ -161,7 +211,7 @@ static enum dsc_status quantize_weight_only(struct job *j, struct dsc_err *err)
                                   .calib = data ? &j->calib : NULL,
                                   .batch = j->batch};
     DSC_TRY(dsc_weightrun_open(&j->w, err));
-    DSC_TRY(dsc_cmd_check_used(j->cmd, err));
+    DSC_TRY(start(j, data != NULL, err));
     if (j->is_dry)
         return dsc_weightrun_report(&j->w, err);
     DSC_TRY(dsc_weightrun_quantize(&j->w, err));
@@ -171,10 +221,7 @@ static enum dsc_status quantize_weight_only(struct job *j, struct dsc_err *err)
 /* Observe with the weights as they are, then learn weights and scales together. */
 static enum dsc_status quantize_qat(struct job *j, struct dsc_err *err)
 {
-    const int64_t n_batches = dsc_opt_is_set(j->cmd, DSC_OPT_freeze_observers)
-                                  ? dsc_opt_int(j->cmd, DSC_OPT_freeze_observers)
-                                  : QAT_OBSERVED_BATCHES;
-    int64_t n = n_batches * j->batch;
+    int64_t n;
 
     if (!dsc_opt_is_set(j->cmd, DSC_OPT_train))
         return dsc_fail(err, DSC_E_USAGE, "quantize --method qat needs --train DATA");
@@ -183,8 +230,10 @@ static enum dsc_status quantize_qat(struct job *j, struct dsc_err *err)
                                  .dev = j->dev,
                                  .epochs_opt = DSC_OPT_qat_epochs,
                                  .lr_opt = DSC_OPT_qat_lr};
+    DSC_TRY(dsc_opt_resolve(j->cmd, DSC_OPT_freeze_observers, QAT_OBSERVED_BATCHES, err));
+    n = dsc_opt_int(j->cmd, DSC_OPT_freeze_observers) * j->batch;
     DSC_TRY(dsc_trainrun_open(&j->r, err));
-    DSC_TRY(dsc_cmd_check_used(j->cmd, err));
+    DSC_TRY(start(j, true, err));
     if (j->is_dry)
         return dsc_quantrun_report(&j->q, err);
     if (n < 1 || n > (int64_t)j->r.train.n)
@@ -208,55 +257,116 @@ static enum dsc_status check_float(struct job *j, struct dsc_err *err)
     return dsc_err_file(err, j->cmd->args[0]);
 }
 
-/* The words that weight-only has not are refused by its own part. */
+static const struct method_row methods[] = {
+    [METHOD_STATIC] = {"static", quantize_static, {"w8a8"}, .has_ranges = true},
+    [METHOD_DYNAMIC] = {"dynamic",
+                        quantize_dynamic,
+                        {"w8a8"},
+                        .disregarded = {DSC_OPT_observer},
+                        .n_disregarded = 1},
+    [METHOD_WEIGHT_ONLY] = {"weight-only",
+                            quantize_weight_only,
+                            {"w8", "w4"},
+                            .disregarded = {DSC_OPT_observer, DSC_OPT_reduce_range},
+                            .n_disregarded = 2},
+    [METHOD_QAT] = {"qat", quantize_qat, {"w8a8"}, .has_ranges = true},
+    [METHOD_MIXED] =
+        {"static", quantize_mixed, {"w8a8"}, .has_ranges = true, .may_write_nothing = true},
+    [METHOD_PLANNED] = {"static", quantize_planned, {"w8a8"}, .has_ranges = true},
+};
+
+static enum method method_of(struct dsc_cmd *cmd)
+{
+    static const enum dsc_opt_id mixed[] = {DSC_OPT_sensitivity, DSC_OPT_target_size,
+                                            DSC_OPT_max_drop, DSC_OPT_retain};
+    const enum method method = (enum method)dsc_opt_enum(cmd, DSC_OPT_method);
+
+    if (method != METHOD_STATIC)
+        return method;
+    if (dsc_opt_is_set(cmd, DSC_OPT_plan))
+        return METHOD_PLANNED;
+    for (size_t i = 0; i < sizeof mixed / sizeof mixed[0]; i++)
+        if (dsc_opt_is_set(cmd, mixed[i]))
+            return METHOD_MIXED;
+    return METHOD_STATIC;
+}
+
+static bool takes_scheme(const struct method_row *row, const char *scheme)
+{
+    for (int i = 0; i < SCHEMES_MAX && row->schemes[i]; i++)
+        if (strcmp(row->schemes[i], scheme) == 0)
+            return true;
+    return false;
+}
+
 static enum dsc_status check_scheme(struct job *j, struct dsc_err *err)
 {
-    const char *scheme = dsc_opt_text(j->cmd, DSC_OPT_scheme);
+    const char *scheme;
 
-    if (j->method == METHOD_WEIGHT_ONLY || !scheme || strcmp(scheme, "w8a8") == 0)
+    DSC_TRY(dsc_opt_resolve(j->cmd, DSC_OPT_scheme, j->row->schemes[0], err));
+    scheme = dsc_opt_text(j->cmd, DSC_OPT_scheme);
+    if (takes_scheme(j->row, scheme))
         return DSC_OK;
-    return dsc_fail(err, DSC_E_USAGE, "--scheme %s is of --method weight-only", scheme);
+    dsc_fail(err, DSC_E_USAGE, "--method %s has no --scheme %s", j->row->name, scheme);
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (takes_scheme(&methods[i], scheme))
+            return dsc_err_hint(err, "--method %s has it", methods[i].name);
+    return DSC_E_USAGE;
 }
 
 /* Smoothed channels leave no outlier that a narrower range could win by
- * (docs/results/observers.md).
- */
-static const char *default_observer(const struct job *j)
+ * (docs/results/observers.md). */
+static enum dsc_status choose_observer(struct job *j, struct dsc_err *err)
 {
-    const bool is_smoothed = j->method == METHOD_STATIC &&
+    const bool is_smoothed = j->row->run != quantize_qat &&
                              !dsc_opt_is_set(j->cmd, DSC_OPT_ranges) &&
                              dsc_opt_float(j->cmd, DSC_OPT_smooth) > 0;
 
-    return is_smoothed ? "minmax" : "mse";
+    return dsc_opt_resolve(j->cmd, DSC_OPT_observer, is_smoothed ? "minmax" : "mse", err);
+}
+
+static enum dsc_status check_ranges(struct job *j, struct dsc_err *err)
+{
+    int n;
+    const char *const *items = dsc_opt_items(j->cmd, DSC_OPT_symmetric, &n);
+
+    if (j->row->has_ranges)
+        return choose_observer(j, err);
+    for (int i = 0; i < n; i++)
+        if (strcmp(items[i], "activations") == 0)
+            return dsc_fail(err, DSC_E_USAGE,
+                            "--symmetric activations: the file of --method %s holds no zero "
+                            "points of activations",
+                            j->row->name);
+    return DSC_OK;
 }
 
 static enum dsc_status work(struct job *j, struct dsc_err *err)
 {
-    static enum dsc_status (*const methods[])(struct job *, struct dsc_err *) = {
-        [METHOD_STATIC] = quantize_static,
-        [METHOD_DYNAMIC] = quantize_dynamic,
-        [METHOD_WEIGHT_ONLY] = quantize_weight_only,
-        [METHOD_QAT] = quantize_qat};
     struct dsc_cmd *cmd = j->cmd;
+    const enum method method = method_of(cmd);
 
-    j->method = (enum method)dsc_opt_enum(cmd, DSC_OPT_method);
+    j->row = &methods[method];
     j->batch = dsc_opt_int(cmd, DSC_OPT_batch);
     DSC_TRY(check_scheme(j, err));
-    if (j->method != METHOD_STATIC || dsc_opt_text(cmd, DSC_OPT_output))
-        DSC_TRY(check_output(j, err));
+    DSC_TRY(check_ranges(j, err));
+    if (dsc_opt_text(cmd, DSC_OPT_output))
+        DSC_TRY(dsc_output_check(cmd, err));
+    else if (!j->row->may_write_nothing)
+        return dsc_fail(err, DSC_E_USAGE, "'quantize' needs --output OUT");
     DSC_TRY(dsc_cmd_device(cmd, &j->dev, err));
     DSC_TRY(dsc_textmodel_open(&j->m, cmd, cmd->args[0], err));
     DSC_TRY(check_float(j, err));
     j->size_before = j->m.model.size_bytes;
-    j->q = (struct dsc_quantrun){.cmd = cmd, .m = &j->m, .default_observer = default_observer(j)};
-    j->q.target.is_weight_only = j->method == METHOD_WEIGHT_ONLY;
+    j->q = (struct dsc_quantrun){.cmd = cmd, .m = &j->m};
+    j->q.target.is_weight_only = method == METHOD_WEIGHT_ONLY;
     j->s = (struct dsc_sensitivity){
         .cmd = cmd, .m = &j->m, .q = &j->q, .dev = j->dev, .batch = j->batch};
     DSC_TRY(dsc_quantrun_open(&j->q, err));
-    j->q.target.is_dynamic = j->method == METHOD_DYNAMIC;
+    j->q.target.is_dynamic = method == METHOD_DYNAMIC;
     DSC_TRY(dsc_quantrun_plan(&j->q, err));
     j->is_dry = dsc_opt_flag(cmd, DSC_OPT_dry_run);
-    return methods[j->method](j, err);
+    return j->row->run(j, err);
 }
 
 static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)

@@ -577,6 +577,21 @@ const char *const *dsc_opt_items(struct dsc_cmd *cmd, enum dsc_opt_id id, int *n
     return v->items;
 }
 
+enum dsc_status dsc_opt_resolve(struct dsc_cmd *cmd, enum dsc_opt_id id, const char *text,
+                                struct dsc_err *err)
+{
+    struct dsc_opt_value *v = &cmd->opts.v[id];
+
+    v->is_used = true;
+    return v->n_items > 0 ? DSC_OK : add_item(cmd, v, text, err);
+}
+
+void dsc_opt_disregard(struct dsc_cmd *cmd, const enum dsc_opt_id *ids, int n)
+{
+    for (int i = 0; i < n; i++)
+        cmd->opts.v[ids[i]].is_used = false;
+}
+
 bool dsc_opt_pair(const char *text, char *key, size_t key_bytes, const char **value)
 {
     const char *eq = strchr(text, '=');

@@ -91,6 +91,16 @@ const char *const *dsc_opt_items(struct dsc_cmd *cmd, enum dsc_opt_id id, int *n
 /** One number of an INTS option. */
 int64_t dsc_opt_item_int(const char *item);
 
+/**
+ * The word that stands for an option which was not given, when the verb chooses it by what else was
+ * said: from now on its value, for provenance too. An option that was given keeps its own.
+ * Memory  `text` outlives cmd
+ */
+enum dsc_status dsc_opt_resolve(struct dsc_cmd *cmd, enum dsc_opt_id id, const char *text,
+                                struct dsc_err *err);
+/** Shared code has read options that have no effect here: dsc_cmd_check_used refuses them. */
+void dsc_opt_disregard(struct dsc_cmd *cmd, const enum dsc_opt_id *ids, int n);
+
 /** Split "key=value" at the first '='; false when there is none, or the key does not fit. */
 bool dsc_opt_pair(const char *text, char *key, size_t key_bytes, const char **value);
 

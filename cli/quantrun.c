@@ -51,7 +51,7 @@ static enum dsc_status read_granularity(struct dsc_quantrun *r, struct dsc_err *
 
 enum dsc_status dsc_quantrun_open(struct dsc_quantrun *r, struct dsc_err *err)
 {
-    const char *observer = r->default_observer;
+    const char *observer = dsc_opt_text(r->cmd, DSC_OPT_observer);
     const bool is_weight_only = r->target.is_weight_only;
     int n;
     const char *const *items;
@@ -67,13 +67,8 @@ enum dsc_status dsc_quantrun_open(struct dsc_quantrun *r, struct dsc_err *err)
     r->ranges = dsc_ranges_new(err);
     if (!r->ranges)
         return DSC_E_MEMORY;
-    if (is_weight_only) /* no activations are observed: those options stay unread, and are refused
-                         */
-        return DSC_OK;
     r->weight_limit = dsc_opt_flag(r->cmd, DSC_OPT_reduce_range) ? 63 : 127;
-    if (dsc_opt_is_set(r->cmd, DSC_OPT_observer))
-        observer = dsc_opt_text(r->cmd, DSC_OPT_observer);
-    return dsc_observer_parse(observer, &r->observer, &r->param, err);
+    return observer ? dsc_observer_parse(observer, &r->observer, &r->param, err) : DSC_OK;
 }
 
 static enum dsc_quant_choice choose(void *ctx, const char *node, const char *weight)

@@ -20,8 +20,7 @@ struct dsc_quantrun {
     struct dsc_patterns include, exclude;
     struct dsc_quant_plan plan;
     struct dsc_ranges *ranges;
-    const char *default_observer; /* without --observer */
-    const struct dsc_observer *observer;
+    const struct dsc_observer *observer; /* NULL: no ranges of activations are needed */
     double param;
     double weight_limit;                              /* 127, or 63 with --reduce-range */
     bool is_per_tensor;                               /* --granularity tensor */
@@ -33,7 +32,7 @@ struct dsc_quantrun {
     void *keeps_ctx;
 };
 
-/** Options into r (zero-initialised; cmd, m, default_observer set). Errors: USAGE. */
+/** Options into r (zero-initialised; cmd, m set). Errors: USAGE. */
 enum dsc_status dsc_quantrun_open(struct dsc_quantrun *r, struct dsc_err *err);
 /** Prepare m's graph and choose the sites. Errors: USAGE, a pattern or plan that holds nothing. */
 enum dsc_status dsc_quantrun_plan(struct dsc_quantrun *r, struct dsc_err *err);

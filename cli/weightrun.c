@@ -20,6 +20,7 @@
 
 /* A group that divides is looked for from the first to the last of these; else the channel. */
 enum { GROUP_DEFAULT = 32, GROUP_LEAST = 16 };
+#define GROUP_DEFAULT_TEXT "group:32"
 
 enum { EMBEDDINGS_W8, EMBEDDINGS_W4, EMBEDDINGS_FLOAT };
 
@@ -110,25 +111,16 @@ static enum dsc_status check_groups(const struct dsc_weightrun *r, struct dsc_er
 
 static enum dsc_status read_options(struct dsc_weightrun *r, struct dsc_err *err)
 {
-    const char *scheme = dsc_opt_text(r->cmd, DSC_OPT_scheme);
-    int n;
-    const char *const *symmetric = dsc_opt_items(r->cmd, DSC_OPT_symmetric, &n);
+    struct dsc_cmd *cmd = r->cmd;
 
-    if (scheme && strcmp(scheme, "w8a8") == 0)
-        return dsc_fail(err, DSC_E_USAGE, "--method weight-only takes --scheme w8 or w4, not %s",
-                        scheme);
-    r->bits = scheme && strcmp(scheme, "w4") == 0 ? 4 : 8;
-    for (int i = 0; i < n; i++)
-        if (strcmp(symmetric[i], "activations") == 0)
-            return dsc_fail(err, DSC_E_USAGE,
-                            "--symmetric activations: weight-only leaves "
-                            "activations float");
-    r->rounding = dsc_opt_enum(r->cmd, DSC_OPT_rounding);
-    if (r->rounding < 0)
-        r->rounding = r->calib ? DSC_ROUND_GPTQ : DSC_ROUND_NEAREST;
+    r->bits = strcmp(dsc_opt_text(cmd, DSC_OPT_scheme), "w4") == 0 ? 4 : 8;
+    DSC_TRY(dsc_opt_resolve(cmd, DSC_OPT_rounding, r->calib ? "gptq" : "nearest", err));
+    if (r->bits == 4)
+        DSC_TRY(dsc_opt_resolve(cmd, DSC_OPT_granularity, GROUP_DEFAULT_TEXT, err));
+    r->rounding = dsc_opt_enum(cmd, DSC_OPT_rounding);
     if (r->rounding != DSC_ROUND_NEAREST && !r->calib)
         return dsc_fail(err, DSC_E_USAGE, "--rounding %s needs --calib DATA",
-                        dsc_opt_text(r->cmd, DSC_OPT_rounding));
+                        dsc_opt_text(cmd, DSC_OPT_rounding));
     return DSC_OK;
 }
 
@@ -430,7 +422,6 @@ static enum dsc_status round_observed(struct dsc_weightrun *r, struct dsc_err *e
 
 enum dsc_status dsc_weightrun_report(struct dsc_weightrun *r, struct dsc_err *err)
 {
-    static const char *const words[] = {"nearest", "gptq", "awq"};
     const struct dsc_quant_plan *plan = &r->q->plan;
     struct dsc_site_text *texts;
 
@@ -445,7 +436,7 @@ enum dsc_status dsc_weightrun_report(struct dsc_weightrun *r, struct dsc_err *er
         r->q->sqnr_db[i] = m->sqnr_db;
     }
     r->q->site_texts = texts;
-    dsc_json_text(&r->cmd->json, "rounding", words[r->rounding]);
+    dsc_json_text(&r->cmd->json, "rounding", dsc_opt_text(r->cmd, DSC_OPT_rounding));
     return dsc_quantrun_report(r->q, err);
 }
 

@@ -23,9 +23,9 @@ struct dsc_weightrun {
 enum { DSC_ROUND_NEAREST, DSC_ROUND_GPTQ, DSC_ROUND_AWQ };
 
 /**
- * --scheme, --rounding, --granularity and --embeddings against the planned layers.
- * Errors  USAGE  a scheme that is not of weights alone; a group that does not divide a layer's
- *         inner size (all such layers are named); a rounding that needs --calib
+ * --scheme (w8 or w4), --rounding, --granularity and --embeddings against the planned layers.
+ * Errors  USAGE  a group that does not divide a layer's inner size (all such layers are named); a
+ *         rounding that needs --calib
  */
 enum dsc_status dsc_weightrun_open(struct dsc_weightrun *r, struct dsc_err *err);
 /**
