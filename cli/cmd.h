@@ -26,6 +26,14 @@ struct dsc_progress;
 /* The kernels of OpenBLAS that --deterministic keeps to: every processor with AVX2 has them. */
 #define DSC_BLAS_FIXED_CORE "Haswell"
 
+/** By dsc_provenance_input. */
+struct dsc_cmd_input {
+    const char *name;
+    char sha256[65];
+};
+
+enum { DSC_CMD_INPUTS_MAX = 8 };
+
 /**
  * One run of one verb. Results go to `out` (text) and `json` (always filled; printed when --json
  * was given). With --json on standard output, `out` swallows what is written to it.
@@ -46,6 +54,8 @@ struct dsc_cmd {
     const volatile sig_atomic_t *stop; /* 0, SIGINT or SIGTERM: loops look at it */
     struct dsc_pool *pool;             /* by dsc_cmd_pool */
     FILE *null_out;
+    struct dsc_cmd_input inputs[DSC_CMD_INPUTS_MAX];
+    int n_inputs;
     int verbosity; /* -1 quiet, 0, 1 verbose */
 };
 

@@ -113,6 +113,7 @@ static enum dsc_status observe_static(struct job *j, struct dsc_err *err)
 {
     if (j->ranges) { /* they are of the graph as it is */
         DSC_TRY(dsc_ranges_read(j->q.ranges, j->ranges, err));
+        DSC_TRY(dsc_provenance_file(j->cmd, "ranges", j->ranges, err));
         if (dsc_ranges_check_observer(j->q.ranges, j->q.observer, err) != DSC_OK)
             return dsc_err_file(err, j->ranges);
         return DSC_OK;

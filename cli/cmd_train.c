@@ -37,6 +37,7 @@ static enum dsc_status add_head(struct job *j, struct dsc_err *err)
             return dsc_fail(err, DSC_E_USAGE, "--pooling: the model has a head already");
         return DSC_OK;
     }
+    DSC_TRY(dsc_opt_resolve(j->cmd, DSC_OPT_pooling, pooling, err));
     DSC_TRY(dsc_head_build(g, pooling, n_out, dropout, j->r.config.seed, err));
     j->m.output = 0;
     dsc_log_printf(&j->cmd->log, DSC_LOG_INFO, "new head: %s pooling, %d outputs", pooling, n_out);
@@ -85,8 +86,8 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     DSC_TRY(add_head(j, err));
     DSC_TRY(dsc_model_can_write(j->m.model.graph, dsc_opt_text(cmd, DSC_OPT_output), err));
     DSC_TRY(dsc_trainrun_prepare(&j->r, err));
-    if (dsc_opt_is_set(cmd, DSC_OPT_metric))
-        (void)dsc_opt_text(cmd, DSC_OPT_metric);
+    if (j->r.has_dev) /* that is what is scored */
+        (void)dsc_opt_is_set(cmd, DSC_OPT_metric);
     DSC_TRY(dsc_cmd_check_used(cmd, err));
     if (j->r.is_dry)
         return dsc_trainrun_rehearse(&j->r, err);

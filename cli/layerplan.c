@@ -180,6 +180,7 @@ enum dsc_status dsc_sensitivity_apply(struct dsc_sensitivity *s, struct dsc_err 
     int n_layers = 0;
 
     DSC_TRY(dsc_layer_file_read(&f, s->plan, DSC_PLAN_SCHEMA, s->cmd->arena, err));
+    DSC_TRY(dsc_provenance_file(s->cmd, "plan", s->plan, err));
     DSC_TRY(dsc_provenance_hash_model(s->m->path, s->model, err));
     if (strcmp(f.model, s->model) != 0) {
         dsc_fail(err, DSC_E_INCONSISTENT, "the plan is of another model (sha256 %.12s..)", f.model);

@@ -583,7 +583,10 @@ enum dsc_status dsc_opt_resolve(struct dsc_cmd *cmd, enum dsc_opt_id id, const c
     struct dsc_opt_value *v = &cmd->opts.v[id];
 
     v->is_used = true;
-    return v->n_items > 0 ? DSC_OK : add_item(cmd, v, text, err);
+    if (v->n_items > 0)
+        return DSC_OK;
+    text = dsc_arena_strdup(cmd->arena, text, err);
+    return text ? add_item(cmd, v, text, err) : DSC_E_MEMORY;
 }
 
 void dsc_opt_disregard(struct dsc_cmd *cmd, const enum dsc_opt_id *ids, int n)

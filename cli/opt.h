@@ -94,7 +94,6 @@ int64_t dsc_opt_item_int(const char *item);
 /**
  * The word that stands for an option which was not given, when the verb chooses it by what else was
  * said: from now on its value, for provenance too. An option that was given keeps its own.
- * Memory  `text` outlives cmd
  */
 enum dsc_status dsc_opt_resolve(struct dsc_cmd *cmd, enum dsc_opt_id id, const char *text,
                                 struct dsc_err *err);

@@ -35,6 +35,11 @@ enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
  */
 enum dsc_status dsc_provenance_hash_model(const char *path, char hex[65], struct dsc_err *err);
 
+/** A file beside the model and its data that decides the result, for the provenance. */
+void dsc_provenance_input(struct dsc_cmd *cmd, const char *name, const char sha256[65]);
+enum dsc_status dsc_provenance_file(struct dsc_cmd *cmd, const char *name, const char *path,
+                                    struct dsc_err *err);
+
 /**
  * The provenance as an object in `j`, without a parent: what identifies a command on its inputs.
  * `d` and `d2` (may be NULL) are the data it reads.

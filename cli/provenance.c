@@ -7,6 +7,7 @@
 #include "formats_props.h"
 #include "output.h"
 
+#include <assert.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -31,14 +32,14 @@ static void add_flags(struct dsc_cmd *cmd, struct dsc_json *j)
         const struct dsc_opt_row *row = &dsc_opt_rows[id];
         const struct dsc_opt_value *v = &cmd->opts.v[id];
 
-        if (!dsc_opt_takes(row, cmd->row->name) || is_left_out(row->name))
-            continue;
-        if (v->n_given == 0 && row->dflt[0] == '\0')
+        if (!v->is_used || is_left_out(row->name) || !dsc_opt_takes(row, cmd->row->name))
+            continue; /* what nothing has read changes nothing */
+        if (v->n_given == 0 && v->n_items == 0 && row->dflt[0] == '\0')
             continue;
         dsc_json_array(j, row->name);
         for (int i = 0; i < v->n_items; i++)
             dsc_json_text(j, NULL, v->items[i]);
-        if (v->n_given == 0)
+        if (v->n_given == 0 && v->n_items == 0)
             dsc_json_text(j, NULL, row->dflt);
         dsc_json_end(j);
     }
@@ -82,6 +83,26 @@ enum dsc_status dsc_provenance_hash_model(const char *path, char hex[65], struct
     return DSC_OK;
 }
 
+void dsc_provenance_input(struct dsc_cmd *cmd, const char *name, const char sha256[65])
+{
+    struct dsc_cmd_input *in = &cmd->inputs[cmd->n_inputs];
+
+    assert(cmd->n_inputs < DSC_CMD_INPUTS_MAX);
+    in->name = name;
+    memcpy(in->sha256, sha256, sizeof in->sha256);
+    cmd->n_inputs++;
+}
+
+enum dsc_status dsc_provenance_file(struct dsc_cmd *cmd, const char *name, const char *path,
+                                    struct dsc_err *err)
+{
+    char hex[65];
+
+    DSC_TRY(dsc_provenance_hash_model(path, hex, err));
+    dsc_provenance_input(cmd, name, hex);
+    return DSC_OK;
+}
+
 enum dsc_status dsc_provenance_json(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
                                     const struct dsc_dataset *d, const struct dsc_dataset *d2,
                                     struct dsc_json *j, struct dsc_err *err)
@@ -98,11 +119,8 @@ enum dsc_status dsc_provenance_json(struct dsc_cmd *cmd, const struct dsc_textmo
         dsc_json_text(j, "data", d->report.sha256);
     if (d2)
         dsc_json_text(j, "data2", d2->report.sha256);
-    if (dsc_opt_takes(&dsc_opt_rows[DSC_OPT_plan], cmd->row->name) &&
-        dsc_opt_is_set(cmd, DSC_OPT_plan)) {
-        DSC_TRY(dsc_provenance_hash_model(dsc_opt_text(cmd, DSC_OPT_plan), hex, err));
-        dsc_json_text(j, "plan", hex);
-    }
+    for (int i = 0; i < cmd->n_inputs; i++)
+        dsc_json_text(j, cmd->inputs[i].name, cmd->inputs[i].sha256);
     dsc_json_end(j);
     return DSC_OK;
 }

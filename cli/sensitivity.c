@@ -90,6 +90,8 @@ enum dsc_status dsc_sensitivity_rows(struct dsc_sensitivity *s, const char *cali
         DSC_TRY(dsc_textmodel_data(s->m, s->cmd, s->eval ? s->eval : calib_path, DSC_PART_DEV,
                                    s->n_checks > 0, &s->own, err));
         s->rows = s->own;
+        if (s->eval)
+            dsc_provenance_input(s->cmd, "eval", s->own.report.sha256);
     } else if (calib_path) {
         if (calib->n < LEAST_ROWS)
             return dsc_fail(err, DSC_E_USAGE,

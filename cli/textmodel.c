@@ -2,10 +2,12 @@
 #include "textmodel.h"
 
 #include "dsc/checked.h"
+#include "dsc/io.h"
 #include "dsc/pass.h"
 #include "formats_props.h"
 #include "inputs.h"
 #include "models.h"
+#include "output.h"
 #include "progress.h"
 
 #include <inttypes.h>
@@ -130,14 +132,30 @@ static enum dsc_status read_output(struct dsc_textmodel *m, struct dsc_cmd *cmd,
                          : DSC_OK;
 }
 
+static void record_tokenizer(const struct dsc_textmodel *m, struct dsc_cmd *cmd)
+{
+    struct dsc_sha256 h;
+    char hex[65];
+    size_t n_bytes;
+    const char *json = dsc_tok_json(m->tok, &n_bytes);
+
+    dsc_sha256_init(&h);
+    dsc_sha256_add(&h, json, n_bytes);
+    dsc_sha256_hex(&h, hex);
+    dsc_provenance_input(cmd, "tokenizer", hex);
+}
+
 static enum dsc_status open_tokenizer(struct dsc_textmodel *m, struct dsc_cmd *cmd,
                                       struct dsc_err *err)
 {
     const char *file = dsc_opt_text(cmd, DSC_OPT_tokenizer);
     const char *json = dsc_graph_prop(m->model.graph, DSC_PROP_TOKENIZER);
 
-    if (file)
-        return dsc_tok_open_file(&m->tok, file, err);
+    if (file) {
+        DSC_TRY(dsc_tok_open_file(&m->tok, file, err));
+        record_tokenizer(m, cmd);
+        return DSC_OK;
+    }
     if (json)
         return dsc_tok_open_json(&m->tok, json, strlen(json), NULL, 0, err);
     dsc_fail(err, DSC_E_SCHEMA, "the model carries no tokenizer");
