@@ -166,6 +166,12 @@ enum {
     DSC_QGEMM_K_MAX = 32768
 };
 
+/** Bytes of one panel of packed B. */
+static inline int64_t dsc_qgemm_panel_bytes(int64_t k)
+{
+    return (k + 3) / 4 * 4 * DSC_QGEMM_PANEL;
+}
+
 /** Bytes of packed B, if they fit (see dsc/checked.h). */
 static inline bool dsc_qgemm_packed_bytes(int64_t k, int64_t n, size_t *n_bytes)
 {

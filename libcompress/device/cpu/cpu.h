@@ -62,6 +62,26 @@ void dsc_cpu_map_f32(const struct dsc_kernels *kernels, enum dsc_map_fn fn, floa
 void dsc_cpu_finish_row(const struct dsc_kernels *kernels, const struct dsc_epilogue *ep,
                         enum dsc_dtype out, void *y, const float *x, int64_t first, int64_t n);
 
+/** A part of a product: m rows from `row`, n columns from `col` on; y is where it is computed. */
+struct dsc_cpu_tile {
+    int64_t row, col, m, n;
+    float *y;
+    int64_t y_step; /* floats from row to row */
+};
+
+/** y [m,n], one tile after another by `multiply`; columns of tiles begin at panels. */
+struct dsc_cpu_product {
+    int64_t m, n;
+    void (*multiply)(const struct dsc_kernels *kernels, const void *ctx,
+                     const struct dsc_cpu_tile *t);
+    const void *ctx;
+};
+
+/** All tiles and the epilogue; prim: for the message. Errors: as dsc_cpu_no_dtype, y's type. */
+enum dsc_status dsc_cpu_product(struct dsc_device *d, const char *prim,
+                                const struct dsc_cpu_product *p, const struct dsc_epilogue *ep,
+                                const struct dsc_tensor *y, struct dsc_err *err);
+
 enum dsc_status dsc_cpu_no_dtype(const char *prim, const struct dsc_tensor *t, struct dsc_err *err);
 
 #endif

@@ -89,7 +89,8 @@ static void product_tile(void *ctx, int64_t tile)
         .a = (const char *)j->a->data + batch_at(s->batch_a, batch, s->m * s->k) + row * s->k,
         .a_step = s->k,
         .a_is_signed = j->a->dtype == DSC_I8,
-        .b = p->packed + (size_t)b * p->n_bytes + col * ((s->k + 3) / 4 * 4),
+        .b = p->packed + (size_t)b * p->n_bytes +
+             col / DSC_QGEMM_PANEL * dsc_qgemm_panel_bytes(s->k),
         .col_sum = p->col_sum + b * s->n + col,
         .a_zero = p->za + (j->n_za > 1 ? (batch * s->m + row) % j->n_za : 0),
         .a_zero_step = j->n_za > 1,
