@@ -116,7 +116,7 @@ void dsc_help_overview(const struct dsc_term *t)
         fprintf(t->f, "  %-12s %s\n", dsc_commands[i]->name, dsc_commands[i]->summary);
     fputs("\n'dscompress help COMMAND' shows a command's options.\n"
           "Exit status: 0 done or check passed, 1 check failed, 64 usage, 65 bad data,\n"
-          "66 no input, 69 no device, 70 internal, 71 memory, 73 output exists, 74 I/O,\n"
-          "75 locked, 78 bad recipe, 130 and 143 stopped by a signal.\n",
+          "66 no input, 69 no device, 70 training diverged or internal, 71 memory, 73 output\n"
+          "exists, 74 I/O, 75 locked, 78 bad recipe, 130 and 143 stopped by a signal.\n",
           t->f);
 }
