@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """PyTorch's fine-tune of all-MiniLM-L6-v2: the figure that `dscompress train` is held against.
 
-    python text_reference.py --data sms.tsv --positive spam [--seeds 1] [--out DIR]
+    python text_reference.py --data sms.tsv --positive spam [--seeds 1] [--out DIR] [--device cuda]
     python text_reference.py --data movie.tsv --positive pos --seeds 1,2,3
 
 Needs torch and transformers. DATA is a TSV of tools/fetch-assets, the model its minilm/. Same recipe
@@ -52,14 +52,14 @@ def encode(tok, texts):
     return out
 
 
-def pad(rows):
+def pad(rows, device):
     width = max(map(len, rows))
     ids = torch.zeros(len(rows), width, dtype=torch.long)
     mask = torch.zeros(len(rows), width, dtype=torch.long)
     for i, r in enumerate(rows):
         ids[i, :len(r)] = torch.tensor(r)
         mask[i, :len(r)] = 1
-    return ids, mask
+    return ids.to(device), mask.to(device)
 
 
 def optimizer(model):
@@ -86,7 +86,7 @@ def train(model, rows, labels, seed):
             idx = perm[i:i + BATCH]
             for group in opt.param_groups:
                 group["lr"] = LR * lr_factor(step, n_steps)
-            loss = F.cross_entropy(model(*pad([rows[j] for j in idx])), labels[idx])
+            loss = F.cross_entropy(model(*pad([rows[j] for j in idx], labels.device)), labels[idx])
             opt.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), CLIP)
@@ -102,10 +102,11 @@ def predict(model, rows):
     model.eval()
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     out = torch.zeros(len(rows), model.head.out_features)
+    device = model.head.weight.device
     with torch.no_grad():
         for i in range(0, len(order), BATCH):
             idx = order[i:i + BATCH]
-            out[idx] = model(*pad([rows[j] for j in idx])).softmax(-1)
+            out[idx] = model(*pad([rows[j] for j in idx], device)).softmax(-1).cpu()
     return out.numpy()
 
 
@@ -121,9 +122,9 @@ def one_seed(a, parts, seed):
     tok = Tokenizer.from_file(os.path.join(a.model, "tokenizer.json"))
     tok.no_padding()
     tok.no_truncation()
-    model = Classifier(a.model, 2)
+    model = Classifier(a.model, 2).to(a.device)
     texts, labels = zip(*parts["train"])
-    s = train(model, encode(tok, texts), torch.tensor(labels), seed)
+    s = train(model, encode(tok, texts), torch.tensor(labels, device=a.device), seed)
     result = {"seed": seed, "s_per_step_cpu": round(s, 4)}
     lines = []
     for part in ("dev", "test"):
@@ -147,6 +148,7 @@ def main():
     p.add_argument("--positive", required=True)
     p.add_argument("--model", default=os.path.join(assets, "minilm"))
     p.add_argument("--seeds", default="1")
+    p.add_argument("--device", default="cpu")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--out")
     a = p.parse_args()

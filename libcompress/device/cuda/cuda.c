@@ -94,17 +94,26 @@ static enum dsc_status cuda_softmax_bwd(struct dsc_device *d, bool is_log, struc
                  "softmax_bwd", e);
 }
 
+static bool type_of(enum dsc_dtype dtype, enum dsc_cuda_type *type)
+{
+    *type = dtype == DSC_F32   ? DSC_CUDA_F32
+            : dtype == DSC_F64 ? DSC_CUDA_F64
+            : dtype == DSC_F16 ? DSC_CUDA_F16
+                               : DSC_CUDA_BF16;
+    return dsc_dtype_is_float(dtype);
+}
+
 static enum dsc_status cuda_axpy(struct dsc_device *d, double alpha, const struct dsc_tensor *y,
                                  const struct dsc_tensor *x, struct dsc_err *e)
 {
     const int64_t n = dsc_tensor_n_elems(y);
+    enum dsc_cuda_type type;
 
-    if (!is_f32_or_f64(y))
+    if (!type_of(y->dtype, &type))
         return no_dtype("axpy", y, e);
     if (n == 0)
         return DSC_OK;
-    return check(dsc_cuda_axpy(stream_of(d), y->dtype == DSC_F64, n, alpha, y->data, x->data),
-                 "axpy", e);
+    return check(dsc_cuda_axpy(stream_of(d), type, n, alpha, y->data, x->data), "axpy", e);
 }
 
 static enum dsc_status cuda_fill(struct dsc_device *d, const struct dsc_tensor *y,
@@ -224,15 +233,6 @@ static enum dsc_status multiply(struct dsc_device *d, const struct dsc_gemm_spec
     return DSC_OK;
 }
 
-static bool gemm_type(enum dsc_dtype dtype, enum dsc_cuda_type *type)
-{
-    *type = dtype == DSC_F32   ? DSC_CUDA_F32
-            : dtype == DSC_F64 ? DSC_CUDA_F64
-            : dtype == DSC_F16 ? DSC_CUDA_F16
-                               : DSC_CUDA_BF16;
-    return dsc_dtype_is_float(dtype);
-}
-
 static enum dsc_status load_blas(struct cuda *cu, struct dsc_err *e)
 {
     char text[512];
@@ -259,7 +259,7 @@ static enum dsc_status cuda_gemm(struct dsc_device *d, const struct dsc_gemm_spe
                               .beta = s->beta};
     bool is_even;
 
-    if (!gemm_type(c->dtype, &g.type) || a->dtype != c->dtype || b->dtype != c->dtype)
+    if (!type_of(c->dtype, &g.type) || a->dtype != c->dtype || b->dtype != c->dtype)
         return no_dtype("gemm", c, e);
     if (s->m == 0 || s->n == 0 || s->n_batch == 0)
         return DSC_OK;

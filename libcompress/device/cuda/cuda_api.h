@@ -39,7 +39,6 @@ int dsc_cuda_softmax(void *stream, bool is_log, bool is_double, int64_t outer, i
                      int64_t inner, void *y, const void *x);
 int dsc_cuda_softmax_bwd(void *stream, bool is_log, bool is_double, int64_t outer, int64_t n,
                          int64_t inner, void *dx, const void *dy, const void *y);
-int dsc_cuda_axpy(void *stream, bool is_double, int64_t n, double alpha, void *y, const void *x);
 /** elem_bytes 1, 2, 4 or 8; value has that many bytes. */
 int dsc_cuda_fill(void *stream, int elem_bytes, int64_t n, void *y, uint64_t value);
 
@@ -56,8 +55,11 @@ int dsc_cuda_copy(void *stream, int elem_bytes, const struct dsc_cuda_nest *nest
 int dsc_cuda_add_copy(void *stream, bool is_double, const struct dsc_cuda_nest *moving,
                       const struct dsc_cuda_nest *still, void *y, const void *x);
 
-/** Element types of dsc_cuda_blas_gemm. */
+/** Element types of axpy and of dsc_cuda_blas_gemm; sums of halves are F32. */
 enum dsc_cuda_type { DSC_CUDA_F32, DSC_CUDA_F64, DSC_CUDA_F16, DSC_CUDA_BF16 };
+
+int dsc_cuda_axpy(void *stream, enum dsc_cuda_type type, int64_t n, double alpha, void *y,
+                  const void *x);
 
 /**
  * n_batch row-major products C = alpha op(A) op(B) + beta C whose matrices are stride_x elements

@@ -1,6 +1,8 @@
 /* Moving elements: fill, copy, add_copy, axpy. */
 #include "device/cuda/cuda_api.h"
 
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
 static const int BLOCK = 256;
@@ -30,12 +32,14 @@ template <typename T> static __global__ void fill_kernel(int64_t n, T *y, T valu
         y[i] = value;
 }
 
-template <typename T> static __global__ void axpy_kernel(int64_t n, T alpha, T *y, const T *x)
+/* Elements T, computed as S. */
+template <typename T, typename S>
+static __global__ void axpy_kernel(int64_t n, S alpha, T *y, const T *x)
 {
     const int64_t step = (int64_t)gridDim.x * BLOCK;
 
     for (int64_t i = (int64_t)blockIdx.x * BLOCK + threadIdx.x; i < n; i += step)
-        y[i] += alpha * x[i];
+        y[i] = (T)((S)y[i] + alpha * (S)x[i]);
 }
 
 static __device__ void offsets(const dsc_cuda_nest &s, int64_t i, int64_t *oy, int64_t *ox)
@@ -108,14 +112,19 @@ int dsc_cuda_fill(void *stream, int elem_bytes, int64_t n, void *y, uint64_t val
     return cudaGetLastError();
 }
 
-int dsc_cuda_axpy(void *stream, bool is_double, int64_t n, double alpha, void *y, const void *x)
+template <typename T, typename S>
+static void axpy(cudaStream_t s, int64_t n, double alpha, void *y, const void *x)
 {
-    const cudaStream_t s = (cudaStream_t)stream;
+    axpy_kernel<T, S><<<n_blocks(n), BLOCK, 0, s>>>(n, (S)alpha, (T *)y, (const T *)x);
+}
 
-    if (is_double)
-        axpy_kernel<<<n_blocks(n), BLOCK, 0, s>>>(n, alpha, (double *)y, (const double *)x);
-    else
-        axpy_kernel<<<n_blocks(n), BLOCK, 0, s>>>(n, (float)alpha, (float *)y, (const float *)x);
+int dsc_cuda_axpy(void *stream, enum dsc_cuda_type type, int64_t n, double alpha, void *y,
+                  const void *x)
+{
+    static void (*const of[])(cudaStream_t, int64_t, double, void *, const void *) = {
+        axpy<float, float>, axpy<double, double>, axpy<__half, float>, axpy<__nv_bfloat16, float>};
+
+    of[type]((cudaStream_t)stream, n, alpha, y, x);
     return cudaGetLastError();
 }
 
