@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static enum dsc_status read_text(const json_t *object, const char *key, struct dsc_arena *arena,
@@ -60,6 +61,27 @@ static enum dsc_status read_row(const json_t *object, bool is_plan, struct dsc_a
     return DSC_OK;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Sorted: a file may hold a million rows. */
+static enum dsc_status check_names(const struct dsc_layer_file *f, struct dsc_arena *arena,
+                                   struct dsc_err *err)
+{
+    const char **names;
+
+    DSC_NEW(names, arena, f->n_rows, err);
+    for (int i = 0; i < f->n_rows; i++)
+        names[i] = f->rows[i].name;
+    qsort(names, (size_t)f->n_rows, sizeof *names, compare_names);
+    for (int i = 1; i < f->n_rows; i++)
+        if (strcmp(names[i - 1], names[i]) == 0)
+            return dsc_fail(err, DSC_E_DUP, "layer '%s' stands twice", names[i]);
+    return DSC_OK;
+}
+
 static enum dsc_status read_rows(const json_t *list, bool is_plan, struct dsc_arena *arena,
                                  struct dsc_layer_file *f, struct dsc_err *err)
 {
@@ -71,12 +93,9 @@ static enum dsc_status read_rows(const json_t *list, bool is_plan, struct dsc_ar
 
         if (read_row(json_array_get(list, i), is_plan, arena, row, err) != DSC_OK)
             return dsc_err_where(err, "layer %zu", i);
-        for (int k = 0; k < f->n_rows; k++)
-            if (strcmp(f->rows[k].name, row->name) == 0)
-                return dsc_fail(err, DSC_E_DUP, "layer '%s' stands twice", row->name);
         f->n_rows++;
     }
-    return DSC_OK;
+    return check_names(f, arena, err);
 }
 
 static enum dsc_status read_root(const json_t *root, const char *schema, struct dsc_arena *arena,
