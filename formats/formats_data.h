@@ -1,16 +1,23 @@
 /*
- * Rows of text with labels, from .tsv, .csv and .jsonl files or stdin.
+ * Rows with labels: texts from .tsv, .csv and .jsonl files, arrays from .npz, or either from stdin.
  *
  * TSV and CSV start with a header row; TSV has no quoting, CSV quotes as RFC 4180. JSONL has one
  * object a line. Columns are `text`, `text_b` (optional) and `label`, or what `columns` maps them
  * to. A byte order mark is skipped; blank lines are skipped and counted. NUL is a character like
  * any other in a text, and refused in names and labels.
+ *
+ * An .npz holds an array for each input, named as it is, and `label`; rows lie along the first
+ * axis. Labels that are whole numbers (or booleans) are classes counted from 0, others are values.
+ * The arrays stay in memory.
  */
 #ifndef FORMATS_DATA_H
 #define FORMATS_DATA_H
 
 #include "dsc/arena.h"
+#include "dsc/bundle.h"
+#include "dsc/graph.h"
 #include "dsc/io.h"
+#include "dsc/log.h"
 #include "dsc/status.h"
 
 #include <stdbool.h>
@@ -19,7 +26,8 @@
 
 enum {
     DSC_DATA_FIELD_MAX_BYTES = 16 << 20, /* one field or line: a stray quote must not eat a file */
-    DSC_DATA_BAD_ROWS_SHOWN = 20
+    DSC_DATA_BAD_ROWS_SHOWN = 20,
+    DSC_DATA_CLASSES_MAX = 65536 /* numbered by an .npz that no model bounds */
 };
 
 /** Bytes that are NOT ended by 0: they may lie in the mapped file. Valid UTF-8. */
@@ -40,15 +48,28 @@ struct dsc_split {
     int train, dev, test;
 };
 
+/** What an array of rows must be. type: with the axis of rows; what is unknown is not checked. */
+struct dsc_row_input {
+    const char *name;
+    struct dsc_type type;
+    bool is_optional;
+};
+
 /**
  * How to read. Zero-initialised: format by the file's extension, columns by their own names,
  * strict UTF-8, labels inferred where there are any, no split.
  *
- * format      "tsv", "csv", "jsonl", or NULL: by extension; stdin is then sniffed ('{' first:
- * JSONL; a tab in the first line: TSV; else CSV) columns     "text=review,label=fraud" or NULL
+ * format      "tsv", "csv", "jsonl", "npz", or NULL: by extension; stdin is then sniffed ("PK"
+ *             first: npz; '{' first: JSONL; a tab in the first line: TSV; else CSV)
+ * columns     "text=review,label=fraud" or NULL; of .npz "INPUT=ARRAY,label=ARRAY"
  * labels      the label map of an artefact: label idx = place in it; NULL: inferred. A map of the
- *             placeholders LABEL_0, LABEL_1 .. also accepts the numbers 0, 1 ..
+ *             placeholders LABEL_0, LABEL_1 .. also accepts the numbers 0, 1 ..; a number of an
+ *             .npz is a place in the map, unless the names of the map are whole numbers themselves
+ * n_classes   of the model, 0: not known. Without a map, labels that are numbers below it are the
+ *             classes themselves; other data must have so many classes
  * needs_label a missing label column is an error; otherwise it makes target NONE
+ * inputs      what an .npz must hold; none: rows of text only
+ * log         arrays that are not used are told; may be NULL
  */
 struct dsc_data_spec {
     const char *format;
@@ -57,9 +78,13 @@ struct dsc_data_spec {
     enum dsc_target target;
     const char *const *labels;
     size_t n_labels;
+    size_t n_classes;
     bool needs_label;
     struct dsc_split split;
     enum dsc_part part;
+    const struct dsc_row_input *inputs;
+    size_t n_inputs;
+    const struct dsc_log *log;
 };
 
 /** What was read and what was left out, for the report. */
@@ -67,11 +92,12 @@ struct dsc_data_report {
     const char *format;
     size_t n_rows;        /* rows in the file, header and blank lines not counted */
     size_t n_blank;       /* blank lines skipped */
-    size_t n_duplicates;  /* under a split: rows dropped because text (and text_b) came before */
+    size_t n_duplicates;  /* under a split: rows dropped because text (and text_b), or all inputs of
+                             an .npz, came before */
     size_t n_conflicts;   /* of these, with another label than the first */
     size_t n_other_parts; /* distinct rows that belong to the other parts */
     size_t n_replaced;    /* U+FFFD put in by encoding_errors = REPLACE */
-    size_t n_empty_texts; /* kept rows with an empty text */
+    size_t n_empty_texts; /* kept rows with an empty text; of .npz 0 */
     char sha256[65];      /* of the file's bytes */
 };
 
@@ -79,7 +105,9 @@ struct dsc_data_report {
  * The rows. Inferred classes are sorted: numerically when all labels are numbers, else by bytes;
  * the map covers the whole file, whatever part is kept.
  *
- * Shapes  text, text_b, label or value, row: [n]; text_b NULL without such a column
+ * Shapes  text, text_b, label or value, row: [n]; text_b NULL without such a column; of .npz both
+ *         are NULL, and arrays [n_inputs of the spec] as they lie in the file: example i is slice
+ *         row[i] of each; an optional one that the file lacks is no tensor
  * Units   row: index of the row in the file from 0, the same under any split: the example id
  *         label: index into label_names (CLASS); value: finite (VALUE)
  * Memory  arrays and names live in the arena; texts in it or in the file, until dsc_dataset_close
@@ -88,6 +116,7 @@ struct dsc_dataset {
     size_t n;
     const struct dsc_text *text;
     const struct dsc_text *text_b;
+    const struct dsc_tensor *arrays;
     enum dsc_target target; /* CLASS, VALUE or NONE */
     const int32_t *label;
     const double *value;
@@ -97,6 +126,7 @@ struct dsc_dataset {
     struct dsc_data_report report;
     struct dsc_file file;
     struct dsc_bytes decoded; /* the file with replaced bytes, when there were any */
+    struct dsc_bundle bundle; /* of an .npz */
 };
 
 /**
@@ -114,6 +144,8 @@ struct dsc_dataset {
  *         LIMIT        a field of over DSC_DATA_FIELD_MAX_BYTES
  *         TRUNC        a quote that is never closed
  *         EMPTY        no rows, or none in this part
+ *         of .npz also those of dsc_npz_read, and: SCHEMA a missing array; INCONSISTENT other
+ *         numbers of rows; TYPE, SHAPE not what the input takes; NONFINITE in an input
  */
 enum dsc_status dsc_data_read(struct dsc_dataset *d, const char *path,
                               const struct dsc_data_spec *spec, struct dsc_arena *arena,

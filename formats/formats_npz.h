@@ -30,6 +30,10 @@ enum { DSC_NPY_HEADER_MAX_BYTES = 64 * 1024 };
 enum dsc_status dsc_npz_read(struct dsc_bundle *b, const char *path, size_t max_bytes,
                              struct dsc_err *err);
 
+/** The same from bytes; an error names no file. */
+enum dsc_status dsc_npz_read_bytes(struct dsc_bundle *b, const void *data, size_t n_bytes,
+                                   size_t max_bytes, struct dsc_err *err);
+
 /** One .npy file. Errors as dsc_npz_read. */
 enum dsc_status dsc_npy_read(struct dsc_tensor *t, const char *path, size_t max_bytes,
                              struct dsc_err *err);

@@ -43,6 +43,8 @@ static const char *sniff(const struct dsc_file *f)
 {
     size_t i = f->n_bytes >= 3 && memcmp(f->data, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
 
+    if (f->n_bytes >= 2 && memcmp(f->data, "PK", 2) == 0)
+        return "npz";
     while (i < f->n_bytes && strchr(" \t\r\n", f->data[i]) && f->data[i])
         i++;
     if (i < f->n_bytes && f->data[i] == '{')
@@ -68,49 +70,25 @@ static enum dsc_status pick_reader(const struct dsc_reader **reader, const char 
     }
     dsc_fail(err, format ? DSC_E_USAGE : DSC_E_UNSUPPORTED,
              "'%s' is not a format of rows that is read", word);
-    return dsc_err_hint(err, "known are .csv, .jsonl and .tsv");
-}
-
-/* "text=review,label=fraud" into the names of the columns. */
-static enum dsc_status map_columns(struct dsc_rows *r, const char *columns, struct dsc_err *err)
-{
-    static const char *const role[DSC_N_COLS] = {"text", "text_b", "label"};
-
-    for (int c = 0; c < DSC_N_COLS; c++)
-        r->names[c] = role[c];
-    for (const char *s = columns; s && *s;) {
-        const size_t n = strcspn(s, ","), n_role = strcspn(s, "=,");
-        int c = 0;
-
-        while (c < DSC_N_COLS && (strlen(role[c]) != n_role || strncmp(role[c], s, n_role) != 0))
-            c++;
-        if (c == DSC_N_COLS || n_role + 1 >= n || r->is_mapped[c]) {
-            dsc_fail(err, DSC_E_USAGE, "'%.*s' %s", (int)n, s,
-                     c < DSC_N_COLS && r->is_mapped[c] ? "maps a column twice"
-                                                       : "does not map text, text_b or label");
-            return dsc_err_hint(err, "--columns text=review,label=fraud");
-        }
-        r->names[c] = dsc_arena_strndup(r->arena, s + n_role + 1, n - n_role - 1, err);
-        if (!r->names[c])
-            return DSC_E_MEMORY;
-        r->is_mapped[c] = true;
-        s += n;
-        s += *s == ',';
-    }
-    return DSC_OK;
+    return dsc_err_hint(err, "known are .csv, .jsonl, .npz and .tsv");
 }
 
 void dsc_bad_add(struct dsc_bad *b, enum dsc_status s, size_t row, size_t line, size_t byte,
                  const char *what)
 {
+    char place[64] = "";
+
+    if (line)
+        snprintf(place, sizeof place, ", line %zu, byte %zu", line, byte);
     if (b->n++ == 0) {
         b->status = s;
-        snprintf(b->where, sizeof b->where, "row %zu, line %zu, byte %zu", row, line, byte);
+        snprintf(b->where, sizeof b->where, "row %zu%s", row, place);
         snprintf(b->first, sizeof b->first, "%s", what);
     }
+    if (line)
+        snprintf(place, sizeof place, " (line %zu, byte %zu)", line, byte);
     if (b->n <= DSC_DATA_BAD_ROWS_SHOWN)
-        dsc_bytes_printf(&b->text, "%srow %zu (line %zu, byte %zu): %s", b->n > 1 ? "; " : "", row,
-                         line, byte, what);
+        dsc_bytes_printf(&b->text, "%srow %zu%s: %s", b->n > 1 ? "; " : "", row, place, what);
 }
 
 enum dsc_status dsc_bad_finish(struct dsc_bad *b, struct dsc_err *err)
@@ -285,21 +263,32 @@ static enum dsc_status keep_rows(struct dsc_dataset *d, const struct dsc_raw *ra
     return DSC_OK;
 }
 
-static void hint_labels(const struct dsc_dataset *d, struct dsc_err *err)
+enum dsc_status dsc_bad_labels(const struct dsc_dataset *d, struct dsc_bad *b, struct dsc_err *err)
 {
+    const bool is_unknown = b->status == DSC_E_RANGE;
+    const enum dsc_status st = dsc_bad_finish(b, err);
     char list[256] = "";
     size_t n = 0, i = 0;
 
+    if (!is_unknown)
+        return st;
     for (; i < d->n_labels && n + strlen(d->label_names[i]) + 3 < sizeof list; i++)
         n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", d->label_names[i]);
     dsc_err_hint(err, "the label map is: %s%s", list, i < d->n_labels ? ", .." : "");
+    return st;
+}
+
+enum dsc_status dsc_part_is_empty(const struct dsc_data_spec *spec, struct dsc_err *err)
+{
+    static const char *const part[] = {"all", "train", "dev", "test"};
+
+    return dsc_fail(err, DSC_E_EMPTY, "the part '%s' has no rows", part[spec->part]);
 }
 
 static enum dsc_status finish(struct dsc_dataset *d, const struct dsc_raw *raw,
                               const struct dsc_data_spec *spec, struct dsc_bad *bad,
                               struct dsc_arena *arena, struct dsc_err *err)
 {
-    static const char *const part[] = {"all", "train", "dev", "test"};
     const bool is_split = spec->split.train + spec->split.dev + spec->split.test > 0;
     unsigned char *keep;
     enum dsc_status st;
@@ -307,24 +296,18 @@ static enum dsc_status finish(struct dsc_dataset *d, const struct dsc_raw *raw,
     if (raw->n == 0)
         return dsc_fail(err, DSC_E_EMPTY, "no rows");
     DSC_TRY(dsc_labels_resolve(d, raw, spec, bad, arena, err));
-    if (bad->n > 0) {
-        const bool is_unknown = bad->status == DSC_E_RANGE;
-
-        st = dsc_bad_finish(bad, err);
-        if (is_unknown)
-            hint_labels(d, err);
-        return st;
-    }
+    if (bad->n > 0)
+        return dsc_bad_labels(d, bad, err);
     keep = dsc_heap_alloc(raw->n, 1, err);
     if (!keep)
         return DSC_E_MEMORY;
     memset(keep, 1, raw->n);
-    st = is_split ? dsc_split_mark(d, raw, spec, keep, err) : DSC_OK;
+    st = is_split ? dsc_split_texts(d, raw, spec, keep, err) : DSC_OK;
     if (st == DSC_OK)
         st = keep_rows(d, raw, keep, arena, err);
     dsc_heap_free(keep);
     if (st == DSC_OK && d->n == 0)
-        return dsc_fail(err, DSC_E_EMPTY, "the part '%s' has no rows", part[spec->part]);
+        return dsc_part_is_empty(spec, err);
     return st;
 }
 
@@ -372,15 +355,40 @@ static enum dsc_status begin_bytes(struct dsc_dataset *d, const struct dsc_data_
     return DSC_OK;
 }
 
+/* Bytes to cells to rows. */
+static enum dsc_status load_texts(struct dsc_dataset *d, const struct dsc_reader *reader,
+                                  const struct dsc_data_spec *spec, struct dsc_arena *arena,
+                                  struct dsc_err *err)
+{
+    static const char *const roles[DSC_N_COLS] = {"text", "text_b", "label"};
+    struct dsc_rows r = {.arena = arena, .is_wanted = {true, true, true}};
+    struct dsc_raw raw = {0};
+    struct dsc_bad bad = {0};
+    enum dsc_status st;
+
+    r.is_required[DSC_COL_TEXT] = true;
+    r.is_required[DSC_COL_LABEL] = spec->needs_label;
+    r.is_wanted[DSC_COL_LABEL] = spec->target != DSC_TARGET_NONE;
+    DSC_TRY_OUT(
+        st, dsc_columns_map(spec->columns, roles, DSC_N_COLS, r.names, r.is_mapped, arena, err));
+    DSC_TRY_OUT(st, begin_bytes(d, spec, &r, err));
+    DSC_TRY_OUT(st, reader->begin(&r, err));
+    DSC_TRY_OUT(st, read_rows(&r, reader, &raw, &bad, &d->report.n_rows, err));
+    d->report.n_blank = r.n_blank;
+    DSC_TRY_OUT(st, dsc_bad_finish(&bad, err));
+    DSC_TRY_OUT(st, finish(d, &raw, spec, &bad, arena, err));
+out:
+    dsc_bytes_clear(&bad.text);
+    raw_clear(&raw);
+    return st;
+}
+
 enum dsc_status dsc_data_read(struct dsc_dataset *d, const char *path,
                               const struct dsc_data_spec *spec, struct dsc_arena *arena,
                               struct dsc_err *err)
 {
     struct dsc_err own = {0};
     struct dsc_err *e = err ? err : &own; /* messages are built in it */
-    struct dsc_rows r = {.arena = arena, .is_wanted = {true, true, true}};
-    struct dsc_raw raw = {0};
-    struct dsc_bad bad = {0};
     struct dsc_sha256 h;
     const struct dsc_reader *reader = NULL;
     enum dsc_status st;
@@ -393,19 +401,8 @@ enum dsc_status dsc_data_read(struct dsc_dataset *d, const char *path,
     dsc_sha256_hex(&h, d->report.sha256);
     DSC_TRY_OUT(st, pick_reader(&reader, path, spec->format, &d->file, e));
     d->report.format = reader->name;
-    r.is_required[DSC_COL_TEXT] = true;
-    r.is_required[DSC_COL_LABEL] = spec->needs_label;
-    r.is_wanted[DSC_COL_LABEL] = spec->target != DSC_TARGET_NONE;
-    DSC_TRY_OUT(st, map_columns(&r, spec->columns, e));
-    DSC_TRY_OUT(st, begin_bytes(d, spec, &r, e));
-    DSC_TRY_OUT(st, reader->begin(&r, e));
-    DSC_TRY_OUT(st, read_rows(&r, reader, &raw, &bad, &d->report.n_rows, e));
-    d->report.n_blank = r.n_blank;
-    DSC_TRY_OUT(st, dsc_bad_finish(&bad, e));
-    DSC_TRY_OUT(st, finish(d, &raw, spec, &bad, arena, e));
+    st = reader->load ? reader->load(d, spec, arena, e) : load_texts(d, reader, spec, arena, e);
 out:
-    dsc_bytes_clear(&bad.text);
-    raw_clear(&raw);
     if (st != DSC_OK) {
         dsc_err_file(e, strcmp(path, "-") ? path : "<stdin>");
         dsc_dataset_close(d);
@@ -417,15 +414,16 @@ enum dsc_status dsc_dataset_spread(struct dsc_dataset *d, size_t n, struct dsc_a
                                    struct dsc_err *err)
 {
     const struct dsc_dataset all = *d;
-    struct dsc_text *text, *text_b = NULL;
+    struct dsc_text *text = NULL, *text_b = NULL;
     int32_t *label = NULL;
     double *value = NULL;
     int64_t *row;
 
     if (n >= all.n)
         return DSC_OK;
-    DSC_NEW(text, arena, n, err);
     DSC_NEW(row, arena, n, err);
+    if (all.text)
+        DSC_NEW(text, arena, n, err);
     if (all.text_b)
         DSC_NEW(text_b, arena, n, err);
     if (all.label)
@@ -435,8 +433,9 @@ enum dsc_status dsc_dataset_spread(struct dsc_dataset *d, size_t n, struct dsc_a
     for (size_t i = 0; i < n; i++) {
         const size_t from = i * all.n / n;
 
-        text[i] = all.text[from];
         row[i] = all.row[from];
+        if (text)
+            text[i] = all.text[from];
         if (text_b)
             text_b[i] = all.text_b[from];
         if (label)
@@ -457,4 +456,5 @@ void dsc_dataset_close(struct dsc_dataset *d)
 {
     dsc_file_close(&d->file);
     dsc_bytes_clear(&d->decoded);
+    dsc_bundle_clear(&d->bundle);
 }

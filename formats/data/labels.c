@@ -255,6 +255,40 @@ static enum dsc_status resolve_classes(struct dsc_dataset *d, const struct dsc_r
     return st;
 }
 
+/* Are all labels numbers of the model's classes? */
+static bool are_class_numbers(const struct dsc_raw *raw, size_t n_classes)
+{
+    for (size_t i = 0; i < raw->n; i++) {
+        double v;
+
+        if (label_kind(&raw->label[i], &v) != KIND_INTEGER || v < 0 || v >= (double)n_classes)
+            return false;
+    }
+    return true;
+}
+
+/* Classes of a model without names: by their numbers, or by the order of as many names. */
+static enum dsc_status resolve_unnamed(struct dsc_dataset *d, const struct dsc_raw *raw,
+                                       const struct dsc_data_spec *spec, bool is_numeric,
+                                       struct dsc_bad *bad, struct dsc_arena *arena,
+                                       struct dsc_err *err)
+{
+    struct dsc_data_spec numbered = *spec;
+
+    if (are_class_numbers(raw, spec->n_classes)) {
+        DSC_TRY(dsc_labels_numbered(spec->n_classes, &numbered.labels, arena, err));
+        numbered.n_labels = spec->n_classes;
+        return resolve_classes(d, raw, &numbered, is_numeric, bad, arena, err);
+    }
+    DSC_TRY(resolve_classes(d, raw, spec, is_numeric, bad, arena, err));
+    if (d->n_labels == spec->n_classes)
+        return DSC_OK;
+    dsc_fail(err, DSC_E_INCONSISTENT,
+             "the labels name %zu classes, the model has %zu and no names for them", d->n_labels,
+             spec->n_classes);
+    return dsc_err_hint(err, "which class is which? label them 0 to %zu", spec->n_classes - 1);
+}
+
 enum dsc_status dsc_labels_resolve(struct dsc_dataset *d, const struct dsc_raw *raw,
                                    const struct dsc_data_spec *spec, struct dsc_bad *bad,
                                    struct dsc_arena *arena, struct dsc_err *err)
@@ -271,5 +305,7 @@ enum dsc_status dsc_labels_resolve(struct dsc_dataset *d, const struct dsc_raw *
                                                 : inferred;
     if (d->target == DSC_TARGET_VALUE)
         return resolve_values(d, raw, bad, arena, err);
+    if (!spec->labels && spec->n_classes)
+        return resolve_unnamed(d, raw, spec, is_numeric, bad, arena, err);
     return resolve_classes(d, raw, spec, is_numeric, bad, arena, err);
 }

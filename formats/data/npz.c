@@ -37,12 +37,12 @@ static enum dsc_status zip_fail(zip_error_t *e, struct dsc_err *err)
 }
 
 /* The directory is at the end: without it a file that begins like a zip was cut. */
-static enum dsc_status open_fail(const struct dsc_file *file, zip_error_t *e, struct dsc_err *err)
+static enum dsc_status open_fail(const void *data, size_t n_bytes, zip_error_t *e,
+                                 struct dsc_err *err)
 {
-    if (file->n_bytes == 0)
+    if (n_bytes == 0)
         return dsc_fail(err, DSC_E_EMPTY, "the file is empty");
-    if (zip_error_code_zip(e) == ZIP_ER_NOZIP && file->n_bytes >= 4 &&
-        memcmp(file->data, "PK\x03\x04", 4) == 0)
+    if (zip_error_code_zip(e) == ZIP_ER_NOZIP && n_bytes >= 4 && memcmp(data, "PK\x03\x04", 4) == 0)
         return dsc_fail(err, DSC_E_TRUNC, "a zip file without its directory");
     return zip_fail(e, err);
 }
@@ -155,24 +155,21 @@ static enum dsc_status read_all(struct dsc_bundle *b, zip_t *zip, size_t max_byt
     return dsc_bundle_sort(b, err);
 }
 
-enum dsc_status dsc_npz_read(struct dsc_bundle *b, const char *path, size_t max_bytes,
-                             struct dsc_err *err)
+enum dsc_status dsc_npz_read_bytes(struct dsc_bundle *b, const void *data, size_t n_bytes,
+                                   size_t max_bytes, struct dsc_err *err)
 {
-    struct dsc_file file;
     zip_source_t *source;
     zip_t *zip = NULL;
     zip_error_t e;
     enum dsc_status st;
 
     dsc_bundle_init(b);
-    DSC_TRY(dsc_file_open(&file, path, 0, err));
     zip_error_init(&e);
-    source =
-        zip_source_buffer_create(file.n_bytes ? (const void *)file.data : "", file.n_bytes, 0, &e);
+    source = zip_source_buffer_create(n_bytes ? data : "", n_bytes, 0, &e);
     if (source)
         zip = zip_open_from_source(source, ZIP_RDONLY, &e);
     if (!zip) {
-        st = open_fail(&file, &e, err);
+        st = open_fail(data, n_bytes, &e, err);
         if (source)
             zip_source_free(source);
     } else {
@@ -180,11 +177,23 @@ enum dsc_status dsc_npz_read(struct dsc_bundle *b, const char *path, size_t max_
         zip_discard(zip);
     }
     zip_error_fini(&e);
-    dsc_file_close(&file);
-    if (st != DSC_OK) {
-        dsc_err_file(err, path);
+    if (st != DSC_OK)
         dsc_bundle_clear(b);
-    }
+    return st;
+}
+
+enum dsc_status dsc_npz_read(struct dsc_bundle *b, const char *path, size_t max_bytes,
+                             struct dsc_err *err)
+{
+    struct dsc_file file;
+    enum dsc_status st;
+
+    dsc_bundle_init(b);
+    DSC_TRY(dsc_file_open(&file, path, 0, err));
+    st = dsc_npz_read_bytes(b, file.data, file.n_bytes, max_bytes, err);
+    dsc_file_close(&file);
+    if (st != DSC_OK)
+        dsc_err_file(err, path);
     return st;
 }
 

@@ -54,6 +54,8 @@ struct dsc_rows {
 /**
  * begin  reads the header and fills `place` (JSONL: nothing to do)
  * next   reads one row; is_end at the end of the data. Fails only where no row can follow.
+ * load   of a format whose rows are not cells: all of d but its report's format and sha256, from
+ *        d->file. begin and next are then NULL.
  */
 struct dsc_reader {
     const char *name;
@@ -61,11 +63,22 @@ struct dsc_reader {
     enum dsc_status (*begin)(struct dsc_rows *r, struct dsc_err *err);
     enum dsc_status (*next)(struct dsc_rows *r, struct dsc_row *row, bool *is_end,
                             struct dsc_err *err);
+    enum dsc_status (*load)(struct dsc_dataset *d, const struct dsc_data_spec *spec,
+                            struct dsc_arena *arena, struct dsc_err *err);
 };
 
 #define DSC_READER(name) extern const struct dsc_reader dsc_reader_##name;
 #include "readers.def"
 #undef DSC_READER
+
+/**
+ * "text=review,label=fraud" into the names of n_roles columns, which else are called as the roles.
+ *
+ * Errors  USAGE  a role that is none, or stands twice
+ */
+enum dsc_status dsc_columns_map(const char *columns, const char *const *roles, size_t n_roles,
+                                const char **names, bool *is_mapped, struct dsc_arena *arena,
+                                struct dsc_err *err);
 
 /** Next line [begin, end) without \n or \r\n; pos and line move behind it. False at the end. */
 bool dsc_rows_line(struct dsc_rows *r, size_t *begin, size_t *end);

@@ -34,6 +34,37 @@ void dsc_row_fault(struct dsc_row *row, enum dsc_status s, const char *fmt, ...)
     va_end(ap);
 }
 
+enum dsc_status dsc_columns_map(const char *columns, const char *const *roles, size_t n_roles,
+                                const char **names, bool *is_mapped, struct dsc_arena *arena,
+                                struct dsc_err *err)
+{
+    for (size_t i = 0; i < n_roles; i++) {
+        names[i] = roles[i];
+        is_mapped[i] = false;
+    }
+    for (const char *s = columns; s && *s;) {
+        const size_t n = strcspn(s, ","), n_role = strcspn(s, "=,");
+        size_t i = 0;
+
+        while (i < n_roles && (strlen(roles[i]) != n_role || strncmp(roles[i], s, n_role) != 0))
+            i++;
+        if (i == n_roles || n_role + 1 >= n || is_mapped[i]) {
+            const bool is_twice = i < n_roles && is_mapped[i];
+
+            dsc_fail(err, DSC_E_USAGE, "'%.*s' %s", (int)n, s,
+                     is_twice ? "maps a column twice" : "maps no column that there can be");
+            return dsc_err_hint(err, "--columns %s=NAME,label=NAME", roles[0]);
+        }
+        names[i] = dsc_arena_strndup(arena, s + n_role + 1, n - n_role - 1, err);
+        if (!names[i])
+            return DSC_E_MEMORY;
+        is_mapped[i] = true;
+        s += n;
+        s += *s == ',';
+    }
+    return DSC_OK;
+}
+
 static bool is_name(const struct dsc_text *t, const char *name)
 {
     return t->n_bytes == strlen(name) && memcmp(t->data, name, t->n_bytes) == 0;

@@ -311,6 +311,26 @@ START_TEST(a_split_keeps_the_first_of_duplicates_and_its_parts_add_up)
 }
 END_TEST
 
+START_TEST(labels_of_a_model_without_names_are_numbers_of_its_classes)
+{
+    struct fixture f;
+
+    read_text(&f, "tsv", "text\tlabel\na\t2\nb\t1\n", (struct dsc_data_spec){.n_classes = 3});
+    ck_assert_msg(f.status == DSC_OK, "%s", f.err.message);
+    ck_assert_uint_eq(f.set.n_labels, 3);
+    ck_assert_int_eq(f.set.label[0], 2);
+    ck_assert_int_eq(f.set.label[1], 1);
+    drop(&f);
+    read_text(&f, "tsv", "text\tlabel\na\tspam\nb\tham\n", (struct dsc_data_spec){.n_classes = 2});
+    ck_assert_int_eq(f.status, DSC_OK);
+    ck_assert_int_eq(f.set.label[0], 1);
+    drop(&f);
+    read_text(&f, "tsv", "text\tlabel\na\tspam\nb\tham\n", (struct dsc_data_spec){.n_classes = 3});
+    ck_assert_int_eq(f.status, DSC_E_INCONSISTENT);
+    drop(&f);
+}
+END_TEST
+
 START_TEST(a_split_is_three_percentages)
 {
     struct dsc_split s;
@@ -530,6 +550,7 @@ int main(void)
     tcase_add_test(t, empty_data_is_empty);
     tcase_add_test(t, broken_rows_have_their_classes);
     tcase_add_test(t, a_split_keeps_the_first_of_duplicates_and_its_parts_add_up);
+    tcase_add_test(t, labels_of_a_model_without_names_are_numbers_of_its_classes);
     tcase_add_test(t, a_split_is_three_percentages);
     tcase_add_test(t, the_part_of_a_text_is_what_python_says);
     tcase_add_test(t, broken_bytes_are_replaced_as_python_does);
