@@ -40,8 +40,8 @@ void dsc_bench_close(struct dsc_bench_side *side)
     dsc_textmodel_close(&side->m);
 }
 
-enum dsc_status dsc_bench_feed(struct dsc_bench_side *side, int64_t batch, int64_t length,
-                               uint64_t seed, struct dsc_err *err)
+static enum dsc_status feed_tokens(struct dsc_bench_side *side, int64_t batch, int64_t length,
+                                   uint64_t seed, struct dsc_err *err)
 {
     const struct dsc_graph *g = side->m.model.graph;
     const int32_t n_ids = dsc_tok_info(side->m.tok).n_ids;
@@ -50,7 +50,6 @@ enum dsc_status dsc_bench_feed(struct dsc_bench_side *side, int64_t batch, int64
     if (n_ids < 1)
         return dsc_fail(err, DSC_E_EMPTY, "the tokenizer has no tokens to draw from");
     dsc_rng_init(&rng, dsc_rng_mix_text(dsc_rng_key(seed), "bench"));
-    clear_feeds(side);
     for (int r = 0; r < DSC_N_ROLES; r++) {
         const int at = side->m.input[r];
 
@@ -64,6 +63,38 @@ enum dsc_status dsc_bench_feed(struct dsc_bench_side *side, int64_t batch, int64
                                                   : (int64_t)dsc_rng_below(&rng, (uint64_t)n_ids));
     }
     return DSC_OK;
+}
+
+static enum dsc_status feed_arrays(struct dsc_bench_side *side, int64_t batch, uint64_t seed,
+                                   struct dsc_err *err)
+{
+    struct dsc_arena arena;
+    struct dsc_dataset d = {0};
+    int64_t *idx;
+    enum dsc_status st;
+
+    dsc_arena_init(&arena);
+    idx = dsc_arena_alloc(&arena, (size_t)batch, sizeof *idx, err);
+    for (int64_t i = 0; idx && i < batch; i++)
+        idx[i] = i;
+    st = idx ? dsc_textmodel_draw(&side->m, batch, seed, &arena, &d, err) : DSC_E_MEMORY;
+    if (st == DSC_OK)
+        st = dsc_textmodel_fill(&side->m, &d, idx, batch, side->feeds, err);
+    dsc_dataset_close(&d);
+    dsc_arena_clear(&arena);
+    return st;
+}
+
+enum dsc_status dsc_bench_feed(struct dsc_bench_side *side, int64_t batch, int64_t length,
+                               uint64_t seed, struct dsc_err *err)
+{
+    clear_feeds(side);
+    if (dsc_textmodel_batch(&side->m, batch) != batch) {
+        dsc_fail(err, DSC_E_USAGE, "the model takes one row at a time: --batch 1");
+        return dsc_err_file(err, side->path);
+    }
+    return side->m.tok ? feed_tokens(side, batch, length, seed, err)
+                       : feed_arrays(side, batch, seed, err);
 }
 
 enum dsc_status dsc_bench_run(struct dsc_bench_side *side, const struct dsc_run *run,

@@ -220,7 +220,8 @@ const struct dsc_command dsc_command_eval = {
              "f1, precision and recall are of the positive class: two classes that are not called "
              "0 and 1 need --positive, unless the model stores it.",
     .examples = "dscompress eval model.onnx --data test.tsv --metric f1,accuracy\n"
-                "dscompress eval model.onnx --data sms.tsv --split 70/10/20 --part test --json",
+                "dscompress eval model.onnx --data sms.tsv --split 70/10/20 --part test --json\n"
+                "dscompress eval mlp.onnx --data rows.npz --metric accuracy,log-loss",
     .needs = "data",
     .n_args_min = 1,
     .n_args_max = 1,

@@ -418,6 +418,7 @@ const struct dsc_command dsc_command_quantize = {
                 "dscompress quantize sms.onnx --method weight-only --scheme w4 --calib sms.tsv -o "
                 "w4.onnx\n"
                 "dscompress quantize sms.onnx --method dynamic -o sms-dynamic.onnx\n"
+                "dscompress quantize mlp.onnx --calib rows.npz -o mlp-int8.onnx\n"
                 "dscompress quantize sms.onnx --method qat --train sms.tsv --epochs 1 -o qat.onnx\n"
                 "dscompress quantize sms.onnx --calib sms.tsv --sensitivity=layers.json\n"
                 "dscompress quantize sms.onnx --calib sms.tsv --max-drop accuracy=0.01 "

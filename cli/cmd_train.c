@@ -1,4 +1,4 @@
-/* train: fine-tune a model on labelled rows of text. */
+/* train: fine-tune a model on labelled rows. */
 #include "cmd.h"
 #include "dsc/pass.h"
 #include "formats_props.h"
@@ -110,7 +110,7 @@ static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
 const struct dsc_command dsc_command_train = {
     .name = "train",
     .args = "MODEL",
-    .summary = "fine-tune a model on labelled text",
+    .summary = "fine-tune a model on labelled data",
     .about =
         "Trains all weights that the model's operators call parameters, by AdamW with a "
         "linear schedule. A model without a head gets one: pooled token vectors, dropout "
@@ -128,11 +128,15 @@ const struct dsc_command dsc_command_train = {
         "--dry-run reads all data, takes one step on the first batch, and tells weights, steps, "
         "rows and time (with --json also the names of the weights); nothing is written, and "
         "--state is not opened.\n\n"
+        "A model with one output learns values by their squared error, or two classes by binary "
+        "cross "
+        "entropy: its output is then the logit of the second.\n\n"
         "The same command with the same seed writes the same bytes, for any number of "
         "threads.",
     .examples =
         "dscompress train minilm/ --train sms.tsv --eval sms.tsv --split 70/10/20 --positive spam "
-        "-o sms.onnx",
+        "-o sms.onnx\n"
+        "dscompress train mlp.onnx --train rows.npz --lr 1e-3 -o tuned.onnx",
     .needs = "train,output",
     .n_args_min = 1,
     .n_args_max = 1,

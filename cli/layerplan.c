@@ -51,7 +51,7 @@ uint64_t dsc_graph_estimate_bytes(const struct dsc_textmodel *m)
 {
     const struct dsc_graph *g = m->model.graph;
     uint64_t n_bytes = (uint64_t)g->n_nodes * NODE_BYTES + OWN_BYTES;
-    size_t n_tok;
+    size_t n_tok = 0;
 
     for (int i = 0; i < g->n_values; i++)
         if (dsc_tensor_is_present(&g->values[i].init))
@@ -62,7 +62,8 @@ uint64_t dsc_graph_estimate_bytes(const struct dsc_textmodel *m)
 
         n_bytes += strlen(g->props[i].value) * (is_parent ? 2 : 1); /* quoted once more */
     }
-    (void)dsc_tok_json(m->tok, &n_tok);
+    if (m->tok)
+        (void)dsc_tok_json(m->tok, &n_tok);
     return n_bytes + (dsc_graph_prop(g, DSC_PROP_TOKENIZER) ? 0 : n_tok);
 }
 

@@ -73,6 +73,23 @@ static void options(FILE *f, const char *verb)
     }
 }
 
+/* Of every verb that reads rows. */
+static void data(FILE *f)
+{
+    fputs(".SH DATA\n", f);
+    put(f,
+        "Rows of text are a .tsv, .csv or .jsonl with the columns text, text_b (if there are "
+        "pairs) "
+        "and label. Rows of arrays are an .npz with one array for each input of the model, named "
+        "as it is, and label; rows lie along the first axis, and types and sizes have to be the "
+        "input's. The label of an .npz is the number of the class from 0, or a float for a value. "
+        "--columns renames either.\n\n"
+        "--split takes the first 8 hex digits, mod 100, of the sha256 of the text; of an .npz, of "
+        "the bytes of all inputs of the row, in the order of the arrays' names. Of equal rows the "
+        "first one counts.");
+    fputc('\n', f);
+}
+
 static void exit_status(FILE *f)
 {
     fputs(".SH EXIT STATUS\n.TP\n.B 0\ndone, or the check passed\n", f);
@@ -95,6 +112,8 @@ static void verb_page(FILE *f, const struct dsc_command *c)
     put(f, c->about ? c->about : c->summary);
     fputc('\n', f);
     options(f, c->name);
+    if (dsc_opt_takes(&dsc_opt_rows[DSC_OPT_task], c->name))
+        data(f);
     if (c->examples) {
         fputs(".SH EXAMPLES\n.nf\n", f);
         put(f, c->examples);

@@ -36,6 +36,7 @@ struct runner {
     int64_t batch;
     dsc_see_fn *see;
     void *ctx;
+    struct watcher *of_inputs;     /* NULL: nobody wants what the data bring */
     const struct dsc_tensor *mask; /* of the batch, [rows, tokens]; NULL: nothing is padding */
 };
 
@@ -123,38 +124,52 @@ static enum dsc_status add_gram(const struct watcher *w, struct dsc_gram *gram, 
     return dsc_linalg_gram(w->dev, gram->h, x, n / gram->k, gram->k, err);
 }
 
+static enum dsc_status watch_value(struct watcher *w, int value, const struct dsc_tensor *t,
+                                   const struct dsc_tensor *mask, struct dsc_err *err)
+{
+    const char *name = w->g->values[value].name;
+    struct dsc_hist *h = w->r ? dsc_ranges_hist(w->r, name) : NULL;
+    struct dsc_quant_site *site = channels_of(w, value);
+    struct dsc_gram *gram = gram_of(w, value);
+    struct dsc_tensor host;
+    const float *x;
+    int64_t n_x;
+    enum dsc_status st;
+
+    if (!h && !site && !gram)
+        return DSC_OK;
+    if (t->dtype != DSC_F32)
+        return dsc_fail(err, DSC_E_TYPE, "'%s' is %s, ranges are of f32", name,
+                        dsc_dtype_text(t->dtype));
+    DSC_TRY(dsc_to_host(&host, t, err));
+    st = take_values(w, mask, &host, &x, &n_x, err);
+    if (st == DSC_OK && h)
+        dsc_hist_add(h, x, n_x);
+    if (st == DSC_OK && site)
+        add_channels(site, x, n_x);
+    if (st == DSC_OK && gram)
+        st = add_gram(w, gram, x, n_x, err);
+    dsc_tensor_clear(&host);
+    return st;
+}
+
 static enum dsc_status watch(void *ctx, const struct dsc_node *n,
                              const struct dsc_tensor *const *in, struct dsc_tensor *const *out,
                              const struct dsc_tensor *mask, struct dsc_err *err)
 {
-    struct watcher *w = ctx;
+    for (int k = 0; k < n->n_out; k++)
+        if (out[k])
+            DSC_TRY(watch_value(ctx, n->out[k], out[k], mask, err));
+    return DSC_OK;
+}
 
-    for (int k = 0; k < n->n_out; k++) {
-        const char *name = out[k] ? w->g->values[n->out[k]].name : NULL;
-        struct dsc_hist *h = name && w->r ? dsc_ranges_hist(w->r, name) : NULL;
-        struct dsc_quant_site *site = name ? channels_of(w, n->out[k]) : NULL;
-        struct dsc_gram *gram = name ? gram_of(w, n->out[k]) : NULL;
-        struct dsc_tensor host;
-        const float *x;
-        int64_t n_x;
-        enum dsc_status st;
-
-        if (!h && !site && !gram)
-            continue;
-        if (out[k]->dtype != DSC_F32)
-            return dsc_fail(err, DSC_E_TYPE, "'%s' is %s, ranges are of f32", name,
-                            dsc_dtype_text(out[k]->dtype));
-        DSC_TRY(dsc_to_host(&host, out[k], err));
-        st = take_values(w, mask, &host, &x, &n_x, err);
-        if (st == DSC_OK && h)
-            dsc_hist_add(h, x, n_x);
-        if (st == DSC_OK && site)
-            add_channels(site, x, n_x);
-        if (st == DSC_OK && gram)
-            st = add_gram(w, gram, x, n_x, err);
-        dsc_tensor_clear(&host);
-        DSC_TRY(st);
-    }
+/* No node computes what the data bring. */
+static enum dsc_status watch_inputs(struct watcher *w, const struct dsc_tensor *feeds,
+                                    const struct dsc_tensor *mask, struct dsc_err *err)
+{
+    for (int i = 0; i < w->g->n_inputs; i++)
+        if (dsc_tensor_is_present(&feeds[i]))
+            DSC_TRY(watch_value(w, w->g->inputs[i], &feeds[i], mask, err));
     return DSC_OK;
 }
 
@@ -172,13 +187,15 @@ static enum dsc_status one_batch(struct runner *r, const int64_t *idx, int64_t n
 {
     const struct dsc_run run = {.n_examples = n, .after_node = after_node, .ctx = r};
     const struct dsc_graph *g = dsc_session_graph(r->s);
-    const int mask = r->m->input[DSC_ROLE_MASK];
+    const int mask = r->m->input[DSC_ROLE_IDS] < 0 ? -1 : r->m->input[DSC_ROLE_MASK];
     struct dsc_tensor *t = dsc_heap_alloc((size_t)(g->n_inputs + g->n_outputs), sizeof *t, err);
     enum dsc_status st = t ? DSC_OK : DSC_E_MEMORY;
 
     if (st == DSC_OK)
         st = dsc_textmodel_fill(r->m, r->d, idx, n, t, err);
-    r->mask = st == DSC_OK && mask >= 0 ? &t[mask] : NULL;
+    r->mask = st == DSC_OK && mask >= 0 && t[mask].rank == 2 ? &t[mask] : NULL;
+    if (st == DSC_OK && r->of_inputs)
+        st = watch_inputs(r->of_inputs, t, r->mask, err);
     if (st == DSC_OK)
         st = dsc_session_run(r->s, &run, t, t + g->n_inputs, err);
     for (int i = 0; t && i < g->n_inputs + g->n_outputs; i++)
@@ -202,21 +219,46 @@ static enum dsc_status one_window(struct runner *r, int64_t first, int64_t n, st
     return DSC_OK;
 }
 
+/* The first n rows of r's data through g. */
+static enum dsc_status run_rows(struct runner *r, const struct dsc_graph *g, int64_t n,
+                                int64_t batch, struct dsc_device *dev, const char *what,
+                                struct dsc_err *err)
+{
+    struct dsc_progress progress;
+    enum dsc_status st = DSC_OK;
+
+    r->batch = dsc_textmodel_batch(r->m, batch);
+    DSC_TRY(dsc_session_open(&r->s, g, dev, err));
+    dsc_progress_begin(r->cmd, &progress, what, "examples", 0, n);
+    for (int64_t at = 0; at < n && st == DSC_OK; at += DSC_TEXT_WINDOW)
+        st = one_window(r, at, n - at < DSC_TEXT_WINDOW ? n - at : DSC_TEXT_WINDOW, err);
+    dsc_progress_end(r->cmd);
+    dsc_session_close(r->s);
+    return st;
+}
+
 enum dsc_status dsc_observe_nodes(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
                                   const struct dsc_graph *g, const struct dsc_dataset *d, int64_t n,
                                   int64_t batch, struct dsc_device *dev, const char *what,
                                   dsc_see_fn *see, void *ctx, struct dsc_err *err)
 {
-    struct runner r = {.cmd = cmd, .m = m, .d = d, .batch = batch, .see = see, .ctx = ctx};
-    struct dsc_progress progress;
-    enum dsc_status st = DSC_OK;
+    struct runner r = {.cmd = cmd, .m = m, .d = d, .see = see, .ctx = ctx};
 
-    DSC_TRY(dsc_session_open(&r.s, g, dev, err));
-    dsc_progress_begin(cmd, &progress, what, "examples", 0, n);
-    for (int64_t at = 0; at < n && st == DSC_OK; at += DSC_TEXT_WINDOW)
-        st = one_window(&r, at, n - at < DSC_TEXT_WINDOW ? n - at : DSC_TEXT_WINDOW, err);
-    dsc_progress_end(cmd);
-    dsc_session_close(r.s);
+    return run_rows(&r, g, n, batch, dev, what, err);
+}
+
+/* Rows through m's graph, under the eyes of w. */
+static enum dsc_status observe(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
+                               const struct dsc_dataset *d, int64_t n, int64_t batch,
+                               struct dsc_device *dev, const char *what, struct watcher *w,
+                               struct dsc_err *err)
+{
+    struct runner r = {.cmd = cmd, .m = m, .d = d, .see = watch, .ctx = w, .of_inputs = w};
+    enum dsc_status st;
+
+    w->g = m->model.graph;
+    st = run_rows(&r, w->g, n, batch, dev, what, err);
+    dsc_heap_free(w->kept);
     return st;
 }
 
@@ -224,12 +266,10 @@ enum dsc_status dsc_observe_run(struct dsc_cmd *cmd, const struct dsc_textmodel 
                                 const struct dsc_dataset *d, int64_t n, int64_t batch,
                                 struct dsc_device *dev, struct dsc_ranges *r, struct dsc_err *err)
 {
-    struct watcher w = {.r = r, .g = m->model.graph};
-    const enum dsc_status st =
-        dsc_observe_nodes(cmd, m, m->model.graph, d, n, batch, dev, "calibrate", watch, &w, err);
+    struct watcher w = {.r = r};
 
-    dsc_heap_free(w.kept);
-    return st == DSC_OK ? dsc_ranges_check(r, err) : st;
+    DSC_TRY(observe(cmd, m, d, n, batch, dev, "calibrate", &w, err));
+    return dsc_ranges_check(r, err);
 }
 
 enum dsc_status dsc_observe_channels(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
@@ -237,12 +277,9 @@ enum dsc_status dsc_observe_channels(struct dsc_cmd *cmd, const struct dsc_textm
                                      struct dsc_device *dev, struct dsc_quant_plan *plan,
                                      struct dsc_err *err)
 {
-    struct watcher w = {.plan = plan, .g = m->model.graph};
-    const enum dsc_status st =
-        dsc_observe_nodes(cmd, m, m->model.graph, d, n, batch, dev, "channels", watch, &w, err);
+    struct watcher w = {.plan = plan};
 
-    dsc_heap_free(w.kept);
-    return st;
+    return observe(cmd, m, d, n, batch, dev, "channels", &w, err);
 }
 
 enum dsc_status dsc_observe_grams(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
@@ -250,12 +287,9 @@ enum dsc_status dsc_observe_grams(struct dsc_cmd *cmd, const struct dsc_textmode
                                   struct dsc_device *dev, struct dsc_gram *grams, int n_grams,
                                   struct dsc_err *err)
 {
-    struct watcher w = {.grams = grams, .n_grams = n_grams, .dev = dev, .g = m->model.graph};
-    const enum dsc_status st =
-        dsc_observe_nodes(cmd, m, m->model.graph, d, n, batch, dev, "observe", watch, &w, err);
+    struct watcher w = {.grams = grams, .n_grams = n_grams, .dev = dev};
 
-    dsc_heap_free(w.kept);
-    return st;
+    return observe(cmd, m, d, n, batch, dev, "observe", &w, err);
 }
 
 enum dsc_status dsc_ranges_read(struct dsc_ranges *r, const char *path, struct dsc_err *err)

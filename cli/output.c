@@ -62,7 +62,8 @@ static enum dsc_status run_on_rows(const struct verifier *v, const struct dsc_gr
                                    struct dsc_tensor *out, struct dsc_err *err)
 {
     int64_t idx[VERIFY_ROWS];
-    const int64_t n = v->d->n < VERIFY_ROWS ? (int64_t)v->d->n : VERIFY_ROWS;
+    const int64_t n =
+        dsc_textmodel_batch(v->m, v->d->n < VERIFY_ROWS ? (int64_t)v->d->n : VERIFY_ROWS);
     const struct dsc_run run = {.n_examples = n};
     struct dsc_session *s = NULL;
     struct dsc_tensor *t = dsc_heap_alloc((size_t)(g->n_inputs + g->n_outputs), sizeof *t, err);
@@ -92,7 +93,7 @@ static enum dsc_status check_finite(const struct dsc_tensor *t, struct dsc_err *
     for (int64_t i = 0; dsc_dtype_is_float(t->dtype) && i < n; i++)
         if (!isfinite(dsc_tensor_get_f64(t, i)))
             return dsc_fail(err, DSC_E_NONFINITE,
-                            "the model gives %g on a row of text (element %" PRId64 " of %" PRId64
+                            "the model gives %g on a row (element %" PRId64 " of %" PRId64
                             "): it is not written",
                             dsc_tensor_get_f64(t, i), i, n);
     return DSC_OK;
@@ -118,25 +119,40 @@ out:
 }
 
 /* What a file is verified on where the verb reads no data. */
-static const char probe_chars[] = "One sentence of 12 words, with 3 numbers: it is no data, 45.";
-static const struct dsc_text probe_text = {probe_chars, sizeof probe_chars - 1};
+static enum dsc_status open_probe(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
+                                  struct dsc_dataset *probe, struct dsc_err *err)
+{
+    static const char chars[] = "One sentence of 12 words, with 3 numbers: it is no data, 45.";
+    static const struct dsc_text text = {chars, sizeof chars - 1};
+
+    if (!m->tok)
+        return dsc_textmodel_draw(m, VERIFY_ROWS, 0, cmd->arena, probe, err);
+    *probe = (struct dsc_dataset){.n = 1, .text = &text};
+    return DSC_OK;
+}
 
 enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
                                  const struct dsc_dataset *d, struct dsc_device *dev,
                                  uint64_t *size_bytes, struct dsc_err *err)
 {
     const char *path = dsc_opt_text(cmd, DSC_OPT_output);
-    const struct dsc_dataset probe = {.n = 1, .text = &probe_text};
+    struct dsc_dataset probe = {0};
     struct verifier v = {cmd, m, d ? d : &probe, dev};
     const struct dsc_write_opts o = {.may_replace = dsc_opt_flag(cmd, DSC_OPT_force),
                                      .log = &cmd->log,
                                      .check = verify,
                                      .check_ctx = &v};
     struct dsc_write_report report = {0};
+    enum dsc_status st;
 
     DSC_TRY(dsc_output_check_nan(m->model.graph, err));
     DSC_TRY(dsc_provenance_set(cmd, m, d, err));
-    DSC_TRY(dsc_model_write(m->model.graph, path, &o, &report, err));
+    if (!d)
+        DSC_TRY(open_probe(cmd, m, &probe, err));
+    st = dsc_model_write(m->model.graph, path, &o, &report, err);
+    dsc_dataset_close(&probe);
+    if (st != DSC_OK)
+        return st;
     fprintf(cmd->out, "%s: %.1f MB\n", path, (double)report.size_bytes / 1e6);
     if (size_bytes)
         *size_bytes = report.size_bytes;

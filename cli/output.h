@@ -19,9 +19,9 @@ enum dsc_status dsc_output_check_nan(const struct dsc_graph *g, struct dsc_err *
 
 /**
  * Write m's graph to -o. The file is read back by the ordinary reader and run on up to 8 rows of d
- * (NULL: on a sentence of ours) before it gets its name; its outputs must equal those of the graph
- * in memory bit for bit. Adds the provenance to the metadata, and "size_bytes", "opset" to the
- * report. size_bytes (may be NULL) gets what was written, external data included.
+ * (NULL: on a sentence of ours, or on drawn arrays) before it gets its name; its outputs must equal
+ * those of the graph in memory bit for bit. Adds the provenance to the metadata, and "size_bytes",
+ * "opset" to the report. size_bytes (may be NULL) gets what was written, external data included.
  *
  * Errors  INTERNAL  the file read back computes something else
  *         NONFINITE  NaN among the weights, or NaN or infinity among the outputs on a row

@@ -73,7 +73,7 @@ static void cut_off(struct dsc_dataset *d, size_t n, struct dsc_dataset *rows)
 
     *rows = *d;
     rows->n = n;
-    rows->text += at;
+    rows->text += d->text ? at : 0;
     rows->row += at;
     rows->text_b += d->text_b ? at : 0;
     rows->label += d->label ? at : 0;

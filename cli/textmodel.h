@@ -1,6 +1,7 @@
 /*
- * A model that reads text: graph, tokenizer, labels, and which input and output is what. Shared by
- * every verb that runs a model on rows of text.
+ * A model with what it takes to run it on rows of data: labels, which output is what, and for rows
+ * of text the tokenizer and which input is what. Rows of an .npz need none of these. Shared by
+ * every verb that runs a model on data.
  */
 #ifndef DSC_CLI_TEXTMODEL_H
 #define DSC_CLI_TEXTMODEL_H
@@ -16,7 +17,10 @@
 enum dsc_role { DSC_ROLE_IDS, DSC_ROLE_MASK, DSC_ROLE_TYPES, DSC_N_ROLES };
 
 /**
+ * tok        NULL: none was given, and the model carries none; it then reads no text
  * input      [role]: place in the graph's inputs, -1: the graph has none
+ * n_inputs   of the graph as it was read; training adds one behind them
+ * is_single  it takes one row at a time
  * output     place of the logits (or, without a head, of the token vectors) in the outputs
  * labels     class names, n_labels 0: none known
  * positive   name of the positive class, NULL: none said
@@ -27,6 +31,8 @@ struct dsc_textmodel {
     struct dsc_model model;
     struct dsc_tok *tok;
     int input[DSC_N_ROLES];
+    int n_inputs;
+    bool is_single;
     int output;
     int32_t max_length;
     int64_t pad_to; /* widths of batches are multiples of it, or max_length */
@@ -40,46 +46,66 @@ struct dsc_textmodel {
  * Open a MODEL argument with --tokenizer, --max-length, --pad-to, --inputs, --logits and
  * --positive. Zero-initialise.
  *
- * Errors  SCHEMA  no tokenizer; inputs or output that cannot be told: the message names those there
+ * Errors  SCHEMA       the output cannot be told: the message names those there
+ *         UNSUPPORTED  batches of a fixed size other than 1
  *         as dsc_model_open_graph and dsc_tok_open_file
  */
 enum dsc_status dsc_textmodel_open(struct dsc_textmodel *m, struct dsc_cmd *cmd, const char *path,
                                    struct dsc_err *err);
 void dsc_textmodel_close(struct dsc_textmodel *m);
 
+/** Does it give one number for a row: a value, or the logit of the second of two classes? */
+bool dsc_textmodel_has_one_output(const struct dsc_textmodel *m);
+
 /** Rewrite the graph for running: no dropout, integer products. */
 enum dsc_status dsc_textmodel_to_inference(struct dsc_textmodel *m, struct dsc_err *err);
 
-/** Store tokenizer, labels, positive class and length in the graph's metadata. */
+/** Store what there is of tokenizer, length, labels and positive class in the graph's metadata. */
 enum dsc_status dsc_textmodel_store(struct dsc_textmodel *m, struct dsc_err *err);
 
 /**
  * Rows of an option's data as the options say, with the model's labels. `part` overrides --part
  * under --split (verbs that train take "train" and "dev").
+ *
+ * Errors  SCHEMA  rows of text, and no tokenizer, or inputs without a role
+ *         as dsc_data_read
  */
 enum dsc_status dsc_textmodel_data(struct dsc_textmodel *m, struct dsc_cmd *cmd, const char *path,
                                    enum dsc_part part, bool needs_label, struct dsc_dataset *d,
                                    struct dsc_err *err);
 
 /**
- * Token ids of n rows, padded to the longest: one tensor per graph input, in their order; inputs
- * without a role stay zeroed. Row idx[i] becomes line i.
+ * Inputs for n rows: one tensor per graph input, in their order; of texts the token ids, padded to
+ * the longest. Inputs that the graph has a value for may stay zeroed. Row idx[i] becomes line i.
  */
 enum dsc_status dsc_textmodel_fill(const struct dsc_textmodel *m, const struct dsc_dataset *d,
                                    const int64_t *idx, int64_t n, struct dsc_tensor *feeds,
                                    struct dsc_err *err);
 
+/**
+ * n rows of drawn arrays, for where there are no data: floats of variance 1, integers 0; axes that
+ * the model leaves open have 8.
+ * Memory  dsc_dataset_close
+ */
+enum dsc_status dsc_textmodel_draw(const struct dsc_textmodel *m, int64_t n, uint64_t seed,
+                                   struct dsc_arena *arena, struct dsc_dataset *d,
+                                   struct dsc_err *err);
+
+/** `batch`, or what the model can take. */
+int64_t dsc_textmodel_batch(const struct dsc_textmodel *m, int64_t batch);
+
 enum { DSC_TEXT_WINDOW = 1024 }; /* rows that are sorted by length together: bounds memory */
 
 /**
- * Rows first .. first + n - 1, n <= DSC_TEXT_WINDOW, by number of tokens (ties by row), so that
- * batches of neighbours hold little padding.
+ * Rows first .. first + n - 1, n <= DSC_TEXT_WINDOW: texts by number of tokens (ties by row), so
+ * that batches of neighbours hold little padding.
  */
 enum dsc_status dsc_textmodel_order(const struct dsc_textmodel *m, const struct dsc_dataset *d,
                                     int64_t first, int64_t n, int64_t *idx, struct dsc_err *err);
 
 /**
- * Logits of all rows, in their order.
+ * Logits of all rows, in their order. A model of two classes with one output gets a column of zeros
+ * before it: softmax is then the sigmoid of that output.
  *
  * Shapes  *logits [d->n, *n_cols] on the heap (dsc_heap_free)
  * Errors  SHAPE  the output is not [rows, classes]

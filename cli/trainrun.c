@@ -28,6 +28,7 @@ static void read_config(struct dsc_trainrun *r)
     c->seed = (uint64_t)dsc_opt_int(cmd, DSC_OPT_seed);
     c->batch = batch * n_accumulate; /* of one update */
     c->micro = dsc_opt_is_set(cmd, DSC_OPT_micro) ? dsc_opt_int(cmd, DSC_OPT_micro) : batch;
+    c->micro = dsc_textmodel_batch(r->m, c->micro);
     r->n_epochs = dsc_opt_int(cmd, r->epochs_opt);
 }
 
@@ -83,7 +84,9 @@ enum dsc_status dsc_trainrun_open(struct dsc_trainrun *r, struct dsc_err *err)
     r->state_dir = dsc_opt_text(r->cmd, DSC_OPT_state);
     if (dsc_opt_flag(r->cmd, DSC_OPT_grad_checkpoint))
         r->config.n_segments = 0; /* chosen when the graph is final */
-    r->loss = dsc_loss_find(r->train.target == DSC_TARGET_VALUE ? "mse" : "cross-entropy");
+    r->loss = dsc_loss_find(r->train.target == DSC_TARGET_VALUE  ? "mse"
+                            : dsc_textmodel_has_one_output(r->m) ? "bce"
+                                                                 : "cross-entropy");
     return DSC_OK;
 }
 
@@ -200,7 +203,8 @@ enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err
         return err->status;
     DSC_TRY(put_dropout(r, err));
     r->target_input = r->graph->n_inputs;
-    DSC_TRY(dsc_loss_attach(r->graph, r->loss, "dscompress.target", &r->loss_output, err));
+    DSC_TRY(dsc_loss_attach(r->graph, r->m->output, r->loss, "dscompress.target", &r->loss_output,
+                            err));
     DSC_TRY(dsc_graph_sort(r->graph, false, err));
     DSC_TRY(dsc_graph_verify(r->graph, err));
     DSC_TRY(dsc_params_find(r->graph, is_trained, r, r->cmd->arena, &r->params, &r->n_params, err));
@@ -222,18 +226,17 @@ static enum dsc_status fill(void *ctx, const int64_t *idx, int64_t n, struct dsc
 {
     struct dsc_trainrun *r = ctx;
     struct dsc_tensor *t = &feeds[r->target_input];
+    const struct dsc_type *type = &r->graph->values[r->graph->inputs[r->target_input]].type;
     const struct dsc_dataset *d = &r->train;
 
     DSC_TRY(dsc_textmodel_fill(r->m, d, idx, n, feeds, err));
-    if (d->target == DSC_TARGET_VALUE) { /* [n, 1], as the output */
-        DSC_TRY(dsc_tensor_new(t, DSC_F32, 2, (int64_t[]){n, 1}, err));
-        for (int64_t i = 0; i < n; i++)
-            dsc_tensor_set_f64(t, i, d->value[idx[i]]);
-        return DSC_OK;
-    }
-    DSC_TRY(dsc_tensor_new(t, DSC_I64, 1, &n, err));
+    DSC_TRY(dsc_tensor_new(t, r->loss->target_dtype, type->rank == 2 ? 2 : 1, (int64_t[]){n, 1},
+                           err)); /* [n, 1] where the output is so */
     for (int64_t i = 0; i < n; i++)
-        dsc_tensor_set_i64(t, i, d->label[idx[i]]);
+        if (d->target == DSC_TARGET_VALUE)
+            dsc_tensor_set_f64(t, i, d->value[idx[i]]);
+        else
+            dsc_tensor_set_i64(t, i, d->label[idx[i]]);
     return DSC_OK;
 }
 

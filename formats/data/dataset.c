@@ -263,7 +263,8 @@ static enum dsc_status keep_rows(struct dsc_dataset *d, const struct dsc_raw *ra
     return DSC_OK;
 }
 
-enum dsc_status dsc_bad_labels(const struct dsc_dataset *d, struct dsc_bad *b, struct dsc_err *err)
+enum dsc_status dsc_bad_labels(const struct dsc_dataset *d, const struct dsc_data_spec *spec,
+                               struct dsc_bad *b, struct dsc_err *err)
 {
     const bool is_unknown = b->status == DSC_E_RANGE;
     const enum dsc_status st = dsc_bad_finish(b, err);
@@ -272,6 +273,9 @@ enum dsc_status dsc_bad_labels(const struct dsc_dataset *d, struct dsc_bad *b, s
 
     if (!is_unknown)
         return st;
+    if (!spec->labels)
+        return dsc_err_hint(err, "the model has %zu classes, 0 to %zu; values are --task regress",
+                            d->n_labels, d->n_labels - 1);
     for (; i < d->n_labels && n + strlen(d->label_names[i]) + 3 < sizeof list; i++)
         n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", d->label_names[i]);
     dsc_err_hint(err, "the label map is: %s%s", list, i < d->n_labels ? ", .." : "");
@@ -297,7 +301,7 @@ static enum dsc_status finish(struct dsc_dataset *d, const struct dsc_raw *raw,
         return dsc_fail(err, DSC_E_EMPTY, "no rows");
     DSC_TRY(dsc_labels_resolve(d, raw, spec, bad, arena, err));
     if (bad->n > 0)
-        return dsc_bad_labels(d, bad, err);
+        return dsc_bad_labels(d, spec, bad, err);
     keep = dsc_heap_alloc(raw->n, 1, err);
     if (!keep)
         return DSC_E_MEMORY;

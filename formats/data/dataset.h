@@ -47,7 +47,8 @@ enum dsc_status dsc_labels_numbered(size_t n, const char *const **names, struct 
                                     struct dsc_err *err);
 
 /** The error of bad rows; where labels are outside the map, with the map as its hint. */
-enum dsc_status dsc_bad_labels(const struct dsc_dataset *d, struct dsc_bad *b, struct dsc_err *err);
+enum dsc_status dsc_bad_labels(const struct dsc_dataset *d, const struct dsc_data_spec *spec,
+                               struct dsc_bad *b, struct dsc_err *err);
 
 /** No rows are left of this part. */
 enum dsc_status dsc_part_is_empty(const struct dsc_data_spec *spec, struct dsc_err *err);

@@ -325,7 +325,7 @@ static enum dsc_status load(struct dsc_dataset *d, const struct dsc_data_spec *s
     else
         d->target = DSC_TARGET_NONE;
     if (bad.n > 0)
-        st = dsc_bad_labels(d, &bad, err);
+        st = dsc_bad_labels(d, spec, &bad, err);
     return st == DSC_OK ? select_rows(&t, err) : st;
 }
 

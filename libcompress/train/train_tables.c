@@ -38,21 +38,21 @@ const struct dsc_optim *dsc_optim_find(const char *name)
     return NULL;
 }
 
-enum dsc_status dsc_loss_attach(struct dsc_graph *g, const struct dsc_loss *loss,
+enum dsc_status dsc_loss_attach(struct dsc_graph *g, int output, const struct dsc_loss *loss,
                                 const char *target_name, int *loss_output, struct dsc_err *err)
 {
     struct dsc_type type;
     int target, value;
 
-    if (g->n_outputs < 1)
+    if (output >= g->n_outputs)
         return dsc_fail(err, DSC_E_SCHEMA, "the graph has no output to train on");
-    type = g->values[g->outputs[0]].type;
+    type = g->values[g->outputs[output]].type;
     type.dtype = loss->target_dtype;
     if (!loss->is_target_ranked_like_output && type.rank > 0)
         type.rank--;
     DSC_TRY(dsc_graph_value(g, target_name, &type, &target, err));
     DSC_TRY(dsc_graph_input(g, target, err));
-    DSC_TRY(loss->build(g, g->outputs[0], target, 1, &value, err));
+    DSC_TRY(loss->build(g, g->outputs[output], target, 1, &value, err));
     *loss_output = g->n_outputs;
     return dsc_graph_output(g, value, err);
 }

@@ -118,8 +118,8 @@ static enum dsc_status train(struct job *j, struct dsc_err *err)
 
     dsc_arena_init(&arena);
     DSC_TRY_OUT(st, dsc_head_build(j->m.graph, "mean", 2, 0.1, 1, err));
-    DSC_TRY_OUT(st,
-                dsc_loss_attach(j->m.graph, dsc_loss_find("cross-entropy"), "target", &loss, err));
+    DSC_TRY_OUT(
+        st, dsc_loss_attach(j->m.graph, 0, dsc_loss_find("cross-entropy"), "target", &loss, err));
     DSC_TRY_OUT(st, dsc_graph_sort(j->m.graph, true, err));
     DSC_TRY_OUT(st, dsc_graph_verify(j->m.graph, err));
     DSC_TRY_OUT(st, dsc_params_find(j->m.graph, NULL, NULL, &arena, &params, &n_params, err));

@@ -21,6 +21,8 @@ make_files() {
     cp -r "$encoder" model
     cp "$encoder.short.in.npz" in.npz
     cp "$MODELS/onnx/dense.onnx" .
+    cp "$MODELS/mlp/classes.onnx" mlp.onnx
+    cp "$MODELS/mlp/classes.npz" rows.npz
     cp -r "$MODELS/onnx/dense.set" test_data_set_0
     chmod -R u+w .
     mkdir -p .local/share/bash-completion/completions
@@ -31,7 +33,7 @@ substitute() {
     sed -e 's/^dscompress run model.onnx --inputs test_data/dscompress run dense.onnx --inputs test_data/' \
         -e '/^dscompress bench/{ s/ --length [0-9]*//; s/ --batch [0-9,]*//
             s/^dscompress bench/& --length 16 --batch 1/; s/--threads 1,2/--threads 2/ }' \
-        -e '/^dscompress train/s/$/ --max-length 32 -f/; s/input_ids:1x128/input_ids:1x32/'
+        -e '/^dscompress train/s/$/ -f/; /^dscompress train.*tsv/s/$/ --max-length 32/; s/input_ids:1x128/input_ids:1x32/'
 }
 
 # Lines on standard input: each must pass; a gate may say no, which is exit 1.

@@ -85,7 +85,7 @@ static const struct verb verbs[] = {
     {"train-dropout", "train ../base.onnx --train ../rows.tsv --epochs 1 --batch 8 --dropout 0.2 "
                       "--max-length 8 --freeze embeddings -j 1 -q -o dropout.onnx"},
     {"train-merged", "train %/torch/fresh_bert_ts.onnx --tokenizer "
-                     "%/hf/sentence-mean/vocab.txt --train ../rows.tsv --positive spam --epochs 1 "
+                     "%/hf/sentence-mean/vocab.txt --train ../numbered.tsv --epochs 1 "
                      "--batch 16 --max-length 6 -j 1 -q -o merged.onnx"},
     {"inspect-diff", "inspect --diff ../base.onnx ../dropout.onnx --json"},
     {"quantize-only-ranges", "quantize ../base.onnx --ranges ../a.ranges -j 1 -o only.onnx"},
@@ -94,6 +94,11 @@ static const struct verb verbs[] = {
      "--calib ../rows.tsv -j 1 -o gptq.onnx"},
     {"quantize-awq", "quantize ../base.onnx --method weight-only --scheme w4 --granularity group:4 "
                      "--calib ../rows.tsv --rounding awq --embeddings w4 -j 1 -o awq.onnx"},
+    {"train-arrays", "train %/mlp/binary.onnx --train %/mlp/binary.npz --eval %/mlp/binary.npz "
+                     "--split 80/10/10 --epochs 1 --batch 300 -j 1 -q -o binary.onnx"},
+    {"eval-arrays", "eval %/mlp/values.onnx --data %/mlp/values.npz --limit 9 -j 1"},
+    {"quantize-arrays", "quantize %/mlp/classes.onnx --calib %/mlp/classes.npz -j 1 -o ca.onnx"},
+    {"quantize-drawn", "quantize %/mlp/values.onnx --method dynamic -j 1 -o drawn.onnx"},
     {"completion", "completion bash"},
     {"doctor", "doctor"},
     {"help", "help --man train"},
@@ -312,6 +317,7 @@ static void set_up(char *folder)
     if (!mkdtemp(folder) || chdir(folder) != 0)
         die(folder);
     write_rows("rows.tsv", "text\tlabel\n", "%s %d %s\t%s\n");
+    write_rows("numbered.tsv", "text\tlabel\n", "%s %d %s\t1%.0s\n"); /* of class 1, all */
     write_rows("rows.csv", "text,label\n", "\"%s %d %s\",%s\n");
     write_rows("rows.jsonl", "", "{\"text\": \"%s %d %s\", \"label\": \"%s\"}\n");
     if (mkdir("case", 0777) != 0)

@@ -271,7 +271,7 @@ START_TEST(every_fault_of_a_value_names_its_row)
     read_back(&f, two_classes);
     assert_fault(&f, DSC_E_RANGE,
                  "2 bad rows: row 1: label 2 is not in the label map; row 2: label -1");
-    ck_assert_str_eq(f.err.hint, "the label map is: 0, 1");
+    ck_assert_str_eq(f.err.hint, "the model has 2 classes, 0 to 1; values are --task regress");
     drop(&f);
 
     begin(&f);

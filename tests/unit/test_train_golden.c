@@ -61,7 +61,7 @@ static void open_rig(struct rig *r, const char *file, const char *device)
                   err.message);
     r->g = r->m.graph;
     ck_assert_int_eq(
-        dsc_loss_attach(r->g, dsc_loss_find("cross-entropy"), "label", &r->loss_output, &err),
+        dsc_loss_attach(r->g, 0, dsc_loss_find("cross-entropy"), "label", &r->loss_output, &err),
         DSC_OK);
     ck_assert_msg(dsc_graph_verify(r->g, &err) == DSC_OK, "%s", err.message);
     ck_assert_int_eq(dsc_device_open(&r->dev, device, 2, &err), DSC_OK);

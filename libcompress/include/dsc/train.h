@@ -99,10 +99,10 @@ struct dsc_loss {
 const struct dsc_loss *dsc_loss_find(const char *name);
 
 /**
- * Add a target input (named `target_name`) and the loss of graph output 0; the loss becomes the
- * last graph output, its number is returned.
+ * Add a target input (named `target_name`) and the loss of graph output `output`; the loss becomes
+ * the last graph output, its number is returned.
  */
-enum dsc_status dsc_loss_attach(struct dsc_graph *g, const struct dsc_loss *loss,
+enum dsc_status dsc_loss_attach(struct dsc_graph *g, int output, const struct dsc_loss *loss,
                                 const char *target_name, int *loss_output, struct dsc_err *err);
 
 /* ---- optimizers and schedules --------------------------------------------------------------- */

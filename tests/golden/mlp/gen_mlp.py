@@ -84,11 +84,12 @@ def fit(model, rows, loss, n_steps=300):
     return model.eval()
 
 
-def export(name, model, rows):
+def export(name, model, rows, n_rows=None):
+    """n_rows: the model takes so many at a time; else any number."""
     names = [k for k in rows if k != "label"]
-    torch.onnx.export(model, tuple(t[:2] for t in inputs_of(rows)), os.path.join(OUT, name + ".onnx"),
+    torch.onnx.export(model, tuple(t[:n_rows or 2] for t in inputs_of(rows)), os.path.join(OUT, name + ".onnx"),
                       input_names=names, output_names=["logits"], opset_version=17, dynamo=False,
-                      dynamic_axes={k: {0: "rows"} for k in names + ["logits"]})
+                      dynamic_axes=None if n_rows else {k: {0: "rows"} for k in names + ["logits"]})
 
 
 def outputs(model, rows):
@@ -112,9 +113,10 @@ def bce(out, label):
 
 
 def write_training(model, rows):
-    """Full batches, so that the order of rows does not matter: losses and weights of each optimizer."""
+    """Full batches, so that the order of rows does not matter. Returns the losses at the end."""
+    last = {}
     start = {k: v.double().clone() for k, v in model.state_dict().items()}
-    for name, make in (("sgd", lambda p: torch.optim.SGD(p, lr=0.1, momentum=0)),
+    for name, make in (("sgd", lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9)),
                        ("adamw", lambda p: torch.optim.AdamW(p, lr=3e-3, weight_decay=0))):
         model = one_output().double()
         model.load_state_dict(start)
@@ -129,8 +131,11 @@ def write_training(model, rows):
         arrays = {k: v.numpy().astype(np.float32) for k, v in model.state_dict().items()}
         arrays["losses"] = np.array(losses)
         with torch.no_grad():
-            arrays["logits"] = model(*[t.double() for t in inputs_of(rows)]).numpy().astype(np.float32)
+            logits = model(*[t.double() for t in inputs_of(rows)])
+        arrays["logits"] = logits.numpy().astype(np.float32)
+        last[name] = bce(logits, rows["label"]).item()
         save("binary." + name, arrays)
+    return last
 
 
 def main():
@@ -151,8 +156,10 @@ def main():
     rows = rows_of_two(r)
     model = fit(one_output(), rows, bce, 40)
     export("binary", model, rows)
+    export("binary.single", model, rows, 1)
+    export("binary.pair", model, rows, 2)
     save("binary", rows)
-    write_training(model, rows)
+    want["bce"] = write_training(model, rows)
     logits, y = outputs(model, rows)[:, 0], rows["label"]
     p = (logits > 0).numpy().astype(int)
     prob = torch.sigmoid(logits).numpy()

@@ -1,0 +1,236 @@
+/* Rows of data as inputs of a model: texts by its tokenizer, arrays as they are. */
+#include "dsc/rng.h"
+#include "textmodel.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DRAWN_SIZE = 8 }; /* of axes that a model leaves open */
+
+/* ---- texts ---- */
+
+static enum dsc_status encode_row(const struct dsc_textmodel *m, const struct dsc_dataset *d,
+                                  int64_t row, struct dsc_tok_enc *enc, struct dsc_err *err)
+{
+    const struct dsc_tok_in in = {
+        .text = d->text[row].data,
+        .n_text_bytes = d->text[row].n_bytes,
+        .pair = d->text_b ? d->text_b[row].data : NULL,
+        .n_pair_bytes = d->text_b ? d->text_b[row].n_bytes : 0,
+        .max_length = m->max_length,
+    };
+
+    if (dsc_tok_encode(m->tok, &in, enc, err) == DSC_OK)
+        return DSC_OK;
+    return d->row
+               ? dsc_err_where(err, "row %" PRId64, d->row[row]) /* a sentence of ours has none */
+               : dsc_err_where(err, "text '%.*s'", (int)in.n_text_bytes, in.text);
+}
+
+static void put(struct dsc_tensor *t, int64_t at, int64_t v)
+{
+    if (t->dtype == DSC_I64)
+        ((int64_t *)t->data)[at] = v;
+    else
+        ((int32_t *)t->data)[at] = (int32_t)v;
+}
+
+static void put_row(const struct dsc_textmodel *m, struct dsc_tensor *feeds, int64_t line,
+                    int64_t width, const struct dsc_tok_enc *enc)
+{
+    for (int r = 0; r < DSC_N_ROLES; r++) {
+        const int64_t *src = r == DSC_ROLE_IDS    ? enc->ids
+                             : r == DSC_ROLE_MASK ? enc->mask
+                                                  : enc->type_ids;
+
+        for (int64_t i = 0; m->input[r] >= 0 && i < width; i++)
+            put(&feeds[m->input[r]], line * width + i, src[i]);
+    }
+}
+
+/* The longest row's width, brought to a bucket: a model then sees few different shapes. */
+static size_t padded_width(const struct dsc_textmodel *m, size_t longest)
+{
+    const size_t step = (size_t)m->pad_to, top = (size_t)m->max_length;
+    const size_t width = (longest + step - 1) / step * step;
+
+    return width <= top ? width : longest < top ? top : longest;
+}
+
+/* Encodings of one batch, kept until the longest is known. */
+static enum dsc_status encode_rows(const struct dsc_textmodel *m, const struct dsc_dataset *d,
+                                   const int64_t *idx, int64_t n, struct dsc_tok_enc *enc,
+                                   size_t *longest, struct dsc_err *err)
+{
+    *longest = 1;
+    for (int64_t i = 0; i < n; i++) {
+        DSC_TRY(encode_row(m, d, idx[i], &enc[i], err));
+        *longest = enc[i].n > *longest ? enc[i].n : *longest;
+    }
+    *longest = padded_width(m, *longest);
+    return DSC_OK;
+}
+
+static enum dsc_status fill_texts(const struct dsc_textmodel *m, const struct dsc_dataset *d,
+                                  const int64_t *idx, int64_t n, struct dsc_tensor *feeds,
+                                  struct dsc_err *err)
+{
+    const struct dsc_graph *g = m->model.graph;
+    struct dsc_tok_enc *enc = dsc_heap_alloc((size_t)n, sizeof *enc, err);
+    size_t longest;
+    enum dsc_status st;
+
+    if (!enc)
+        return DSC_E_MEMORY;
+    DSC_TRY_OUT(st, encode_rows(m, d, idx, n, enc, &longest, err));
+    for (int r = 0; r < DSC_N_ROLES; r++)
+        if (m->input[r] >= 0)
+            DSC_TRY_OUT(st, dsc_tensor_new(&feeds[m->input[r]],
+                                           g->values[g->inputs[m->input[r]]].type.dtype, 2,
+                                           (int64_t[]){n, (int64_t)longest}, err));
+    for (int64_t i = 0; i < n; i++) {
+        DSC_TRY_OUT(st, dsc_tok_pad(m->tok, &enc[i], longest, err));
+        put_row(m, feeds, i, (int64_t)longest, &enc[i]);
+    }
+out:
+    for (int64_t i = 0; i < n; i++)
+        dsc_tok_enc_clear(&enc[i]);
+    dsc_heap_free(enc);
+    return st;
+}
+
+struct by_length {
+    int64_t row;
+    size_t n_ids;
+};
+
+static int compare_length(const void *a, const void *b)
+{
+    const struct by_length *x = a, *y = b;
+
+    if (x->n_ids != y->n_ids)
+        return x->n_ids < y->n_ids ? -1 : 1;
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+static enum dsc_status order_by_length(const struct dsc_textmodel *m, const struct dsc_dataset *d,
+                                       int64_t first, int64_t n, int64_t *idx, struct dsc_err *err)
+{
+    struct by_length *order = dsc_heap_alloc((size_t)n, sizeof *order, err);
+    struct dsc_tok_enc enc = {0};
+    enum dsc_status st = order ? DSC_OK : DSC_E_MEMORY;
+
+    for (int64_t i = 0; i < n && st == DSC_OK; i++) {
+        st = encode_row(m, d, first + i, &enc, err);
+        order[i] = (struct by_length){first + i, enc.n};
+    }
+    if (st == DSC_OK)
+        qsort(order, (size_t)n, sizeof *order, compare_length);
+    for (int64_t i = 0; i < n && st == DSC_OK; i++)
+        idx[i] = order[i].row;
+    dsc_tok_enc_clear(&enc);
+    dsc_heap_free(order);
+    return st;
+}
+
+/* ---- arrays ---- */
+
+static enum dsc_status fill_arrays(const struct dsc_textmodel *m, const struct dsc_dataset *d,
+                                   const int64_t *idx, int64_t n, struct dsc_tensor *feeds,
+                                   struct dsc_err *err)
+{
+    for (int i = 0; i < m->n_inputs; i++) {
+        const struct dsc_tensor *x = &d->arrays[i];
+        int64_t dim[DSC_MAX_RANK] = {n};
+        size_t n_bytes;
+
+        if (!dsc_tensor_is_present(x)) /* the graph has a value for it */
+            continue;
+        memcpy(dim + 1, x->dim + 1, (size_t)(x->rank - 1) * sizeof dim[0]);
+        DSC_TRY(dsc_tensor_new(&feeds[i], x->dtype, x->rank, dim, err));
+        n_bytes = dsc_tensor_n_bytes(&feeds[i]) / (size_t)n;
+        for (int64_t k = 0; k < n; k++)
+            memcpy((char *)feeds[i].data + (size_t)k * n_bytes,
+                   (const char *)x->data + (size_t)d->row[idx[k]] * n_bytes, n_bytes);
+    }
+    return DSC_OK;
+}
+
+/* Numbers of mean 0 and variance 1; whole ones 0, a place that every table has. */
+static enum dsc_status draw_array(const struct dsc_value *v, int64_t n, struct dsc_rng_key key,
+                                  struct dsc_tensor *t, struct dsc_err *err)
+{
+    int64_t dim[DSC_MAX_RANK] = {n};
+    struct dsc_rng rng;
+
+    if (v->type.rank < 1)
+        return dsc_fail(err, DSC_E_SHAPE, "the input '%s' has no axis of rows", v->name);
+    for (int a = 1; a < v->type.rank; a++)
+        dim[a] = v->type.dim[a] < 0 ? DRAWN_SIZE : v->type.dim[a];
+    DSC_TRY(dsc_tensor_new(t, v->type.dtype, v->type.rank, dim, err));
+    dsc_rng_init(&rng, dsc_rng_mix_text(key, v->name));
+    for (int64_t i = 0; dsc_dtype_is_float(t->dtype) && i < dsc_tensor_n_elems(t); i++)
+        dsc_tensor_set_f64(t, i, (double)dsc_rng_normal(&rng));
+    return DSC_OK;
+}
+
+enum dsc_status dsc_textmodel_draw(const struct dsc_textmodel *m, int64_t n, uint64_t seed,
+                                   struct dsc_arena *arena, struct dsc_dataset *d,
+                                   struct dsc_err *err)
+{
+    const struct dsc_graph *g = m->model.graph;
+    struct dsc_tensor *arrays;
+    int64_t *row;
+
+    *d = (struct dsc_dataset){.n = (size_t)n, .target = DSC_TARGET_NONE};
+    DSC_NEW(arrays, arena, m->n_inputs, err);
+    DSC_NEW(row, arena, n, err);
+    for (int64_t i = 0; i < n; i++)
+        row[i] = i;
+    d->arrays = arrays;
+    d->row = row;
+    dsc_bundle_init(&d->bundle);
+    for (int i = 0; i < m->n_inputs; i++) {
+        const struct dsc_value *v = &g->values[g->inputs[i]];
+        struct dsc_tensor t = {0};
+        enum dsc_status st;
+
+        if (dsc_tensor_is_present(&v->init))
+            continue;
+        st = draw_array(v, n, dsc_rng_key(seed), &t, err);
+        if (st == DSC_OK)
+            st = dsc_bundle_add(&d->bundle, v->name, &t, err);
+        arrays[i] = t;
+        dsc_tensor_clear(&t);
+        if (st != DSC_OK) {
+            dsc_dataset_close(d);
+            return st;
+        }
+    }
+    return DSC_OK;
+}
+
+/* ---- either ---- */
+
+enum dsc_status dsc_textmodel_fill(const struct dsc_textmodel *m, const struct dsc_dataset *d,
+                                   const int64_t *idx, int64_t n, struct dsc_tensor *feeds,
+                                   struct dsc_err *err)
+{
+    return d->arrays ? fill_arrays(m, d, idx, n, feeds, err) : fill_texts(m, d, idx, n, feeds, err);
+}
+
+enum dsc_status dsc_textmodel_order(const struct dsc_textmodel *m, const struct dsc_dataset *d,
+                                    int64_t first, int64_t n, int64_t *idx, struct dsc_err *err)
+{
+    if (!d->arrays)
+        return order_by_length(m, d, first, n, idx, err);
+    for (int64_t i = 0; i < n; i++)
+        idx[i] = first + i;
+    return DSC_OK;
+}
+
+int64_t dsc_textmodel_batch(const struct dsc_textmodel *m, int64_t batch)
+{
+    return m->is_single ? 1 : batch;
+}
