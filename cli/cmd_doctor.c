@@ -38,12 +38,15 @@ static void show_machine(struct dsc_cmd *cmd)
 static enum dsc_status show_blas(struct dsc_cmd *cmd, int *n_wrong, struct dsc_err *err)
 {
     struct dsc_blas_info info;
+    const char *better;
     int n_cases;
 
     dsc_blas_probe(&info);
     DSC_TRY(dsc_blas_self_test(&n_cases, n_wrong, err));
     fprintf(cmd->out, "blas       %s\n", info.config);
-    fprintf(cmd->out, "blas core  %s\n", info.core);
+    better = dsc_blas_better_core(info.core, dsc_cpu_level_best());
+    fprintf(cmd->out, "blas core  %s%s%s\n", info.core,
+            better ? ", older than the processor: OPENBLAS_CORETYPE=" : "", better ? better : "");
     fprintf(cmd->out, "blas test  %d products of odd shapes, %d wrong\n", n_cases, *n_wrong);
     dsc_json_object(&cmd->json, "blas");
     dsc_json_text(&cmd->json, "config", info.config);

@@ -1,5 +1,6 @@
 /* Finds the command, runs it, maps its status to the exit code. */
 #include "cmd.h"
+#include "dsc/machine.h"
 #include "help.h"
 #include "progress.h"
 #include "report.h"
@@ -47,18 +48,29 @@ static void guard_streams(void)
             (void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
+/* The kernel that OpenBLAS should be told to use, or NULL: its own choice, or the user's. */
+static const char *wanted_core(const struct dsc_cmd *cmd, const char *given)
+{
+    struct dsc_blas_info blas;
+
+    if (cmd->opts.v[DSC_OPT_deterministic].n_given)
+        return given && !strcmp(given, DSC_BLAS_FIXED_CORE) ? NULL : DSC_BLAS_FIXED_CORE;
+    if (given)
+        return NULL;
+    dsc_blas_probe(&blas);
+    return dsc_blas_better_core(blas.core, dsc_cpu_level_best());
+}
+
 /*
- * OpenBLAS chooses its kernels when it is loaded, by the processor or by this variable: under
- * --deterministic the program starts itself once more with it. cpu_level() looks at the outcome.
+ * OpenBLAS chooses its kernels when it is loaded, by the processor or by this variable: to have
+ * another one the program starts itself once more with it. cpu_level() looks at the outcome.
  */
 static void fix_blas(const struct dsc_cmd *cmd, char **argv)
 {
     static const char name[] = "OPENBLAS_CORETYPE";
-    const char *core = getenv(name);
+    const char *core = wanted_core(cmd, getenv(name));
 
-    if (!cmd->opts.v[DSC_OPT_deterministic].n_given || (core && !strcmp(core, DSC_BLAS_FIXED_CORE)))
-        return;
-    if (setenv(name, DSC_BLAS_FIXED_CORE, 1) == 0)
+    if (core && setenv(name, core, 1) == 0)
         execv("/proc/self/exe", argv);
 }
 

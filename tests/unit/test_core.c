@@ -1,6 +1,7 @@
 /* core/: arenas, reader, writer, random streams, sha256, thread pool. */
 #include "dsc/arena.h"
 #include "dsc/io.h"
+#include "dsc/machine.h"
 #include "dsc/pool.h"
 #include "dsc/rng.h"
 
@@ -195,6 +196,20 @@ START_TEST(the_kth_allocation_fails_on_request)
 }
 END_TEST
 
+START_TEST(an_old_blas_kernel_is_replaced_by_one_of_the_processors_level)
+{
+    static const char *const good[] = {"Haswell", "Zen", "SkylakeX", "Cooperlake",
+                                       "SapphireRapids"};
+
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        ck_assert_ptr_null(dsc_blas_better_core(good[i], DSC_CPU_VNNI));
+    ck_assert_str_eq(dsc_blas_better_core("Prescott", DSC_CPU_VNNI), "SkylakeX");
+    ck_assert_str_eq(dsc_blas_better_core("Prescott", DSC_CPU_AVX512), "SkylakeX");
+    ck_assert_str_eq(dsc_blas_better_core("Sandybridge", DSC_CPU_AVX2), "Haswell");
+    ck_assert_ptr_null(dsc_blas_better_core("Prescott", DSC_CPU_REF));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("core");
@@ -214,6 +229,7 @@ int main(void)
     tcase_add_test(t, philox_equals_the_published_vectors);
     tcase_add_test(t, every_tile_runs_once_for_any_thread_count);
     tcase_add_test(t, the_kth_allocation_fails_on_request);
+    tcase_add_test(t, an_old_blas_kernel_is_replaced_by_one_of_the_processors_level);
     srunner_run_all(r, CK_ENV);
     n_failed = srunner_ntests_failed(r);
     srunner_free(r);

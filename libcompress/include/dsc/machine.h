@@ -43,6 +43,13 @@ struct dsc_blas_info {
 void dsc_blas_probe(struct dsc_blas_info *info);
 
 /**
+ * The kernel that OpenBLAS should use at `level`, where `core`, the one that it chose, is of none
+ * or of an older one: it does not know processors that came after it, and takes its oldest kernel
+ * for them. NULL where its choice is good.
+ */
+const char *dsc_blas_better_core(const char *core, enum dsc_cpu_level level);
+
+/**
  * Multiply matrices of odd shapes and transposes, and compare with sums in double precision.
  *
  * n_cases  how many products were made; n_wrong  how many had an element off by more than rounding

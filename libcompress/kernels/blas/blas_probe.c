@@ -8,6 +8,7 @@
 #endif
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { TEST_MAX = 67 };
 
@@ -26,6 +27,17 @@ void dsc_blas_probe(struct dsc_blas_info *info)
     snprintf(info->core, sizeof info->core, "reference");
     info->n_threads = 1;
 #endif
+}
+
+const char *dsc_blas_better_core(const char *core, enum dsc_cpu_level level)
+{
+    static const char *const good[] = {"Haswell",        "Zen",      "SkylakeX", "Cooperlake",
+                                       "SapphireRapids", "reference"};
+
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        if (strcmp(core, good[i]) == 0)
+            return NULL;
+    return level >= DSC_CPU_AVX512 ? "SkylakeX" : level >= DSC_CPU_AVX2 ? "Haswell" : NULL;
 }
 
 /* One product with op(A) and op(B); C holds NaN before, which beta = 0 must not read. */
