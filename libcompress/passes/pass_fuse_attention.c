@@ -108,11 +108,11 @@ static int match_biases(const struct dsc_graph *g, int value, struct match *m)
         if (!dsc_node_is(n, "", "Add") || g->values[value].n_uses != 1)
             break;
         /* scores are made by a product, a factor or another sum; a bias is small or constant */
-        k = is_bias(g, n->in[1], &g->values[value].type) && g->values[n->in[0]].n_uses == 1 &&
+        k = is_bias(g, n->in[1], &g->values[n->in[0]].type) && g->values[n->in[0]].n_uses == 1 &&
                     dsc_producer(g, n->in[0])
                 ? 1
                 : 0;
-        if (!is_bias(g, n->in[k], &g->values[value].type))
+        if (!is_bias(g, n->in[k], &g->values[n->in[1 - k]].type))
             break;
         found[m->n_biases] = n->in[k];
         value = n->in[1 - k];

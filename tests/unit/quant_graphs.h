@@ -286,12 +286,13 @@ static inline double largest(const struct dsc_tensor *t)
 static inline void near(const char *what, const struct dsc_tensor *got,
                         const struct dsc_tensor *want, double tol, double slack)
 {
+    const double most = tol * largest(want) + slack;
+
     ck_assert_msg(dsc_tensor_same_shape(got, want), "%s: other shapes", what);
     for (int64_t i = 0; i < dsc_tensor_n_elems(want); i++) {
         const double g = dsc_tensor_get_f64(got, i), w = dsc_tensor_get_f64(want, i);
 
-        ck_assert_msg(fabs(g - w) <= tol * largest(want) + slack, "%s[%d]: %.9g, not %.9g", what,
-                      (int)i, g, w);
+        ck_assert_msg(fabs(g - w) <= most, "%s[%d]: %.9g, not %.9g", what, (int)i, g, w);
     }
 }
 

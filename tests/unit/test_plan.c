@@ -17,7 +17,7 @@ struct layer_case {
 
 static const struct layer_case layers[] = {
     {2, 7, 3, 5, 13, BY_KEY, "Gelu"},        {1, 33, 2, 16, 50, BY_HEAD, "Relu"},
-    {3, 1, 1, 3, 1, NO_MASK, "Tanh"},        {1, 70, 3, 32, 40, TWO_MASKS, "Gelu"},
+    {3, 1, 1, 3, 1, NO_MASK, "Tanh"},        {1, 140, 3, 32, 40, TWO_MASKS, "Gelu"},
     {2, 18, 5, 7, 300, BY_PLACE, "Sigmoid"}, {1, 150, 2, 24, 97, BY_KEY, "Gelu"},
 };
 
