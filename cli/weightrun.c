@@ -25,6 +25,7 @@ enum { GROUP_DEFAULT = 32, GROUP_LEAST = 16 };
 enum { EMBEDDINGS_W8, EMBEDDINGS_W4, EMBEDDINGS_FLOAT };
 
 struct dsc_weight_made {
+    enum dsc_site_kind kind; /* a table may be a product's weight, too: each has its codes */
     int value;
     struct dsc_weight_layout layout;
     struct dsc_weight_codes codes;
@@ -48,8 +49,8 @@ static int64_t inner_size(const struct dsc_weightrun *r, const struct dsc_quant_
 static struct dsc_weight_made *made_of(const struct dsc_weightrun *r,
                                        const struct dsc_quant_site *s)
 {
-    for (int i = 0; s->kind != DSC_SITE_ACTIVATION && i < r->n_made; i++)
-        if (r->made[i].value == s->value)
+    for (int i = 0; i < r->n_made; i++)
+        if (r->made[i].kind == s->kind && r->made[i].value == s->value)
             return &r->made[i];
     return NULL;
 }
@@ -73,7 +74,7 @@ static void set_layout(const struct dsc_weightrun *r, const struct dsc_quant_sit
     const int bits = is_table ? (tables == EMBEDDINGS_W4 ? 4 : 8) : r->bits;
     const int64_t n = inner_size(r, s);
 
-    *m = (struct dsc_weight_made){.value = s->value, .layout = {.bits = bits}};
+    *m = (struct dsc_weight_made){.kind = s->kind, .value = s->value, .layout = {.bits = bits}};
     m->layout.is_symmetric = bits == 8 || r->q->is_symmetric_weights;
     if (!is_table || bits == 4)
         m->layout.group = group_of(r, bits, n);
@@ -139,8 +140,6 @@ enum dsc_status dsc_weightrun_open(struct dsc_weightrun *r, struct dsc_err *err)
 
         if (s->kind == DSC_SITE_ACTIVATION ||
             (s->kind == DSC_SITE_TABLE && tables == EMBEDDINGS_FLOAT))
-            continue;
-        if (made_of(r, s)) /* a table that is a layer's weight, too, has the layer's codes */
             continue;
         set_layout(r, s, tables, &r->made[r->n_made++]);
     }
@@ -239,7 +238,7 @@ out:
 
 /* ---- layers that are observed ---- */
 
-/* The activation site that a weight's product reads, or NULL. */
+/* The activation site that a weight's product reads, by channels; or NULL. */
 static const struct dsc_quant_site *input_of(const struct dsc_weightrun *r,
                                              const struct dsc_quant_site *s)
 {
@@ -247,7 +246,7 @@ static const struct dsc_quant_site *input_of(const struct dsc_weightrun *r,
     const struct dsc_quant_site *last = NULL;
 
     for (const struct dsc_quant_site *a = plan->sites; a < plan->sites + plan->n_sites; a++)
-        if (a->kind == DSC_SITE_ACTIVATION &&
+        if (a->kind == DSC_SITE_ACTIVATION && a->n_channels > 0 &&
             dsc_quant_reads(graph_of(r), plan, s->value, a->value))
             last = a;
     return last;

@@ -181,6 +181,19 @@ static enum dsc_status replace_bias(struct dsc_graph *g, struct dsc_node *gemm,
     return add_dequantize(g, gemm, "/bias", code_id, scale_id, DSC_NO_VALUE, 0, &gemm->in[2], err);
 }
 
+/* One scale, or one for each output. */
+static bool is_per_output(const struct dsc_graph *g, const struct dsc_node *gemm,
+                          const struct dsc_node *w, const struct dsc_tensor *scale)
+{
+    const int out_axis = dsc_node_int(gemm, "transB", 0) ? 0 : 1;
+    const int64_t axis = dsc_node_int(w, "axis", 1);
+
+    if (dsc_tensor_n_elems(scale) == 1)
+        return true;
+    return (axis < 0 ? axis + 2 : axis) == out_axis &&
+           dsc_tensor_n_elems(scale) == dsc_constant(g, gemm->in[2])->dim[0];
+}
+
 /* Bias of a Gemm whose other inputs are dequantized: int32 codes, scale sx * sw. */
 static enum dsc_status finish_bias(struct dsc_graph *g, struct dsc_node *gemm, struct dsc_err *err)
 {
@@ -197,7 +210,7 @@ static enum dsc_status finish_bias(struct dsc_graph *g, struct dsc_node *gemm, s
         return DSC_OK;
     sx = dsc_constant(g, x->in[1]);
     sw = dsc_constant(g, w->in[1]);
-    if (!sx || !sw || dsc_tensor_n_elems(sx) != 1)
+    if (!sx || !sw || dsc_tensor_n_elems(sx) != 1 || !is_per_output(g, gemm, w, sw))
         return DSC_OK;
     DSC_TRY(dsc_tensor_new(&code, DSC_I32, 1, b->dim, err));
     st = dsc_tensor_new(&scale, DSC_F32, 1, b->dim, err);

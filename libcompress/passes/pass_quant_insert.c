@@ -74,14 +74,16 @@ static enum dsc_status add_params(struct inserter *p, const char *value, enum ds
     return st;
 }
 
-/* Uses of a value that its FakeQuantize takes over: the quantized inputs of planned nodes. */
-static bool takes_over(const struct inserter *p, const struct dsc_node *n, int k, int value)
+/* Uses of a value that its FakeQuantize takes over: the quantized inputs of planned nodes. A table
+ * may be a product's weight, too. */
+static bool takes_over(const struct inserter *p, const struct dsc_node *n, int k,
+                       const struct dsc_quant_site *s)
 {
-    if (n->in[k] != value || (n->op->quant != DSC_QUANT_WEIGHT && n->op->quant != DSC_QUANT_TABLE))
-        return false;
-    if (n->op->quant == DSC_QUANT_TABLE ? k != 0 : k > 1)
-        return false;
-    return dsc_is_planned(p->plan, n);
+    const bool is_table = s->kind == DSC_SITE_TABLE;
+
+    return n->in[k] == s->value && k <= (is_table ? 0 : 1) &&
+           n->op->quant == (is_table ? DSC_QUANT_TABLE : DSC_QUANT_WEIGHT) &&
+           dsc_is_planned(p->plan, n);
 }
 
 /* The Reshape of `value` to rows that a planned Gemm reads, or NULL. */
@@ -127,7 +129,7 @@ static enum dsc_status insert_behind_lookups(struct inserter *p, const struct ds
         char name[300];
         int rows;
 
-        if (!takes_over(p, n, 0, s->value))
+        if (!takes_over(p, n, 0, s))
             continue;
         snprintf(name, sizeof name, "%s/rows", n->name);
         DSC_TRY(dsc_add_value(g, name, &rows, err));
@@ -159,7 +161,7 @@ static enum dsc_status insert_node(struct inserter *p, const struct dsc_quant_si
         DSC_TRY(dsc_node_set_int(g, fq, "axis", s->axis, err));
     for (int i = 0; i < n_nodes; i++)
         for (int k = 0; k < g->nodes[i]->n_in; k++)
-            if (takes_over(p, g->nodes[i], k, s->value))
+            if (takes_over(p, g->nodes[i], k, s))
                 g->nodes[i]->in[k] = out;
     return s->kind == DSC_SITE_ACTIVATION ? take_over_rows(p, s->value, out, n_nodes, err) : DSC_OK;
 }

@@ -87,12 +87,33 @@ static const char *plan_activations(struct planner *p, const struct dsc_node *n,
     return NULL;
 }
 
+/* Products may read one activation as channels of several sizes (heads, and all of them): then it
+ * has no channels of its own. */
+enum { UNEVEN = -1 };
+
+static void set_channels(struct dsc_quant_site *s, int64_t n)
+{
+    if (s->n_channels == 0)
+        s->n_channels = n;
+    else if (s->n_channels != n)
+        s->n_channels = UNEVEN;
+}
+
+static bool is_along_other_axis(const struct dsc_quant_plan *plan, int weight, int axis)
+{
+    for (int i = 0; i < plan->n_sites; i++)
+        if (plan->sites[i].kind == DSC_SITE_WEIGHT && plan->sites[i].value == weight)
+            return plan->sites[i].axis != axis;
+    return false;
+}
+
 /* A matrix product. */
 static const char *plan_product(struct planner *p, const struct dsc_node *n,
                                 enum dsc_quant_choice choice)
 {
     const struct dsc_tensor *w = dsc_constant(p->g, n->in[1]);
     const bool is_gemm = strcmp(n->op->onnx, "Gemm") == 0;
+    const int axis = is_gemm && dsc_node_int(n, "transB", 0) ? 0 : 1; /* of the output channels */
     const int x = dsc_activation_of(p->g, n);
 
     if (!is_f32(p->g, n->in[0]) || !is_f32(p->g, n->in[1]))
@@ -105,13 +126,16 @@ static const char *plan_product(struct planner *p, const struct dsc_node *n,
         return plan_activations(p, n, choice);
     if (w->rank != 2)
         return "its weight is not a matrix";
+    if (dsc_tensor_n_elems(w) == 0)
+        return "its weight is empty";
     if (is_gemm && (dsc_node_int(n, "transA", 0) || dsc_node_float(n, "alpha", 1) != 1 ||
                     dsc_node_float(n, "beta", 1) != 1))
         return "a Gemm with transA, alpha or beta";
+    if (is_along_other_axis(p->plan, n->in[1], axis))
+        return "its weight is quantized for a product that reads it transposed";
     if (!p->plan->target->is_dynamic)
-        add_site(p->plan, DSC_SITE_ACTIVATION, x, -1)->n_channels =
-            w->dim[is_gemm && dsc_node_int(n, "transB", 0) ? 1 : 0];
-    add_site(p->plan, DSC_SITE_WEIGHT, n->in[1], is_gemm && dsc_node_int(n, "transB", 0) ? 0 : 1);
+        set_channels(add_site(p->plan, DSC_SITE_ACTIVATION, x, -1), w->dim[1 - axis]);
+    add_site(p->plan, DSC_SITE_WEIGHT, n->in[1], axis);
     return NULL;
 }
 
@@ -121,6 +145,8 @@ static const char *plan_table(struct planner *p, const struct dsc_node *n)
 
     if (!w || w->dtype != DSC_F32 || w->rank != 2 || dsc_node_int(n, "axis", 0) != 0)
         return "no lookup of rows of a constant f32 matrix";
+    if (dsc_tensor_n_elems(w) == 0)
+        return "its table is empty";
     if (is_read_by_fake(p->g, n->out[0]))
         return "it is quantized already";
     if (!p->plan->target->has_int_embedding)
@@ -186,7 +212,11 @@ enum dsc_status dsc_quant_make_plan(const struct dsc_graph *g,
     DSC_NEW(plan->fates, arena, g->n_nodes + 1, err);
     for (int i = 0; i < g->n_nodes; i++)
         plan_node(&p, g->nodes[i]);
-    for (int i = 0; i < plan->n_sites; i++)
-        DSC_NEW(plan->sites[i].channel_max, arena, plan->sites[i].n_channels, err);
+    for (int i = 0; i < plan->n_sites; i++) {
+        struct dsc_quant_site *s = &plan->sites[i];
+
+        s->n_channels = s->n_channels == UNEVEN ? 0 : s->n_channels;
+        DSC_NEW(s->channel_max, arena, s->n_channels, err);
+    }
     return plan->n_sites > 0 ? DSC_OK : nothing(plan, err);
 }

@@ -48,7 +48,7 @@ struct dsc_quant_site {
     enum dsc_site_kind kind;
     int value;          /* value number */
     int axis;           /* of the scales; -1: one scale */
-    int64_t n_channels; /* last axis of an activation that meets a constant weight; else 0 */
+    int64_t n_channels; /* of an activation that meets constant weights, all of one K; else 0 */
     float *channel_max; /* [n_channels] largest magnitudes, for dsc_quant_smooth; starts as 0 */
 };
 
