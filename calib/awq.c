@@ -32,7 +32,7 @@ static enum dsc_status energy_of(struct dsc_device *dev, const float *e, int64_t
 
 static float *whole(const float *h, int64_t k, struct dsc_err *err)
 {
-    float *copy = dsc_heap_alloc((size_t)(k * k), sizeof *copy, err);
+    float *copy = dsc_heap_alloc((size_t)k, (size_t)k * sizeof *copy, err);
 
     if (!copy)
         return NULL;

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 128, ROWS_PER_TILE = 32, MAX_TRIES = 4 };
+enum { BLOCK = 128, ROWS_PER_TILE = 32 };
 
 struct gptq {
     struct dsc_device *dev;
@@ -89,24 +89,25 @@ static enum dsc_status check_gram(const float *h, int64_t k, double *mean, int64
     return DSC_OK;
 }
 
-static enum dsc_status factor(struct gptq *s, const float *h, double damping,
+static enum dsc_status factor(struct gptq *s, const float *h, double mean, double damping,
                               struct dsc_gptq_report *report, struct dsc_err *err)
 {
-    double mean;
-    int64_t bad = 0;
+    int64_t bad;
 
-    DSC_TRY(check_gram(h, s->k, &mean, &report->n_dead, err));
-    for (int i = 0; i < MAX_TRIES && bad >= 0; i++) {
-        report->damping = damping * pow(10, i) < 1 ? damping * pow(10, i) : 1;
+    for (;;) {
+        report->damping = damping < 1 ? damping : 1;
         fill_matrix(s, h, report->damping * mean);
         DSC_TRY(dsc_linalg_cholesky(s->dev, s->r, s->k, &bad, err));
+        if (bad < 0)
+            return DSC_OK;
+        if (!(damping > 0) || damping >= 1)
+            break;
+        damping *= 10;
     }
-    if (bad >= 0)
-        return dsc_fail(err, DSC_E_INCONSISTENT,
-                        "the Gram matrix of its input is not positive definite, with %g of its "
-                        "diagonal added",
-                        report->damping);
-    return DSC_OK;
+    return dsc_fail(err, DSC_E_INCONSISTENT,
+                    "the Gram matrix of its input is not positive definite, with %g of its "
+                    "diagonal added",
+                    report->damping);
 }
 
 /* The columns of one block, for some rows of w. */
@@ -156,7 +157,7 @@ static enum dsc_status round_block(struct gptq *s, struct dsc_err *err)
 static enum dsc_status open_state(struct gptq *s, struct dsc_err *err)
 {
     s->order = dsc_heap_alloc((size_t)s->k, sizeof *s->order, err);
-    s->r = s->order ? dsc_heap_alloc((size_t)(s->k * s->k), sizeof *s->r, err) : NULL;
+    s->r = s->order ? dsc_heap_alloc((size_t)s->k, (size_t)s->k * sizeof *s->r, err) : NULL;
     s->e = s->r ? dsc_heap_alloc((size_t)(s->k * s->n), sizeof *s->e, err) : NULL;
     s->target = s->e ? dsc_heap_alloc((size_t)(BLOCK * s->n), sizeof *s->target, err) : NULL;
     s->part = s->target ? dsc_heap_alloc((size_t)(BLOCK * s->k), sizeof *s->part, err) : NULL;
@@ -168,11 +169,13 @@ enum dsc_status dsc_gptq(struct dsc_device *dev, struct dsc_weight_codes *q, con
                          struct dsc_err *err)
 {
     struct gptq s = {.dev = dev, .q = q, .w = w, .n = q->n_rows, .k = q->n_cols};
+    double mean;
     enum dsc_status st;
 
+    DSC_TRY(check_gram(h, s.k, &mean, &report->n_dead, err));
     DSC_TRY_OUT(st, open_state(&s, err));
     DSC_TRY_OUT(st, sort_columns(&s, h, err));
-    DSC_TRY_OUT(st, factor(&s, h, damping, report, err));
+    DSC_TRY_OUT(st, factor(&s, h, mean, damping, report, err));
     for (int64_t end = s.k; end > 0; end = s.first) {
         s.first = (end - 1) / BLOCK * BLOCK;
         s.n_block = end - s.first;

@@ -183,6 +183,18 @@ static enum dsc_status check_weight(const float *w, int64_t n, struct dsc_err *e
     return DSC_OK;
 }
 
+/* What the squared errors of each column weigh: the mean of x^2. */
+static enum dsc_status weigh_columns(const struct dsc_gram *gram, float *importance,
+                                     struct dsc_err *err)
+{
+    for (int64_t k = 0; k < gram->k; k++) {
+        importance[k] = gram->h[k * gram->k + k] / (float)gram->n_tokens;
+        if (!isfinite(importance[k]))
+            return dsc_fail(err, DSC_E_NONFINITE, "its input holds NaN or infinity");
+    }
+    return DSC_OK;
+}
+
 static enum dsc_status choose_codes(struct dsc_weightrun *r, struct dsc_weight_made *m,
                                     const float *w, const struct dsc_gram *gram, float *importance,
                                     struct dsc_err *err)
@@ -190,8 +202,8 @@ static enum dsc_status choose_codes(struct dsc_weightrun *r, struct dsc_weight_m
     struct dsc_gptq_report report;
 
     DSC_TRY(check_weight(w, m->codes.n_rows * m->codes.n_cols, err));
-    for (int64_t k = 0; gram && k < gram->k; k++)
-        importance[k] = gram->h[k * gram->k + k] / (float)gram->n_tokens;
+    if (gram)
+        DSC_TRY(weigh_columns(gram, importance, err));
     dsc_weight_scales(r->dev, &m->codes, w, gram ? importance : NULL);
     if (gram && r->rounding == DSC_ROUND_GPTQ) {
         DSC_TRY(dsc_gptq(r->dev, &m->codes, w, gram->h, GPTQ_DAMPING, &report, err));
@@ -224,6 +236,8 @@ static enum dsc_status make_site(struct dsc_weightrun *r, const struct dsc_quant
     st = choose_codes(r, m, rows.data, gram, importance, err);
     if (st != DSC_OK) {
         dsc_err_where(err, "layer '%s'", graph_of(r)->values[s->value].name);
+        if (gram)
+            dsc_err_hint(err, "leave it out by --exclude, or give --calib rows that it works on");
         goto out;
     }
     m->is_done = true;
@@ -281,7 +295,8 @@ static enum dsc_status take_inputs(struct dsc_weightrun *r, struct dsc_gram *gra
         if (*n > 0 && n_bytes > GRAMS_MAX_BYTES)
             return DSC_OK;
         grams[*n] = (struct dsc_gram){.value = x->value, .k = x->n_channels};
-        grams[*n].h = dsc_heap_alloc((size_t)(x->n_channels * x->n_channels), sizeof(float), err);
+        grams[*n].h =
+            dsc_heap_alloc((size_t)x->n_channels, (size_t)x->n_channels * sizeof(float), err);
         if (!grams[*n].h)
             return DSC_E_MEMORY;
         ++*n;
