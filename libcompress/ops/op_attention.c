@@ -92,6 +92,8 @@ static enum dsc_status forward(struct dsc_exec *x, const struct dsc_node *n,
         s.bias[s.n_biases] = in[i];
         s.bias_walk[s.n_biases++] = dsc_walk_broadcast(in[i], 4);
     }
+    if (dsc_tensor_n_elems(out[0]) == 0)
+        return DSC_OK;
     DSC_TRY(make_scratch(x, &s, &scratch, err));
     return dsc_attention(x->dev, &s, out[0], in[0], in[1], in[2], scratch, err);
 }

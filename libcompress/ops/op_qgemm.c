@@ -24,7 +24,8 @@ static enum dsc_status check_packed(const struct dsc_infer *q, int64_t k, int64_
                                     struct dsc_err *err)
 {
     const struct dsc_type *scale = &q->in[5];
-    const bool is_one = dsc_type_is_known(scale) && (scale->rank == 0 || scale->dim[0] == 1);
+    const bool is_one =
+        dsc_type_is_known(scale) && (scale->rank == 0 || (scale->rank == 1 && scale->dim[0] == 1));
     size_t n_bytes;
 
     if (k < 0 || k > DSC_QGEMM_K_MAX || !dsc_qgemm_packed_bytes(k, n, &n_bytes) ||

@@ -55,6 +55,17 @@ static int before_factor(const struct dsc_graph *g, int value, float *scale)
     return DSC_NO_VALUE;
 }
 
+/* Without a known rank nothing has checked the axes. */
+static bool is_perm_of_4(const struct dsc_node *n, const int64_t **p)
+{
+    if (dsc_node_ints(n, "perm", p) != 4)
+        return false;
+    for (int i = 0; i < 4; i++)
+        if ((*p)[i] < 0 || (*p)[i] > 3)
+            return false;
+    return true;
+}
+
 /* What comes to `value` by way of Transposes that are `want` together, and of factors. */
 static bool match_heads(const struct dsc_graph *g, int value, const int want[4], int *from,
                         float *scale)
@@ -70,7 +81,7 @@ static bool match_heads(const struct dsc_graph *g, int value, const int want[4],
             value = inner;
             continue;
         }
-        if (!dsc_node_is(n, "", "Transpose") || dsc_node_ints(n, "perm", &p) != 4)
+        if (!dsc_node_is(n, "", "Transpose") || !is_perm_of_4(n, &p))
             break;
         for (int i = 0; i < 4; i++)
             perm[i] = (int)p[perm[i]];

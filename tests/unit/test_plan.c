@@ -450,6 +450,35 @@ START_TEST(a_value_with_other_readers_is_still_made)
 }
 END_TEST
 
+static int turned(struct dsc_graph *g, const char *name, int x, const int64_t *perm)
+{
+    struct dsc_node *n;
+    int y;
+
+    OK(dsc_graph_call(g, "", "Transpose", name, 1, &x, &y, &n, &err));
+    OK(dsc_node_set_ints(g, n, "perm", perm, 4, &err));
+    return y;
+}
+
+START_TEST(axes_of_tensors_of_unknown_rank_are_not_trusted)
+{
+    static const int64_t wild[] = {1, 1 << 30, -7, 2}, swap[] = {0, 2, 1, 3};
+    const struct dsc_type unknown = {.dtype = DSC_F32, .rank = -1};
+    struct dsc_graph *g = dsc_graph_new(NULL);
+    int x, y;
+
+    OK(dsc_graph_value(g, "x", &unknown, &x, &err));
+    OK(dsc_graph_input(g, x, &err));
+    y = turned(g, "second", turned(g, "first", x, wild), wild);
+    x = call(g, "Softmax", "probs", 1, (int[]){call(g, "MatMul", "scores", 2, (int[]){x, x})});
+    turned(g, "out", call(g, "MatMul", "context", 2, (int[]){x, y}), swap);
+    finish_building(g);
+    OK(dsc_pass_inference(g, NULL, &err));
+    ck_assert_int_eq(count(g, "Attention"), 0);
+    dsc_graph_free(g);
+}
+END_TEST
+
 START_TEST(a_second_run_of_the_plan_changes_nothing)
 {
     struct dsc_graph *g = _i ? quantized(&layers[0], "ort") : layer(&layers[0]);
@@ -481,6 +510,7 @@ int main(void)
     tcase_add_loop_test(t, the_plan_of_a_quantized_layer_is_the_same_everywhere, 0, N_LAYERS);
     tcase_add_test(t, scores_that_somebody_reads_are_made);
     tcase_add_test(t, a_value_with_other_readers_is_still_made);
+    tcase_add_test(t, axes_of_tensors_of_unknown_rank_are_not_trusted);
     tcase_add_loop_test(t, a_second_run_of_the_plan_changes_nothing, 0, 2);
     srunner_run_all(r, CK_ENV);
     n_failed = srunner_ntests_failed(r);
