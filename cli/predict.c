@@ -17,7 +17,8 @@ struct predictor {
 /* One output for two classes is the logit of the second: the first has the logit 0. */
 static bool is_of_two(const struct predictor *p, int64_t n_out)
 {
-    return n_out == 1 && (p->d->target == DSC_TARGET_CLASS || p->m->n_labels == 2);
+    return n_out == 1 && p->m->ending == DSC_ENDS_IN_LOGITS &&
+           (p->d->target == DSC_TARGET_CLASS || p->m->n_labels == 2);
 }
 
 static enum dsc_status take_room(struct predictor *p, int64_t n_cols, struct dsc_err *err)
@@ -142,28 +143,67 @@ static enum dsc_status judge_values(const struct dsc_dataset *d, const float *lo
     return DSC_OK;
 }
 
+/* What a model says of one row in probabilities: of all classes, or of the second of two. */
+static enum dsc_status read_probs(const float *out, int64_t n_out, int32_t *y_pred, double *prob,
+                                  struct dsc_err *err)
+{
+    const int64_t first = n_out == 1;
+    double sum = 0;
+
+    for (int64_t c = 0; c < n_out; c++) {
+        prob[first + c] = (double)out[c];
+        if (!(out[c] >= 0 && out[c] <= 1))
+            return dsc_fail(err, DSC_E_NONFINITE, "%g is no probability", (double)out[c]);
+    }
+    if (first)
+        prob[0] = 1 - prob[1];
+    *y_pred = 0;
+    for (int32_t c = 0; c < (int32_t)(first + n_out); c++) {
+        sum += prob[c];
+        *y_pred = prob[c] > prob[*y_pred] ? c : *y_pred;
+    }
+    for (int64_t c = 0; c < first + n_out; c++)
+        prob[c] /= sum; /* they are f32 */
+    return DSC_OK;
+}
+
+static enum dsc_status judge_row(const struct dsc_textmodel *m, const float *out, int64_t n_out,
+                                 int32_t *y_pred, double *prob, struct dsc_err *err)
+{
+    if (m->ending == DSC_ENDS_IN_LOGITS)
+        return dsc_predict_row(out, (int32_t)n_out, y_pred, prob, err);
+    return read_probs(out, n_out, y_pred, prob, err);
+}
+
 enum dsc_status dsc_textmodel_judge(const struct dsc_textmodel *m, const struct dsc_dataset *d,
                                     const float *logits, int64_t n_cols, struct dsc_arena *arena,
                                     struct dsc_predictions *p, struct dsc_err *err)
 {
     const size_t n_labels = m->n_labels ? m->n_labels : d->n_labels;
+    const bool is_probability = m->ending == DSC_ENDS_IN_SIGMOID;
+    const int64_t n_classes = is_probability && n_cols == 1 ? 2 : n_cols;
     int32_t *y_pred;
     double *prob;
 
     *p = (struct dsc_predictions){.n = d->n, .positive = -1};
     if (d->target == DSC_TARGET_VALUE)
         return judge_values(d, logits, n_cols, arena, p, err);
-    if (m->n_labels ? (int64_t)n_labels != n_cols : (int64_t)n_labels > n_cols)
+    if (is_probability && n_cols > 1)
+        return dsc_fail(err, DSC_E_UNSUPPORTED,
+                        "the model ends in a Sigmoid for each of %" PRId64
+                        " classes: only classes that exclude each other are scored",
+                        n_cols);
+    if (m->n_labels ? (int64_t)n_labels != n_classes : (int64_t)n_labels > n_classes)
         return dsc_fail(err, DSC_E_INCONSISTENT, "the model has %" PRId64 " logits and %zu labels",
-                        n_cols, n_labels);
-    p->n_classes = (int32_t)n_cols;
+                        n_classes, n_labels);
+    p->n_classes = (int32_t)n_classes;
     DSC_TRY(dsc_positive_class(m->n_labels ? m->labels : d->label_names, n_labels, m->positive,
                                &p->positive, err));
     DSC_NEW(y_pred, arena, d->n, err);
-    DSC_NEW(prob, arena, d->n * (size_t)n_cols, err);
+    DSC_NEW(prob, arena, d->n * (size_t)n_classes, err);
     for (size_t i = 0; i < d->n; i++)
-        if (dsc_predict_row(logits + (int64_t)i * n_cols, p->n_classes, &y_pred[i],
-                            prob + (int64_t)i * n_cols, err) != DSC_OK)
+        if (judge_row(m, logits + (int64_t)i * n_cols, n_cols, &y_pred[i],
+                      prob + (int64_t)i * n_classes, err) != DSC_OK)
             return dsc_err_where(err, "row %" PRId64, d->row[i]);
     p->y_true = d->label;
     p->y_pred = y_pred;

@@ -64,31 +64,67 @@ static enum dsc_status fail_names(const struct dsc_graph *g, bool is_input, cons
     return DSC_E_SCHEMA;
 }
 
-/* --inputs ids=a,mask=b: what was said replaces what was guessed. */
+static enum dsc_status set_role(struct dsc_textmodel *m, const char *item, struct dsc_err *err)
+{
+    char key[32];
+    const char *value;
+    int role = -1;
+
+    if (dsc_opt_pair(item, key, sizeof key, &value))
+        for (int r = 0; r < DSC_N_ROLES; r++)
+            role = strcmp(role_rows[r].role, key) == 0 ? r : role;
+    if (role < 0)
+        return dsc_fail(err, DSC_E_USAGE, "--inputs takes ids=, mask=, types=, not '%s'", item);
+    m->input[role] = find_input(m->model.graph, value);
+    return m->input[role] < 0 ? fail_names(m->model.graph, true, "there is no such input", err)
+                              : DSC_OK;
+}
+
+/* What the model says of its inputs, and --inputs ids=a,mask=b, replace what was guessed. */
 static enum dsc_status read_roles(struct dsc_textmodel *m, struct dsc_cmd *cmd, struct dsc_err *err)
 {
-    const struct dsc_graph *g = m->model.graph;
+    const char *said = dsc_graph_prop(m->model.graph, DSC_PROP_INPUTS);
     int n_items = 0;
     const char *const *items = m->tok ? dsc_opt_items(cmd, DSC_OPT_input_roles, &n_items) : NULL;
 
     for (int r = 0; r < DSC_N_ROLES; r++)
-        m->input[r] = find_role(g, (enum dsc_role)r);
-    for (int i = 0; i < n_items; i++) {
-        char key[32];
-        const char *value;
-        int role = -1;
+        m->input[r] = find_role(m->model.graph, (enum dsc_role)r);
+    while (said && *said) {
+        const size_t n = strcspn(said, ",");
+        const char *item = dsc_arena_strndup(cmd->arena, said, n, err);
 
-        if (dsc_opt_pair(items[i], key, sizeof key, &value))
-            for (int r = 0; r < DSC_N_ROLES; r++)
-                role = strcmp(role_rows[r].role, key) == 0 ? r : role;
-        if (role < 0)
-            return dsc_fail(err, DSC_E_USAGE, "--inputs takes ids=, mask=, types=, not '%s'",
-                            items[i]);
-        m->input[role] = find_input(g, value);
-        if (m->input[role] < 0)
-            return fail_names(g, true, "there is no such input", err);
+        if (!item)
+            return DSC_E_MEMORY;
+        DSC_TRY(set_role(m, item, err));
+        said += n + (said[n] == ',');
     }
+    for (int i = 0; i < n_items; i++)
+        DSC_TRY(set_role(m, items[i], err));
     return DSC_OK;
+}
+
+/* Roles and output, where a later verb could not guess them. */
+static enum dsc_status store_names(struct dsc_textmodel *m, struct dsc_err *err)
+{
+    struct dsc_graph *g = m->model.graph;
+    const char *logits = g->values[g->outputs[m->output]].name;
+    struct dsc_bytes roles = {0};
+    bool is_guessed = true;
+    enum dsc_status st;
+
+    for (int r = 0; r < DSC_N_ROLES; r++) {
+        is_guessed &= m->input[r] == find_role(g, (enum dsc_role)r);
+        if (m->input[r] >= 0)
+            dsc_bytes_printf(&roles, "%s%s=%s", roles.n_bytes ? "," : "", role_rows[r].role,
+                             g->values[g->inputs[m->input[r]]].name);
+    }
+    dsc_bytes_add(&roles, "", 1);
+    st = roles.is_failed ? dsc_fail(err, DSC_E_MEMORY, "no memory for the names of inputs")
+                         : dsc_graph_set_prop(g, DSC_PROP_INPUTS,
+                                              is_guessed ? NULL : (const char *)roles.data, err);
+    dsc_bytes_clear(&roles);
+    DSC_TRY(st);
+    return dsc_graph_set_prop(g, DSC_PROP_LOGITS, g->n_outputs > 1 ? logits : NULL, err);
 }
 
 /* Texts need a tokenizer, and every input a role: zeros fed in silence would be a wrong answer. */
@@ -122,7 +158,8 @@ static enum dsc_status read_output(struct dsc_textmodel *m, struct dsc_cmd *cmd,
                                    struct dsc_err *err)
 {
     const struct dsc_graph *g = m->model.graph;
-    const char *name = dsc_opt_text(cmd, DSC_OPT_logits);
+    const char *said = dsc_opt_text(cmd, DSC_OPT_logits);
+    const char *name = said ? said : dsc_graph_prop(g, DSC_PROP_LOGITS);
 
     if (!name && g->n_outputs == 1) {
         m->output = 0;
@@ -172,6 +209,40 @@ static int32_t length_of(struct dsc_textmodel *m, struct dsc_cmd *cmd)
     return DEFAULT_MAX_LENGTH;
 }
 
+/* The node that computes an output, when it makes probabilities over its last axis. */
+static const struct dsc_node *find_ending(const struct dsc_graph *g, int output,
+                                          enum dsc_ending *ending)
+{
+    const struct dsc_value *v = &g->values[g->outputs[output]];
+    const struct dsc_node *n = v->producer < 0 ? NULL : g->nodes[v->producer];
+    const int64_t axis = n ? dsc_node_int(n, "axis", -1) : 0;
+    const bool is_softmax = n && strcmp(n->op->onnx, "Softmax") == 0;
+
+    *ending = n && strcmp(n->op->onnx, "Sigmoid") == 0                 ? DSC_ENDS_IN_SIGMOID
+              : is_softmax && (axis == -1 || axis == v->type.rank - 1) ? DSC_ENDS_IN_SOFTMAX
+                                                                       : DSC_ENDS_IN_LOGITS;
+    return n;
+}
+
+enum dsc_status dsc_textmodel_bare_logits(const struct dsc_textmodel *m, struct dsc_graph *g,
+                                          struct dsc_err *err)
+{
+    const int old = g->outputs[m->output];
+    enum dsc_ending ending;
+    const struct dsc_node *n = find_ending(g, m->output, &ending);
+
+    if (ending == DSC_ENDS_IN_LOGITS)
+        return DSC_OK;
+    if (ending == DSC_ENDS_IN_SIGMOID && !dsc_textmodel_has_one_output(m)) {
+        dsc_fail(err, DSC_E_UNSUPPORTED, "the model ends in a Sigmoid for each of several classes");
+        return dsc_err_hint(err, "only classes that exclude each other are learned and scored");
+    }
+    g->outputs[m->output] = n->in[0];
+    g->values[old].is_output = false;
+    g->values[n->in[0]].is_output = true;
+    return dsc_graph_sort(g, true, err);
+}
+
 static void record_tokenizer(const struct dsc_textmodel *m, struct dsc_cmd *cmd)
 {
     struct dsc_sha256 h;
@@ -215,6 +286,7 @@ enum dsc_status dsc_textmodel_open(struct dsc_textmodel *m, struct dsc_cmd *cmd,
     DSC_TRY_OUT(st, read_roles(m, cmd, err));
     DSC_TRY_OUT(st, read_batch(m, err));
     DSC_TRY_OUT(st, read_output(m, cmd, err));
+    (void)find_ending(m->model.graph, m->output, &m->ending);
     m->positive = dsc_graph_prop(m->model.graph, DSC_PROP_POSITIVE);
     if (dsc_opt_is_set(cmd, DSC_OPT_positive))
         m->positive = dsc_opt_text(cmd, DSC_OPT_positive);
@@ -251,6 +323,7 @@ enum dsc_status dsc_textmodel_store(struct dsc_textmodel *m, struct dsc_err *err
         snprintf(text, sizeof text, "%d", (int)m->max_length);
         DSC_TRY(dsc_graph_set_prop(g, DSC_PROP_MAX_LENGTH, text, err));
     }
+    DSC_TRY(store_names(m, err));
     if (m->positive)
         DSC_TRY(dsc_graph_set_prop(g, DSC_PROP_POSITIVE, m->positive, err));
     return m->n_labels ? dsc_props_set_labels(g, m->labels, m->n_labels, err) : DSC_OK;

@@ -16,12 +16,15 @@
 /** Roles of graph inputs. */
 enum dsc_role { DSC_ROLE_IDS, DSC_ROLE_MASK, DSC_ROLE_TYPES, DSC_N_ROLES };
 
+enum dsc_ending { DSC_ENDS_IN_LOGITS, DSC_ENDS_IN_SOFTMAX, DSC_ENDS_IN_SIGMOID };
+
 /**
  * tok        NULL: none was given, and the model carries none; it then reads no text
  * input      [role]: place in the graph's inputs, -1: the graph has none
  * n_inputs   of the graph as it was read; training adds one behind them
  * is_single  it takes one row at a time
  * output     place of the logits (or, without a head, of the token vectors) in the outputs
+ * ending     what makes probabilities of the logits, in the end
  * labels     class names, n_labels 0: none known
  * positive   name of the positive class, NULL: none said
  * n_int      products that run on integers, after dsc_textmodel_to_inference
@@ -34,6 +37,7 @@ struct dsc_textmodel {
     int n_inputs;
     bool is_single;
     int output;
+    enum dsc_ending ending;
     int32_t max_length;
     int64_t pad_to; /* widths of batches are multiples of it, or max_length */
     const char *const *labels;
@@ -54,13 +58,21 @@ enum dsc_status dsc_textmodel_open(struct dsc_textmodel *m, struct dsc_cmd *cmd,
                                    struct dsc_err *err);
 void dsc_textmodel_close(struct dsc_textmodel *m);
 
-/** Does it give one number for a row: a value, or the logit of the second of two classes? */
+/** Does it give one number for a row: a value, or of two classes the second's logit (probability)?
+ */
 bool dsc_textmodel_has_one_output(const struct dsc_textmodel *m);
+
+/**
+ * In a copy g of m's graph, make the logits the output where probabilities are: losses want them.
+ * Errors  UNSUPPORTED  Sigmoids of several classes, which do not exclude each other
+ */
+enum dsc_status dsc_textmodel_bare_logits(const struct dsc_textmodel *m, struct dsc_graph *g,
+                                          struct dsc_err *err);
 
 /** Rewrite the graph for running: no dropout, integer products. */
 enum dsc_status dsc_textmodel_to_inference(struct dsc_textmodel *m, struct dsc_err *err);
 
-/** Store what there is of tokenizer, length, labels and positive class in the graph's metadata. */
+/** Store what there is of tokenizer, length, labels, positive class and names in the metadata. */
 enum dsc_status dsc_textmodel_store(struct dsc_textmodel *m, struct dsc_err *err);
 
 /**
@@ -104,8 +116,8 @@ enum dsc_status dsc_textmodel_order(const struct dsc_textmodel *m, const struct 
                                     int64_t first, int64_t n, int64_t *idx, struct dsc_err *err);
 
 /**
- * Logits of all rows, in their order. A model of two classes with one output gets a column of zeros
- * before it: softmax is then the sigmoid of that output.
+ * Logits of all rows, in their order; probabilities where these come out. A model of two classes
+ * with one logit gets a column of zeros before it: softmax is then the sigmoid of that logit.
  *
  * Shapes  *logits [d->n, *n_cols] on the heap (dsc_heap_free)
  * Errors  SHAPE  the output is not [rows, classes]

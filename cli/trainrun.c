@@ -202,6 +202,8 @@ enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err
     if (!r->graph)
         return err->status;
     DSC_TRY(put_dropout(r, err));
+    if (r->train.target != DSC_TARGET_VALUE)
+        DSC_TRY(dsc_textmodel_bare_logits(r->m, r->graph, err));
     r->target_input = r->graph->n_inputs;
     DSC_TRY(dsc_loss_attach(r->graph, r->m->output, r->loss, "dscompress.target", &r->loss_output,
                             err));

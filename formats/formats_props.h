@@ -5,6 +5,8 @@
  *   dscompress.labels       JSON list of class names, in the order of the logits
  *   dscompress.positive     the class that f1 means
  *   dscompress.task         "classify", "regress"
+ *   dscompress.inputs       "ids=NAME,mask=NAME,types=NAME", where names do not tell
+ *   dscompress.logits       the output that holds the logits, where there are several
  *   dscompress.max_length   texts are cut at so many tokens
  *   dscompress.pooling      "mean", "cls", "max": how a head pools token vectors
  *   dscompress.provenance   JSON: how the file was made, see cli/provenance.c
@@ -22,6 +24,8 @@
 #define DSC_PROP_LABELS "dscompress.labels"
 #define DSC_PROP_POSITIVE "dscompress.positive"
 #define DSC_PROP_TASK "dscompress.task"
+#define DSC_PROP_INPUTS "dscompress.inputs"
+#define DSC_PROP_LOGITS "dscompress.logits"
 #define DSC_PROP_MAX_LENGTH "dscompress.max_length"
 #define DSC_PROP_POOLING "dscompress.pooling"
 #define DSC_PROP_PROVENANCE "dscompress.provenance"

@@ -44,6 +44,18 @@ def one_output():
     return nn.Sequential(nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 1))
 
 
+class Ending(nn.Module):
+    """Probabilities, behind some other output."""
+
+    def __init__(self, model, of):
+        super().__init__()
+        self.model, self.of = model, of
+
+    def forward(self, *x):
+        logits = self.model(*x)
+        return logits * 2, self.of(logits)
+
+
 def rows_of_classes(r):
     kind = r.integers(0, 5, N)
     centre = r.standard_normal((3, 10))
@@ -84,12 +96,12 @@ def fit(model, rows, loss, n_steps=300):
     return model.eval()
 
 
-def export(name, model, rows, n_rows=None):
+def export(name, model, rows, n_rows=None, outputs=("logits",)):
     """n_rows: the model takes so many at a time; else any number."""
     names = [k for k in rows if k != "label"]
     torch.onnx.export(model, tuple(t[:n_rows or 2] for t in inputs_of(rows)), os.path.join(OUT, name + ".onnx"),
-                      input_names=names, output_names=["logits"], opset_version=17, dynamo=False,
-                      dynamic_axes=None if n_rows else {k: {0: "rows"} for k in names + ["logits"]})
+                      input_names=names, output_names=list(outputs), opset_version=17, dynamo=False,
+                      dynamic_axes=None if n_rows else {k: {0: "rows"} for k in names + list(outputs)})
 
 
 def outputs(model, rows):
@@ -144,6 +156,7 @@ def main():
     rows = rows_of_classes(r)
     model = fit(Classes(), rows, lambda o, y: F.cross_entropy(o, torch.from_numpy(y)), 60)
     export("classes", model, rows)
+    export("classes.softmax", Ending(model, lambda t: F.softmax(t, -1)), rows, outputs=("other", "probs"))
     save("classes", rows)
     logits, y = outputs(model, rows), rows["label"]
     p = logits.argmax(1).numpy()
@@ -156,6 +169,7 @@ def main():
     rows = rows_of_two(r)
     model = fit(one_output(), rows, bce, 40)
     export("binary", model, rows)
+    export("binary.sigmoid", Ending(model, torch.sigmoid), rows, outputs=("other", "probs"))
     export("binary.single", model, rows, 1)
     export("binary.pair", model, rows, 2)
     save("binary", rows)
