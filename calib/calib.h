@@ -53,6 +53,8 @@ struct dsc_observer {
     double param;     /* default of NAME:P; NaN: takes none */
     double param_low, param_high;
     bool can_merge;
+    /** How many values of a tensor it needs to say more than the extremes do; NULL: one. */
+    uint64_t (*least_values)(double param);
     /** levels: number of codes (256 for 8 bits). h->n > 0. */
     void (*range)(const struct dsc_hist *h, double param, int n_levels, double *low, double *high);
 };
@@ -75,8 +77,10 @@ void dsc_ranges_free(struct dsc_ranges *r);
 enum dsc_status dsc_ranges_watch(struct dsc_ranges *r, const char *name, struct dsc_err *err);
 /** NULL when the name is not watched. */
 struct dsc_hist *dsc_ranges_hist(struct dsc_ranges *r, const char *name);
+/** The watched names in order, i from 0 to n - 1, and their histograms. */
 int dsc_ranges_n(const struct dsc_ranges *r);
 const char *dsc_ranges_name(const struct dsc_ranges *r, int i);
+const struct dsc_hist *dsc_ranges_hist_at(const struct dsc_ranges *r, int i);
 
 /**
  * What calibration data must not be: a tensor that was never reached, or that held NaN or infinity.

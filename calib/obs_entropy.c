@@ -69,10 +69,17 @@ static void range(const struct dsc_hist *h, double param, int n_levels, double *
     }
 }
 
+/* Distributions are compared bin by bin. */
+static uint64_t least_values(double param)
+{
+    return DSC_HIST_BINS;
+}
+
 const struct dsc_observer dsc_observer_entropy = {
     .name = "entropy",
     .text = "the clipping of least KL divergence",
     .param = NAN,
     .can_merge = true,
+    .least_values = least_values,
     .range = range,
 };

@@ -102,6 +102,11 @@ const char *dsc_ranges_name(const struct dsc_ranges *r, int i)
     return r->items[i].name;
 }
 
+const struct dsc_hist *dsc_ranges_hist_at(const struct dsc_ranges *r, int i)
+{
+    return r->items[i].hist;
+}
+
 enum dsc_status dsc_ranges_check(const struct dsc_ranges *r, struct dsc_err *err)
 {
     int n_empty = 0, n_bad = 0, empty = -1, bad = -1;

@@ -391,7 +391,11 @@ const struct dsc_command dsc_command_quantize = {
     .summary = "make a model int8, or its weights alone 8- or 4-bit",
     .about =
         "static: ranges of activations are observed on rows of --calib (--calib-rows), after "
-        "SmoothQuant has moved the channels' differences into the weights (--smooth). dynamic: "
+        "SmoothQuant has moved the channels' differences into the weights (--smooth); what the "
+        "rows "
+        "lack (few of them, unknown tokens, tensors and channels that never change) is warned of "
+        "by "
+        "name. dynamic: "
         "ranges are computed when the model runs, no data are needed; the result of a row depends "
         "on the batch that it is in. qat: weights and scales learn on --train data with the "
         "rounding simulated (LSQ). weight-only: weights of 8 (--scheme w8) or 4 bits (w4), "

@@ -1,6 +1,7 @@
 /* Calibration of a text model. */
 #include "observe.h"
 
+#include "calibcheck.h"
 #include "dsc/linalg.h"
 #include "progress.h"
 
@@ -23,6 +24,7 @@ struct watcher {
     int n_grams;
     struct dsc_device *dev;
     const struct dsc_graph *g;
+    struct dsc_token_count tokens;
     float *kept; /* values of real tokens */
     size_t n_kept_max;
 };
@@ -163,10 +165,26 @@ static enum dsc_status watch(void *ctx, const struct dsc_node *n,
     return DSC_OK;
 }
 
-/* No node computes what the data bring. */
-static enum dsc_status watch_inputs(struct watcher *w, const struct dsc_tensor *feeds,
-                                    const struct dsc_tensor *mask, struct dsc_err *err)
+static void count_tokens(struct watcher *w, const struct dsc_textmodel *m,
+                         const struct dsc_tensor *ids, const struct dsc_tensor *mask)
 {
+    const int32_t unk = m->tok ? dsc_tok_info(m->tok).unk_id : -1;
+
+    for (int64_t i = 0; unk >= 0 && i < dsc_tensor_n_elems(ids); i++) {
+        if (mask && dsc_tensor_get_i64(mask, i) == 0)
+            continue;
+        w->tokens.n++;
+        w->tokens.n_unknown += dsc_tensor_get_i64(ids, i) == unk;
+    }
+}
+
+/* No node computes what the data bring. */
+static enum dsc_status watch_inputs(struct watcher *w, const struct dsc_textmodel *m,
+                                    const struct dsc_tensor *feeds, const struct dsc_tensor *mask,
+                                    struct dsc_err *err)
+{
+    if (m->input[DSC_ROLE_IDS] >= 0)
+        count_tokens(w, m, &feeds[m->input[DSC_ROLE_IDS]], mask);
     for (int i = 0; i < w->g->n_inputs; i++)
         if (dsc_tensor_is_present(&feeds[i]))
             DSC_TRY(watch_value(w, w->g->inputs[i], &feeds[i], mask, err));
@@ -195,7 +213,7 @@ static enum dsc_status one_batch(struct runner *r, const int64_t *idx, int64_t n
         st = dsc_textmodel_fill(r->m, r->d, idx, n, t, err);
     r->mask = st == DSC_OK && mask >= 0 && t[mask].rank == 2 ? &t[mask] : NULL;
     if (st == DSC_OK && r->of_inputs)
-        st = watch_inputs(r->of_inputs, t, r->mask, err);
+        st = watch_inputs(r->of_inputs, r->m, t, r->mask, err);
     if (st == DSC_OK)
         st = dsc_session_run(r->s, &run, t, t + g->n_inputs, err);
     for (int i = 0; t && i < g->n_inputs + g->n_outputs; i++)
@@ -269,7 +287,9 @@ enum dsc_status dsc_observe_run(struct dsc_cmd *cmd, const struct dsc_textmodel 
     struct watcher w = {.r = r};
 
     DSC_TRY(observe(cmd, m, d, n, batch, dev, "calibrate", &w, err));
-    return dsc_ranges_check(r, err);
+    DSC_TRY(dsc_ranges_check(r, err));
+    dsc_calibcheck_ranges(cmd, r, n, w.tokens);
+    return DSC_OK;
 }
 
 enum dsc_status dsc_observe_channels(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
@@ -279,7 +299,9 @@ enum dsc_status dsc_observe_channels(struct dsc_cmd *cmd, const struct dsc_textm
 {
     struct watcher w = {.plan = plan};
 
-    return observe(cmd, m, d, n, batch, dev, "channels", &w, err);
+    DSC_TRY(observe(cmd, m, d, n, batch, dev, "channels", &w, err));
+    dsc_calibcheck_channels(cmd, w.g, plan);
+    return DSC_OK;
 }
 
 enum dsc_status dsc_observe_grams(struct dsc_cmd *cmd, const struct dsc_textmodel *m,

@@ -1,6 +1,7 @@
 /* Planning and reporting quantization. */
 #include "quantrun.h"
 
+#include "calibcheck.h"
 #include "table.h"
 
 #include <errno.h>
@@ -160,6 +161,8 @@ enum dsc_status dsc_quantrun_insert(struct dsc_quantrun *r, struct dsc_err *err)
     const struct dsc_quant_source source = {range_of, weight_scales, r};
     const struct dsc_graph *g = r->m->model.graph;
 
+    if (r->observer)
+        dsc_calibcheck_observer(r->cmd, r->ranges, r->observer, r->param);
     for (int i = 0; i < r->plan.n_sites; i++) {
         const char *name = g->values[r->plan.sites[i].value].name;
         double low, high;

@@ -32,6 +32,7 @@ struct dsc_tok_info {
     int32_t n_ids;            /* highest id + 1, added tokens included: rows of an embedding */
     int32_t pad_id;           /* of "padding", of the config, or of a token [PAD], <pad> */
     int32_t pad_type_id;      /* the type id of padding, 0 unless the file says otherwise */
+    int32_t unk_id;           /* of the model's unknown token */
     const char *pad_token;    /* NULL when pad_id is -1 */
     bool pads_left;           /* the file asks for padding in front */
     int32_t file_max_length;  /* of the file's "truncation"; 0 when it has none */

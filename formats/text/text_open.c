@@ -232,6 +232,7 @@ enum dsc_status dsc_tok_open_json(struct dsc_tok **tok, const char *json, size_t
     if (!t)
         return DSC_E_MEMORY;
     t->pad_id = TOK_NONE;
+    t->unk_id = TOK_NONE;
     dsc_arena_init(&t->arena);
     DSC_TRY_OUT(st, check_utf8(json, n_bytes, "tokenizer", err));
     DSC_TRY_OUT(st, dsc_tok_json_load(&root, json, n_bytes, err));
@@ -268,6 +269,7 @@ struct dsc_tok_info dsc_tok_info(const struct dsc_tok *t)
         .n_ids = t->n_ids,
         .pad_id = t->pad_id,
         .pad_type_id = t->pad_type_id,
+        .unk_id = t->unk_id,
         .pad_token = t->pad_id >= 0 ? dsc_tok_token(t, t->pad_id, NULL) : NULL,
         .pads_left = t->pads_left,
         .file_max_length = t->file_max_length,

@@ -328,6 +328,7 @@ struct dsc_tok {
     struct tok_post post[2]; /* one text, a pair */
     int32_t n_ids;
     int32_t pad_id, pad_type_id;
+    int32_t unk_id; /* the model's; -1: it has none */
     int32_t file_max_length;
     bool pads_left, cuts_left;
     bool trims_offsets, trim_keeps_first; /* ByteLevel: spaces of a token are not in its offsets */

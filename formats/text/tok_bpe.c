@@ -163,7 +163,7 @@ static enum dsc_status parse(struct dsc_tok *t, const json_t *j, struct dsc_err 
     DSC_TRY(parse_options(t, j, b, err));
     DSC_TRY(dsc_tok_vocab_parse(t, json_object_get(j, "vocab"), err));
     if (b->has_unk)
-        b->unk_id = dsc_tok_vocab_find(&t->vocab, b->unk.s, b->unk.n);
+        t->unk_id = b->unk_id = dsc_tok_vocab_find(&t->vocab, b->unk.s, b->unk.n);
     dsc_tok_byte_ids(&t->vocab, b->byte_id);
     return parse_merges(t, b, json_object_get(j, "merges"), err);
 }

@@ -107,7 +107,7 @@ static enum dsc_status parse(struct dsc_tok *t, const json_t *j, struct dsc_err 
     DSC_TRY(dsc_tok_json_flag(j, what, "byte_fallback", false, &u->has_fallback, err));
     if (unk && !json_is_null(unk))
         DSC_TRY(dsc_tok_json_int(j, what, "unk_id", 0, t->vocab.n_ids - 1, &id, err));
-    u->unk_id = (int32_t)id;
+    t->unk_id = u->unk_id = (int32_t)id;
     dsc_tok_byte_ids(&t->vocab, u->byte_id);
     return DSC_OK;
 }

@@ -33,7 +33,7 @@ static enum dsc_status parse(struct dsc_tok *t, const json_t *j, struct dsc_err 
         DSC_TRY(dsc_tok_json_int(j, "model WordPiece", "max_input_chars_per_word", 0, INT32_MAX,
                                  &w->max_chars, err));
     DSC_TRY(dsc_tok_vocab_parse(t, json_object_get(j, "vocab"), err));
-    w->unk_id = dsc_tok_vocab_find(&t->vocab, w->unk.s, w->unk.n);
+    t->unk_id = w->unk_id = dsc_tok_vocab_find(&t->vocab, w->unk.s, w->unk.n);
     return dsc_tok_index_suffixes(&t->vocab, w->prefix, &w->continuing, &t->arena, err);
 }
 
