@@ -165,9 +165,10 @@ static enum dsc_status quantize_planned(struct job *j, struct dsc_err *err)
     DSC_TRY(dsc_sensitivity_open(&j->s, j->size_before, err));
     DSC_TRY(open_static(j, err));
     DSC_TRY(start(j, !j->ranges, err));
-    if (!j->is_dry)
+    DSC_TRY(dsc_sensitivity_read_plan(&j->s, err));
+    if (!j->is_dry) /* all layers, as they were when the formats were chosen */
         DSC_TRY(observe_static(j, err));
-    DSC_TRY(dsc_sensitivity_apply(&j->s, err));
+    DSC_TRY(dsc_sensitivity_use_formats(&j->s, err));
     return j->is_dry ? dsc_quantrun_report(&j->q, err) : insert_and_write(j, err);
 }
 

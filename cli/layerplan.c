@@ -23,25 +23,29 @@ int dsc_layer_format_find(const char *name)
     return -1;
 }
 
-/* The matrix of a layer, or NULL (a product of two activations). */
-static const struct dsc_tensor *weight_of(const struct dsc_graph *g, const struct dsc_node *n)
+/* The matrix of a layer; DSC_NO_VALUE of a product of two activations. */
+static int weight_of(const struct dsc_graph *g, const struct dsc_node *n)
 {
-    for (int k = 0; k < n->n_in && k < 2; k++) {
-        const struct dsc_value *v = n->in[k] == DSC_NO_VALUE ? NULL : &g->values[n->in[k]];
-
-        if (v && dsc_tensor_is_present(&v->init) && v->init.rank == 2)
-            return &v->init;
-    }
-    return NULL;
+    for (int k = 0; k < n->n_in && k < 2; k++)
+        if (n->in[k] != DSC_NO_VALUE && dsc_tensor_is_present(&g->values[n->in[k]].init) &&
+            g->values[n->in[k]].init.rank == 2)
+            return n->in[k];
+    return DSC_NO_VALUE;
 }
 
-int64_t dsc_layer_bytes(const struct dsc_graph *g, const struct dsc_node *n,
+int64_t dsc_layer_bytes(const struct dsc_graph *g, const struct dsc_quant_plan *plan, int fate,
                         enum dsc_layer_format format)
 {
-    const struct dsc_tensor *w = weight_of(g, n);
-    const int64_t n_weights = w ? dsc_tensor_n_elems(w) : 0;
-    const int64_t n_slices = w ? (w->dim[0] > w->dim[1] ? w->dim[0] : w->dim[1]) : 0;
+    const struct dsc_tensor *w;
+    int value = weight_of(g, plan->fates[fate].node);
+    int64_t n_weights, n_slices;
 
+    for (int i = 0; i < fate && value != DSC_NO_VALUE; i++)
+        if (plan->fates[i].is_quantized && weight_of(g, plan->fates[i].node) == value)
+            value = DSC_NO_VALUE;
+    w = value == DSC_NO_VALUE ? NULL : &g->values[value].init;
+    n_weights = w ? dsc_tensor_n_elems(w) : 0;
+    n_slices = w ? (w->dim[0] > w->dim[1] ? w->dim[0] : w->dim[1]) : 0;
     if (format == DSC_LAYER_FLOAT)
         return 4 * n_weights;
     return n_weights + 9 * n_slices + LAYER_BYTES; /* scale, zero point, scale of the bias */
@@ -118,8 +122,7 @@ static bool is_planned_float(void *ctx, const char *node)
     return s->plan != NULL;
 }
 
-/* q's plan by the chosen formats. */
-static enum dsc_status use_formats(struct dsc_sensitivity *s, struct dsc_err *err)
+enum dsc_status dsc_sensitivity_use_formats(struct dsc_sensitivity *s, struct dsc_err *err)
 {
     s->q->keeps_float = is_planned_float;
     s->q->keeps_ctx = s;
@@ -150,9 +153,21 @@ static enum dsc_status save_plan(const struct dsc_sensitivity *s, struct dsc_err
     dsc_json_text(&j, "schema", DSC_PLAN_SCHEMA);
     formats_json(s, &j);
     dsc_json_end(&j);
-    st = dsc_layer_file_write(s->save_plan, &j, dsc_opt_flag(s->cmd, DSC_OPT_force), err);
+    st = dsc_layer_file_write(s->save_plan, &j, s->may_replace, err);
     dsc_json_clear(&j);
     return st;
+}
+
+static enum dsc_status unknown_format(const struct dsc_layer_row *row, struct dsc_err *err)
+{
+    char names[64] = "";
+    size_t at = 0;
+
+    for (int i = 0; i < DSC_N_LAYER_FORMATS && at < sizeof names; i++)
+        at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "",
+                               dsc_layer_format_names[i]);
+    return dsc_fail(err, DSC_E_UNSUPPORTED, "layer '%s' is to be '%s'; there are %s", row->name,
+                    row->format, names);
 }
 
 static enum dsc_status take_row(struct dsc_sensitivity *s, const struct dsc_layer_row *row,
@@ -161,8 +176,7 @@ static enum dsc_status take_row(struct dsc_sensitivity *s, const struct dsc_laye
     const int format = dsc_layer_format_find(row->format);
 
     if (format < 0)
-        return dsc_fail(err, DSC_E_UNSUPPORTED, "layer '%s' is to be '%s'; there are float, w8a8",
-                        row->name, row->format);
+        return unknown_format(row, err);
     for (int i = 0; i < s->q->plan.n_fates; i++) {
         const struct dsc_quant_fate *fate = &s->q->plan.fates[i];
 
@@ -175,7 +189,7 @@ static enum dsc_status take_row(struct dsc_sensitivity *s, const struct dsc_laye
     return dsc_fail(err, DSC_E_INCONSISTENT, "the model has no layer '%s'", row->name);
 }
 
-enum dsc_status dsc_sensitivity_apply(struct dsc_sensitivity *s, struct dsc_err *err)
+enum dsc_status dsc_sensitivity_read_plan(struct dsc_sensitivity *s, struct dsc_err *err)
 {
     struct dsc_layer_file f;
     int n_layers = 0;
@@ -197,7 +211,7 @@ enum dsc_status dsc_sensitivity_apply(struct dsc_sensitivity *s, struct dsc_err 
         dsc_log_printf(&s->cmd->log, DSC_LOG_WARNING,
                        "%d of the model's %d layers are not in the plan: they stay float",
                        n_layers - s->n_layers, n_layers);
-    return use_formats(s, err);
+    return DSC_OK;
 }
 
 /* ---- allocation ---- */
@@ -305,14 +319,16 @@ static enum dsc_status smallest_passing(struct allocation *a, int last, int *poi
     low = 0;
     if (high > low)
         DSC_TRY(try_point(a, high, &passes, err));
-    if (!passes)
-        return dsc_fail(
-            err, DSC_E_CHECK,
-            "no choice of layers within the size clears the bars; the nearest, %.3f MB, "
-            "has %s %s %.5f",
-            (double)a->front.points[high].bytes / 1e6,
-            s->checks[0].kind == DSC_CHECK_RETAIN ? "retain" : "max-drop",
-            s->checks[0].metric->name, a->value);
+    if (!passes) {
+        dsc_fail(err, DSC_E_CHECK,
+                 "no choice of layers%s clears the bars; the nearest, %.3f MB, has %s %s %.5f",
+                 s->target_bytes ? " within --target-size" : "",
+                 (double)a->front.points[high].bytes / 1e6,
+                 s->checks[0].kind == DSC_CHECK_RETAIN ? "retain" : "max-drop",
+                 s->checks[0].metric->name, a->value);
+        return dsc_err_hint(err, s->target_bytes ? "allow more bytes, or more loss"
+                                                 : "allow more loss by --max-drop or --retain");
+    }
     while (high - low > 1) {
         const int mid = low + (high - low) / 2;
 
@@ -357,7 +373,7 @@ enum dsc_status dsc_sensitivity_allocate(struct dsc_sensitivity *s, struct dsc_e
     if (s->n_checks > 0)
         DSC_TRY(smallest_passing(&a, last, &point, err));
     DSC_TRY(report_choice(&a, point, err));
-    return use_formats(s, err);
+    return dsc_sensitivity_use_formats(s, err);
 }
 
 enum dsc_status dsc_sensitivity_check_size(const struct dsc_sensitivity *s, struct dsc_err *err)

@@ -7,8 +7,11 @@
 extern const char *const dsc_layer_format_names[DSC_N_LAYER_FORMATS];
 int dsc_layer_format_find(const char *name); /* -1: unknown */
 
-/** Bytes of a layer in a format: weights, scales and, if it is no float, the nodes around it. */
-int64_t dsc_layer_bytes(const struct dsc_graph *g, const struct dsc_node *n,
+/**
+ * Bytes of layer plan->fates[fate] in a format: weights, scales and, if it is no float, the nodes
+ * around it. A weight that layers share is the first one's.
+ */
+int64_t dsc_layer_bytes(const struct dsc_graph *g, const struct dsc_quant_plan *plan, int fate,
                         enum dsc_layer_format format);
 /** Bytes that a file of m's graph will have, rounded up: constants, metadata, nodes. */
 uint64_t dsc_graph_estimate_bytes(const struct dsc_textmodel *m);

@@ -12,10 +12,8 @@
 
 enum { VERIFY_ROWS = 8 };
 
-enum dsc_status dsc_output_check(struct dsc_cmd *cmd, struct dsc_err *err)
+enum dsc_status dsc_output_place(const char *path, bool may_replace, struct dsc_err *err)
 {
-    const char *path = dsc_opt_text(cmd, DSC_OPT_output);
-    const bool may_replace = dsc_opt_flag(cmd, DSC_OPT_force);
     char folder[4096];
 
     if (access(path, F_OK) == 0 && !may_replace) {
@@ -29,6 +27,12 @@ enum dsc_status dsc_output_check(struct dsc_cmd *cmd, struct dsc_err *err)
         return dsc_err_file(err, path);
     }
     return DSC_OK;
+}
+
+enum dsc_status dsc_output_check(struct dsc_cmd *cmd, struct dsc_err *err)
+{
+    return dsc_output_place(dsc_opt_text(cmd, DSC_OPT_output), dsc_opt_flag(cmd, DSC_OPT_force),
+                            err);
 }
 
 enum dsc_status dsc_output_check_nan(const struct dsc_graph *g, struct dsc_err *err)

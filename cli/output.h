@@ -6,9 +6,11 @@
 #include "textmodel.h"
 
 /**
- * Before work starts: -o must be given a place that can be written.
- * Errors  EXISTS  it exists and -f was not given, or its folder cannot be written
+ * Before work starts: a path that can be written.
+ * Errors  EXISTS  it exists and may not be replaced, or its folder cannot be written
  */
+enum dsc_status dsc_output_place(const char *path, bool may_replace, struct dsc_err *err);
+/** The same of -o, replaced with -f. */
 enum dsc_status dsc_output_check(struct dsc_cmd *cmd, struct dsc_err *err);
 
 /**

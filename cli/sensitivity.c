@@ -56,6 +56,12 @@ enum dsc_status dsc_sensitivity_open(struct dsc_sensitivity *s, uint64_t size_by
         s->save_plan = dsc_opt_text(cmd, DSC_OPT_save_plan);
     if (s->is_asked)
         s->eval = dsc_opt_text(cmd, DSC_OPT_eval);
+    if (s->report || s->save_plan)
+        s->may_replace = dsc_opt_flag(cmd, DSC_OPT_force);
+    if (s->report)
+        DSC_TRY(dsc_output_place(s->report, true, err)); /* one that is there is gone on from */
+    if (s->save_plan)
+        DSC_TRY(dsc_output_place(s->save_plan, s->may_replace, err));
     if (s->plan && s->is_asked)
         return dsc_fail(err, DSC_E_USAGE,
                         "--plan says what is quantized: no --sensitivity, "
@@ -86,6 +92,7 @@ enum dsc_status dsc_sensitivity_rows(struct dsc_sensitivity *s, const char *cali
 {
     const bool has_split = dsc_opt_is_set(s->cmd, DSC_OPT_split);
 
+    memcpy(s->calib, calib->report.sha256, sizeof s->calib);
     if (s->eval || (calib_path && has_split)) {
         DSC_TRY(dsc_textmodel_data(s->m, s->cmd, s->eval ? s->eval : calib_path, DSC_PART_DEV,
                                    s->n_checks > 0, &s->own, err));
@@ -116,15 +123,21 @@ static void hash_text(struct dsc_sha256 *h, const char *text)
 static enum dsc_status identify(struct dsc_sensitivity *s, struct dsc_err *err)
 {
     static const enum dsc_opt_id ids[] = {
-        DSC_OPT_calib_rows, DSC_OPT_smooth,     DSC_OPT_observer,        DSC_OPT_granularity,
-        DSC_OPT_symmetric,  DSC_OPT_include,    DSC_OPT_quantize_target, DSC_OPT_reduce_range,
-        DSC_OPT_exclude,    DSC_OPT_max_length, DSC_OPT_calib,           DSC_OPT_ranges,
-        DSC_OPT_columns,    DSC_OPT_split,      DSC_OPT_input_roles,     DSC_OPT_logits};
+        DSC_OPT_calib_rows,     DSC_OPT_smooth,     DSC_OPT_observer,        DSC_OPT_granularity,
+        DSC_OPT_symmetric,      DSC_OPT_include,    DSC_OPT_quantize_target, DSC_OPT_reduce_range,
+        DSC_OPT_exclude,        DSC_OPT_max_length, DSC_OPT_batch,           DSC_OPT_pad_to,
+        DSC_OPT_columns,        DSC_OPT_split,      DSC_OPT_input_roles,     DSC_OPT_logits,
+        DSC_OPT_encoding_errors};
     struct dsc_sha256 h;
 
     dsc_sha256_init(&h);
     hash_text(&h, DSC_VERSION);
     hash_text(&h, s->rows.report.sha256);
+    hash_text(&h, s->calib);
+    for (int i = 0; i < s->cmd->n_inputs; i++) {
+        hash_text(&h, s->cmd->inputs[i].name);
+        hash_text(&h, s->cmd->inputs[i].sha256);
+    }
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
         const struct dsc_opt_value *v = &s->cmd->opts.v[ids[i]];
 
@@ -156,7 +169,7 @@ static enum dsc_status resume(struct dsc_sensitivity *s, struct dsc_err *err)
         return DSC_OK;
     DSC_TRY(dsc_layer_file_read(&f, s->report, DSC_SENSITIVITY_SCHEMA, s->cmd->arena, err));
     if (strcmp(f.model, s->model) != 0 || strcmp(f.settings, s->settings) != 0) {
-        if (dsc_opt_flag(s->cmd, DSC_OPT_force))
+        if (s->may_replace)
             return DSC_OK;
         dsc_fail(err, DSC_E_INCONSISTENT, "the report is of another model, other data or options");
         dsc_err_hint(err, "give another file, or -f to measure anew");
@@ -169,11 +182,15 @@ static enum dsc_status resume(struct dsc_sensitivity *s, struct dsc_err *err)
             const struct dsc_layer_cell *c = &f.rows[i].cells[k];
             const int format = dsc_layer_format_find(c->format);
 
-            if (format < 0)
+            if (format <= DSC_LAYER_FLOAT)
                 continue;
             n += !l->cost[format].is_measured;
-            l->cost[format] = (struct dsc_layer_cost){true,       c->size_bytes, c->n_flips,
-                                                      c->sqnr_db, c->damage,     c->logit_rmse};
+            l->cost[format] = (struct dsc_layer_cost){.is_measured = true,
+                                                      .size_bytes = l->cost[format].size_bytes,
+                                                      .n_flips = c->n_flips,
+                                                      .sqnr_db = c->sqnr_db,
+                                                      .damage = c->damage,
+                                                      .logit_rmse = c->logit_rmse};
         }
     }
     dsc_log_printf(&s->cmd->log, DSC_LOG_INFO, "%d of %d layers were measured before", n,
@@ -244,7 +261,7 @@ static enum dsc_status list_layers(struct dsc_sensitivity *s, struct dsc_err *er
         *l = (struct dsc_layer_costs){.name = plan->fates[i].node->name};
         for (int f = 0; f < DSC_N_LAYER_FORMATS; f++)
             l->cost[f].size_bytes =
-                dsc_layer_bytes(s->m->model.graph, plan->fates[i].node, (enum dsc_layer_format)f);
+                dsc_layer_bytes(s->m->model.graph, plan, i, (enum dsc_layer_format)f);
         l->cost[DSC_LAYER_FLOAT].is_measured = true;
         l->cost[DSC_LAYER_FLOAT].sqnr_db = 200;
         s->base_bytes -= (uint64_t)l->cost[DSC_LAYER_FLOAT].size_bytes;
@@ -399,12 +416,15 @@ static enum dsc_status show(struct dsc_sensitivity *s, struct dsc_err *err)
 
 enum dsc_status dsc_sensitivity_measure(struct dsc_sensitivity *s, struct dsc_err *err)
 {
+    struct dsc_dataset rows = s->rows;
     int n_left = 0;
 
     DSC_TRY(identify(s, err));
     DSC_TRY(list_layers(s, err));
     DSC_TRY(resume(s, err));
-    DSC_TRY(dsc_layer_logits(s, NULL, NULL, &s->rows, "float", &s->logits, err));
+    if (s->n_checks == 0) /* bars are judged on all rows */
+        rows.n = (size_t)s->n_measured;
+    DSC_TRY(dsc_layer_logits(s, NULL, NULL, &rows, "float", &s->logits, err));
     if (s->n_checks > 0)
         DSC_TRY(dsc_textmodel_judge(s->m, &s->rows, s->logits, s->n_cols, s->cmd->arena, &s->base,
                                     err));

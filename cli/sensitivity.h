@@ -34,13 +34,14 @@ struct dsc_sensitivity {
     int64_t batch;
     /* what was asked for */
     const char *report, *plan, *save_plan, *eval;
+    bool may_replace;      /* report and plan that are there, by -f */
     bool is_asked;         /* the table is wanted */
     bool is_allocating;    /* formats are to be chosen from it */
     uint64_t target_bytes; /* 0: no target */
     struct dsc_check *checks;
     size_t n_checks;
     /* what it works on */
-    char model[65], settings[65];
+    char model[65], settings[65], calib[65]; /* sha256; calib "": no data */
     struct dsc_dataset own,
         rows;           /* own: to be closed; rows: measured on, often a part of another */
     int64_t n_measured; /* rows of the table; bars are judged on all rows */
@@ -52,7 +53,10 @@ struct dsc_sensitivity {
     uint64_t base_bytes; /* of what is no layer */
 };
 
-/** Options. size_bytes: of the source, for a target in percent. Errors: USAGE. */
+/**
+ * Options. size_bytes: of the source, for a target in percent.
+ * Errors  USAGE; EXISTS, a place that the report or the plan cannot be written to
+ */
 enum dsc_status dsc_sensitivity_open(struct dsc_sensitivity *s, uint64_t size_bytes,
                                      struct dsc_err *err);
 /**
@@ -69,13 +73,15 @@ enum dsc_status dsc_sensitivity_rows(struct dsc_sensitivity *s, const char *cali
  */
 enum dsc_status dsc_sensitivity_measure(struct dsc_sensitivity *s, struct dsc_err *err);
 /**
- * Choose formats under the target and the bars, and make q's plan of them; the plan is shown, and
+ * Choose formats under the target and the bars, and use them; the plan is shown, and
  * written where --save-plan says.
  * Errors  CHECK  a budget that cannot be met; the nearest that can is said
  */
 enum dsc_status dsc_sensitivity_allocate(struct dsc_sensitivity *s, struct dsc_err *err);
-/** q's plan by the file of --plan. Errors: INCONSISTENT, it is of another model; UNSUPPORTED. */
-enum dsc_status dsc_sensitivity_apply(struct dsc_sensitivity *s, struct dsc_err *err);
+/** The formats of --plan. Errors: INCONSISTENT, it is of another model; UNSUPPORTED. */
+enum dsc_status dsc_sensitivity_read_plan(struct dsc_sensitivity *s, struct dsc_err *err);
+/** q's plan by the formats that were read or chosen. */
+enum dsc_status dsc_sensitivity_use_formats(struct dsc_sensitivity *s, struct dsc_err *err);
 /** CHECK when the finished graph of m will be larger than the target. */
 enum dsc_status dsc_sensitivity_check_size(const struct dsc_sensitivity *s, struct dsc_err *err);
 void dsc_sensitivity_close(struct dsc_sensitivity *s);
