@@ -41,7 +41,6 @@ struct job {
     int *candidates, n_candidates; /* layers that can be left out, worst first */
     bool *is_out;                  /* [n_candidates] */
     struct dsc_excludes excludes;
-    struct dsc_verdict verdict; /* of the last trial that passed */
 };
 
 static enum dsc_status open_models(struct job *j, struct dsc_err *err)
@@ -286,10 +285,14 @@ static enum dsc_status trial(void *ctx, const bool *is_out, bool *passes, struct
     return st;
 }
 
-/* A name as a regular expression takes it. */
+/* A name as a regular expression takes it, and a shell between single quotes. */
 static void add_escaped(struct dsc_bytes *b, const char *name)
 {
     for (; *name; name++) {
+        if (*name == '\'' || (unsigned char)*name < ' ') {
+            dsc_bytes_printf(b, "\\x%02x", (unsigned)(unsigned char)*name);
+            continue;
+        }
         if (strchr("\\^$.[]|()?*+{}", *name))
             dsc_bytes_add(b, "\\", 1);
         dsc_bytes_add(b, name, 1);

@@ -45,7 +45,8 @@ struct dsc_layer_file {
  *
  * Memory  in `arena`
  * Errors  NOINPUT; MAGIC, not JSON; SCHEMA, another schema, a key missing or of the wrong kind, a
- *         number that is not finite or below 0 where it counts; DUP, a layer that stands twice
+ *         number that is not finite or below 0 where it counts; DUP, a layer that stands twice;
+ *         LIMIT, over a million layers
  */
 enum dsc_status dsc_layer_file_read(struct dsc_layer_file *f, const char *path, const char *schema,
                                     struct dsc_arena *arena, struct dsc_err *err);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LAYERS_MAX = 1000000 };
+
 static enum dsc_status read_text(const json_t *object, const char *key, struct dsc_arena *arena,
                                  const char **text, struct dsc_err *err)
 {
@@ -85,8 +87,11 @@ static enum dsc_status check_names(const struct dsc_layer_file *f, struct dsc_ar
 static enum dsc_status read_rows(const json_t *list, bool is_plan, struct dsc_arena *arena,
                                  struct dsc_layer_file *f, struct dsc_err *err)
 {
-    if (!json_is_array(list) || json_array_size(list) > 1000000)
+    if (!json_is_array(list))
         return dsc_fail(err, DSC_E_SCHEMA, "'layers' is missing, or no list");
+    if (json_array_size(list) > LAYERS_MAX)
+        return dsc_fail(err, DSC_E_LIMIT, "%zu layers, limit %d", json_array_size(list),
+                        LAYERS_MAX);
     DSC_NEW(f->rows, arena, json_array_size(list), err);
     for (size_t i = 0; i < json_array_size(list); i++) {
         struct dsc_layer_row *row = &f->rows[i];

@@ -261,14 +261,32 @@ static enum dsc_status order_errors(struct dsc_graph *g, int n_ref, struct dsc_e
     return put_in_order(g, n_ref, first, next, err);
 }
 
+/* Errors are found by their names. */
+static enum dsc_status check_node_names(const struct dsc_graph *g, struct dsc_err *err)
+{
+    enum dsc_pair_error kind;
+    int layer;
+
+    for (int i = 0; i < g->n_nodes; i++)
+        if (dsc_pair_error_of(g->nodes[i], &kind, &layer))
+            return dsc_fail(err, DSC_E_UNSUPPORTED,
+                            "a node named '%s': names that begin so are "
+                            "for the errors of layers",
+                            g->nodes[i]->name);
+    return DSC_OK;
+}
+
 enum dsc_status dsc_pair_compare(const struct dsc_pair *pair, struct dsc_graph **graph,
                                  struct dsc_err *err)
 {
-    struct dsc_graph *g = dsc_graph_copy(pair->ref, err);
-    const int n_ref = g ? g->n_nodes : 0;
+    struct dsc_graph *g;
+    int n_ref;
     struct importer run;
     enum dsc_status st;
 
+    DSC_TRY(check_node_names(pair->ref, err));
+    g = dsc_graph_copy(pair->ref, err);
+    n_ref = g ? g->n_nodes : 0;
     if (!g)
         return DSC_E_MEMORY;
     DSC_TRY_OUT(st, add_run(pair, g, &run, err));

@@ -182,6 +182,20 @@ START_TEST(layers_go_back_to_float_alone_and_together)
 }
 END_TEST
 
+START_TEST(nodes_that_pass_for_errors_are_refused)
+{
+    struct two t;
+    struct dsc_graph *g = NULL;
+    struct dsc_err err = {0};
+
+    quantize(&t, NULL);
+    t.ref->nodes[1]->name = "dsc.pair.own/123456789";
+    ck_assert_int_eq(dsc_pair_compare(&t.pair, &g, &err), DSC_E_UNSUPPORTED);
+    ck_assert_ptr_null(g);
+    clear(&t);
+}
+END_TEST
+
 START_TEST(models_with_other_inputs_are_refused)
 {
     struct dsc_graph *a = two_layers(), *b = encoder();
@@ -209,6 +223,7 @@ int main(void)
     tcase_add_test(t, lookups_of_codes_are_found_by_their_nodes);
     tcase_add_test(t, errors_are_those_of_running_both);
     tcase_add_test(t, layers_go_back_to_float_alone_and_together);
+    tcase_add_test(t, nodes_that_pass_for_errors_are_refused);
     tcase_add_test(t, models_with_other_inputs_are_refused);
     srunner_run_all(r, CK_ENV);
     n_failed = srunner_ntests_failed(r);

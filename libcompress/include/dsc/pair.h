@@ -49,11 +49,12 @@ enum dsc_pair_error {
 };
 
 /**
- * ref with quant beside it. Nodes "run/I" and "own/I" (I: number of the layer; own: quantized ones
- * only) subtract ref's value (input 1) from quant's (input 0); inputs and outputs are ref's. Nodes
+ * ref with quant beside it. Nodes of their own (see dsc_pair_error_of), for OWN of quantized layers
+ * only, subtract ref's value (input 1) from quant's (input 0); inputs and outputs are ref's. Nodes
  * stand in an order in which values of both graphs are released soon.
  *
  * Memory  *g is the caller's (dsc_graph_free)
+ * Errors  UNSUPPORTED  a node of ref is named as those that are added
  */
 enum dsc_status dsc_pair_compare(const struct dsc_pair *pair, struct dsc_graph **g,
                                  struct dsc_err *err);

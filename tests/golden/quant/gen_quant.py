@@ -56,6 +56,10 @@ def main():
          [nh.from_array(np.array([0, 0, 2, 4], "i8"), "by_head"), normal("w_head", 4, 4),
           nh.from_array(np.array([-1, WIDTH], "i8"), "by_token"), normal("w_all", WIDTH, 4),
           normal("head", WIDTH, 2)])
+    # names that a shell or a regular expression would read otherwise
+    save("quoted-names", [h.make_node("MatMul", ["pooled", "w"], ["last"], name="it's (one)\n"),
+                          h.make_node("MatMul", ["last", "head"], ["logits"], name="$two")],
+         [normal("w", WIDTH, WIDTH), normal("head", WIDTH, 2)])
     # a product over nothing
     save("empty-product", [h.make_node("Slice", ["pooled", "zero", "zero", "one"], ["none"]),
                            h.make_node("MatMul", ["none", "nothing"], ["zeros"], name="over_nothing"),
