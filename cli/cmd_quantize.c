@@ -271,7 +271,12 @@ static const struct method_row methods[] = {
                             {"w8", "w4"},
                             .disregarded = {DSC_OPT_observer, DSC_OPT_reduce_range},
                             .n_disregarded = 2},
-    [METHOD_QAT] = {"qat", quantize_qat, {"w8a8"}, .has_ranges = true},
+    [METHOD_QAT] = {"qat",
+                    quantize_qat,
+                    {"w8a8"},
+                    .has_ranges = true,
+                    .disregarded = {DSC_OPT_reduce_range}, /* weights learn beyond it */
+                    .n_disregarded = 1},
     [METHOD_MIXED] =
         {"static", quantize_mixed, {"w8a8"}, .has_ranges = true, .may_write_nothing = true},
     [METHOD_PLANNED] = {"static", quantize_planned, {"w8a8"}, .has_ranges = true},

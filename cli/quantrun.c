@@ -87,6 +87,16 @@ static enum dsc_quant_choice choose(void *ctx, const char *node, const char *wei
     return r->include.n == 0 ? DSC_QUANT_CHOSEN : DSC_QUANT_LEFT_OUT;
 }
 
+/* The sites of g, a graph with m's nodes. */
+static enum dsc_status make_plan(struct dsc_quantrun *r, const struct dsc_graph *g,
+                                 struct dsc_arena *arena, struct dsc_err *err)
+{
+    DSC_TRY(dsc_quant_make_plan(g, &r->target, choose, r, arena, &r->plan, err));
+    for (int i = 0; r->is_per_tensor && i < r->plan.n_sites; i++)
+        r->plan.sites[i].axis = -1;
+    return DSC_OK;
+}
+
 enum dsc_status dsc_quantrun_plan(struct dsc_quantrun *r, struct dsc_err *err)
 {
     struct dsc_graph *g = r->m->model.graph;
@@ -94,10 +104,8 @@ enum dsc_status dsc_quantrun_plan(struct dsc_quantrun *r, struct dsc_err *err)
     /* runtimes take weights of few bits in the products as they are, and MatMul best */
     DSC_TRY(r->target.is_weight_only ? dsc_quant_fold_transposes(g, err)
                                      : dsc_quant_prepare(g, err));
-    DSC_TRY(dsc_quant_make_plan(g, &r->target, choose, r, r->cmd->arena, &r->plan, err));
+    DSC_TRY(make_plan(r, g, r->cmd->arena, err));
     DSC_TRY(dsc_patterns_check(&r->include, err));
-    for (int i = 0; r->is_per_tensor && i < r->plan.n_sites; i++)
-        r->plan.sites[i].axis = -1;
     DSC_NEW(r->sqnr_db, r->cmd->arena, r->plan.n_sites, err);
     return dsc_patterns_check(&r->exclude, err);
 }
@@ -121,38 +129,36 @@ static int site_of(const struct dsc_quantrun *r, const char *name)
     return -1;
 }
 
-/* Scales of the largest magnitude, and what they cost. */
-static enum dsc_status weight_scales(void *ctx, const char *name, const struct dsc_tensor *w,
-                                     int axis, double limit, double *scales, int64_t n_scales,
-                                     struct dsc_err *err)
+static double weight_sqnr_db(const struct dsc_tensor *w, int axis, const double *scales,
+                             int64_t n_scales)
 {
-    struct dsc_quantrun *r = ctx;
     const int64_t n = dsc_tensor_n_elems(w);
     const float *v = w->data;
-    const int site = site_of(r, name);
     int64_t inner = 1;
     double signal = 0, noise = 0;
 
-    limit = fmin(limit, r->weight_limit);
     for (int i = axis + 1; axis >= 0 && i < w->rank; i++)
         inner *= w->dim[i];
-    for (int64_t k = 0; k < n_scales; k++)
-        scales[k] = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double *s = &scales[n_scales == 1 ? 0 : i / inner % n_scales];
-
-        *s = fmax(*s, fabs((double)v[i]) / limit);
-    }
-    for (int64_t k = 0; k < n_scales; k++)
-        scales[k] = scales[k] > 0 ? (double)(float)scales[k] : 1;
     for (int64_t i = 0; i < n; i++) {
         const double s = scales[n_scales == 1 ? 0 : i / inner % n_scales], x = (double)v[i];
 
         signal += x * x;
         noise += (x - rint(x / s) * s) * (x - rint(x / s) * s);
     }
+    return noise > 0 ? 10 * log10(signal / noise) : 200;
+}
+
+/* Scales of the largest magnitude, and what they cost. */
+static enum dsc_status weight_scales(void *ctx, const char *name, const struct dsc_tensor *w,
+                                     int axis, double limit, double *scales, int64_t n_scales,
+                                     struct dsc_err *err)
+{
+    struct dsc_quantrun *r = ctx;
+    const int site = site_of(r, name);
+
+    dsc_quant_full_scales(w, axis, fmin(limit, r->weight_limit), scales, n_scales);
     if (site >= 0)
-        r->sqnr_db[site] = noise > 0 ? 10 * log10(signal / noise) : 200;
+        r->sqnr_db[site] = weight_sqnr_db(w, axis, scales, n_scales);
     return DSC_OK;
 }
 
@@ -190,9 +196,7 @@ enum dsc_status dsc_quantrun_variant(struct dsc_quantrun *r,
     dsc_arena_init(&arena);
     variant.keeps_float = keeps_float;
     variant.keeps_ctx = ctx;
-    st = dsc_quant_make_plan(g, &r->target, choose, &variant, &arena, &variant.plan, err);
-    for (int i = 0; st == DSC_OK && r->is_per_tensor && i < variant.plan.n_sites; i++)
-        variant.plan.sites[i].axis = -1;
+    st = make_plan(&variant, g, &arena, err);
     if (st == DSC_OK)
         st = dsc_quant_insert(g, &variant.plan, &source, err);
     dsc_arena_clear(&arena);
@@ -229,6 +233,19 @@ static const char *granularity_text(const struct dsc_quantrun *r, const struct d
     return s->axis < 0 ? "tensor" : s->kind == DSC_SITE_TABLE ? "column" : "channel";
 }
 
+/* A scale or zero point that quantization has put in. */
+static bool is_parameter(const struct dsc_graph *g, int value)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        const struct dsc_node *n = g->nodes[i];
+
+        if (n->op && strcmp(n->op->onnx, "FakeQuantize") == 0 &&
+            (n->in[1] == value || n->in[2] == value))
+            return true;
+    }
+    return false;
+}
+
 /* Every float initializer of the model that is not a site, and why. */
 static void report_rest(struct dsc_quantrun *r)
 {
@@ -249,8 +266,7 @@ static void report_rest(struct dsc_quantrun *r)
         const struct dsc_value *v = &g->values[i];
 
         if (!dsc_tensor_is_present(&v->init) || v->init.dtype != DSC_F32 ||
-            dsc_tensor_n_elems(&v->init) < 2 || site_of(r, v->name) >= 0 ||
-            strstr(v->name, "_scale"))
+            dsc_tensor_n_elems(&v->init) < 2 || site_of(r, v->name) >= 0 || is_parameter(g, i))
             continue;
         dsc_json_object(j, NULL);
         dsc_json_text(j, "name", v->name);

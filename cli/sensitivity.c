@@ -27,12 +27,12 @@ static enum dsc_status read_target(struct dsc_sensitivity *s, const char *text, 
     if (end != text && strcmp(end, "%") == 0) {
         if (!(part > 0 && part <= 100))
             return dsc_fail(err, DSC_E_USAGE, "--target-size %s is not a part of the model", text);
-        s->target_bytes = (uint64_t)(part / 100 * (double)size_bytes);
+        s->target_bytes = (uint64_t)fmax(part / 100 * (double)size_bytes, 1);
         return DSC_OK;
     }
     if (dsc_check_parse(DSC_CHECK_MAX_SIZE, text, &size, err) != DSC_OK)
         return dsc_err_where(err, "--target-size");
-    s->target_bytes = (uint64_t)size.bar;
+    s->target_bytes = (uint64_t)fmax(size.bar, 1); /* 0 is none */
     return DSC_OK;
 }
 

@@ -24,9 +24,8 @@ void dsc_quant_params(enum dsc_dtype code, bool is_symmetric, double low, double
                          : (int64_t)fmin(fmax(rint(bottom - low / *scale), bottom), top);
 }
 
-/* Largest magnitude of each slice over the limit of the code. */
-static void largest_magnitude(const struct dsc_tensor *w, int axis, double limit, double *scales,
-                              int64_t n_scales)
+void dsc_quant_full_scales(const struct dsc_tensor *w, int axis, double limit, double *scales,
+                           int64_t n_scales)
 {
     int64_t inner = 1, n = dsc_tensor_n_elems(w);
 
@@ -40,7 +39,7 @@ static void largest_magnitude(const struct dsc_tensor *w, int axis, double limit
         scales[k] = fmax(scales[k], fabs((double)((const float *)w->data)[i]));
     }
     for (int64_t k = 0; k < n_scales; k++)
-        scales[k] = scales[k] > 0 ? scales[k] / limit : 1;
+        scales[k] = scales[k] > 0 ? (double)(float)(scales[k] / limit) : 1;
 }
 
 struct inserter {
@@ -184,25 +183,37 @@ static enum dsc_status insert_activation(struct inserter *p, const struct dsc_qu
     return insert_node(p, s, scale_id, zero_id, err);
 }
 
+/* Codes would hide NaN and infinity. */
+static enum dsc_status check_weight(const struct dsc_tensor *w, const char *name,
+                                    struct dsc_err *err)
+{
+    const int64_t n = dsc_tensor_n_elems(w);
+
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(((const float *)w->data)[i]))
+            return dsc_fail(err, DSC_E_NONFINITE, "weight '%s' holds %g (element %lld)", name,
+                            (double)((const float *)w->data)[i], (long long)i);
+    return DSC_OK;
+}
+
 static enum dsc_status insert_weight(struct inserter *p, const struct dsc_quant_site *s,
                                      struct dsc_err *err)
 {
     const struct dsc_tensor *w = &p->g->values[s->value].init;
     const char *name = p->g->values[s->value].name;
     const int64_t n = s->axis < 0 ? 1 : w->dim[s->axis];
-    double *scales = dsc_heap_alloc((size_t)n + 1, sizeof *scales, err);
+    double *scales;
     int scale_id, zero_id;
     enum dsc_status st = DSC_OK;
 
+    DSC_TRY(check_weight(w, name, err));
+    scales = dsc_heap_alloc((size_t)n + 1, sizeof *scales, err);
     if (!scales)
         return DSC_E_MEMORY;
     if (p->source->weight_scales)
         st = p->source->weight_scales(p->source->ctx, name, w, s->axis, 127, scales, n, err);
     else
-        largest_magnitude(w, s->axis, 127, scales, n);
-    for (int64_t i = 0; st == DSC_OK && i < n; i++)
-        if (!isfinite(scales[i]))
-            st = dsc_fail(err, DSC_E_NONFINITE, "weight '%s', slice %lld", name, (long long)i);
+        dsc_quant_full_scales(w, s->axis, 127, scales, n);
     if (st == DSC_OK)
         st = add_params(p, name, DSC_I8, scales, n, s->axis < 0, 0, &scale_id, &zero_id, err);
     if (st == DSC_OK)

@@ -132,6 +132,21 @@ START_TEST(insert_puts_simulated_quantization_on_the_plan)
 }
 END_TEST
 
+START_TEST(weights_that_are_not_finite_are_refused)
+{
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    struct choice c = plain;
+    struct dsc_graph *g = two_layers();
+    struct dsc_err err = {0};
+
+    OK(dsc_quant_prepare(g, &err));
+    ((float *)g->values[dsc_graph_find_value(g, "w2")].init.data)[7] = bad[_i];
+    ck_assert_int_eq(insert(g, target("ort"), &c, &err), DSC_E_NONFINITE);
+    ck_assert_ptr_nonnull(strstr(err.message, "'w2'"));
+    dsc_graph_free(g);
+}
+END_TEST
+
 static const char finished[] =
     "input x:f32[rows,6]\n"
     "x/fake_quantize/quantize_out:u8[rows,6] = QuantizeLinear(x, x_scale, x_zero_point)\n"
@@ -444,6 +459,7 @@ int main(void)
     tcase_add_test(t, prepare_joins_a_product_and_its_bias);
     tcase_add_test(t, prepare_keeps_name_and_sizes_of_the_output);
     tcase_add_test(t, insert_puts_simulated_quantization_on_the_plan);
+    tcase_add_loop_test(t, weights_that_are_not_finite_are_refused, 0, 3);
     tcase_add_test(t, finish_writes_the_standard_spelling);
     tcase_add_test(t, rows_are_made_of_codes_by_those_who_are_quantized);
     tcase_add_test(t, read_is_the_way_back_with_the_same_names);

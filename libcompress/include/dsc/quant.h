@@ -93,6 +93,13 @@ struct dsc_quant_source {
     void *ctx;
 };
 
+/**
+ * Scales of a symmetric f32 weight, [n_scales] along the axis or 1 in all: what lets the largest
+ * magnitude have the code `limit`; 1 for a slice of zeros. They are floats.
+ */
+void dsc_quant_full_scales(const struct dsc_tensor *w, int axis, double limit, double *scales,
+                           int64_t n_scales);
+
 /** Rewrites before quantization: MatMul + Add with a constant bias becomes Gemm on [rows, K]. */
 enum dsc_status dsc_quant_prepare(struct dsc_graph *g, struct dsc_err *err);
 

@@ -38,6 +38,7 @@ done <<END
 --method qat --train $messages --smooth 0.5
 --method qat --train $messages --ranges m.ranges
 --method qat --train $messages --calib-rows 9
+--method qat --train $messages --reduce-range
 --method qat --train $messages --metric accuracy
 --ranges m.ranges --batch 4
 --ranges m.ranges --pad-to 8

@@ -5,7 +5,7 @@ dscompress calibrate m.onnx --data "$messages" -q -o m.ranges > /dev/null || exi
 flags() {
     name=$1
     shift
-    dscompress quantize m.onnx -q -o "$name.onnx" "$@" > /dev/null || exit 99
+    dscompress quantize m.onnx -q -j 1 -o "$name.onnx" "$@" > /dev/null || exit 99
     python3 - "$name" <<'END'
 import json, re, sys
 text = open(sys.argv[1] + ".onnx", "rb").read()

@@ -5,7 +5,7 @@ cp "$messages" a.tsv
 cp "$messages" b.tsv
 cp "$messages" eval.tsv
 quantize() {
-    dscompress quantize m.onnx --eval eval.tsv "$@" > out 2> err
+    dscompress quantize m.onnx --eval eval.tsv -j 1 "$@" > out 2> err
     echo "$? $(grep -o 'layers were measured before\|another model, other data or options\|the output exists' err)"
 }
 quantize --calib a.tsv --sensitivity=t.json -q
