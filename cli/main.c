@@ -3,6 +3,7 @@
 #include "dsc/machine.h"
 #include "help.h"
 #include "progress.h"
+#include "recipe.h"
 #include "report.h"
 
 #include <errno.h>
@@ -120,6 +121,8 @@ static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
             dsc_help_overview(&cmd->term_out);
         return DSC_OK;
     }
+    if (dsc_opt_flag(cmd, DSC_OPT_print_recipe))
+        return dsc_recipe_print(cmd, err);
     st = cmd->row->run(cmd, err);
     if (st == DSC_OK)
         st = dsc_cmd_check_used(cmd, err);

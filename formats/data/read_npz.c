@@ -324,8 +324,9 @@ static enum dsc_status load(struct dsc_dataset *d, const struct dsc_data_spec *s
         st = dsc_labels_from_array(d, t.label, spec, &bad, arena, err);
     else
         d->target = DSC_TARGET_NONE;
-    if (bad.n > 0)
+    if (st == DSC_OK && bad.n > 0)
         st = dsc_bad_labels(d, spec, &bad, err);
+    dsc_bytes_clear(&bad.text);
     return st == DSC_OK ? select_rows(&t, err) : st;
 }
 

@@ -99,6 +99,9 @@ static const struct verb verbs[] = {
     {"eval-arrays", "eval %/mlp/values.onnx --data %/mlp/values.npz --limit 9 -j 1"},
     {"quantize-arrays", "quantize %/mlp/classes.onnx --calib %/mlp/classes.npz -j 1 -o ca.onnx"},
     {"quantize-drawn", "quantize %/mlp/values.onnx --method dynamic -j 1 -o drawn.onnx"},
+    {"recipe",
+     "eval %/mlp/values.onnx --data %/mlp/values.npz --recipe ../r.yaml --set limit=3 -j 1"},
+    {"print-recipe", "gate m.onnx --recipe ../r.yaml --print-recipe"},
     {"completion", "completion bash"},
     {"doctor", "doctor"},
     {"help", "help --man train"},
@@ -312,12 +315,21 @@ static void write_rows(const char *path, const char *header, const char *format)
         die(path);
 }
 
+static void write_text(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+
+    if (!f || fputs(text, f) < 0 || fclose(f) != 0)
+        die(path);
+}
+
 static void set_up(char *folder)
 {
     if (!mkdtemp(folder) || chdir(folder) != 0)
         die(folder);
     write_rows("rows.tsv", "text\tlabel\n", "%s %d %s\t%s\n");
     write_rows("numbered.tsv", "text\tlabel\n", "%s %d %s\t1%.0s\n"); /* of class 1, all */
+    write_text("r.yaml", "seed: 3\neval:\n  metric: [mse, pearson]\ngate: {}\n");
     write_rows("rows.csv", "text,label\n", "\"%s %d %s\",%s\n");
     write_rows("rows.jsonl", "", "{\"text\": \"%s %d %s\", \"label\": \"%s\"}\n");
     if (mkdir("case", 0777) != 0)
