@@ -34,6 +34,7 @@ struct method_row {
     const char *schemes[SCHEMES_MAX]; /* of --scheme, the default first */
     bool has_ranges;                  /* of activations, known when the file is written */
     bool may_write_nothing;           /* -o is not all that can be asked for */
+    bool rounds_by_rows; /* GPTQ by default; not where layers are measured as rounded to nearest */
     enum dsc_opt_id disregarded[DISREGARDED_MAX]; /* no effect, though the common part reads them */
     int n_disregarded;
 };
@@ -50,6 +51,7 @@ struct job {
     struct dsc_device *dev;
     const char *ranges; /* of --ranges */
     double smooth;
+    int rounding; /* word of --rounding; of static */
     int64_t batch;
     uint64_t size_before;
     bool is_dry;
@@ -96,6 +98,24 @@ static enum dsc_status start(struct job *j, bool has_rows, struct dsc_err *err)
     return dsc_cmd_check_used(j->cmd, err);
 }
 
+/* GPTQ needs rows, and gives codes by channel in their whole range. */
+static enum dsc_status choose_rounding(struct job *j, struct dsc_err *err)
+{
+    const bool can_gptq = j->calib.n > 0 && !j->q.is_per_tensor && !(j->q.weight_limit < 127);
+    const char *best = can_gptq && j->row->rounds_by_rows ? "gptq" : "nearest";
+
+    DSC_TRY(dsc_opt_resolve(j->cmd, DSC_OPT_rounding, best, err));
+    j->rounding = dsc_opt_enum(j->cmd, DSC_OPT_rounding);
+    dsc_json_text(&j->cmd->json, "rounding", dsc_opt_text(j->cmd, DSC_OPT_rounding));
+    if (j->rounding == DSC_ROUND_AWQ)
+        return dsc_fail(err, DSC_E_USAGE, "--rounding awq is of --method weight-only");
+    if (j->rounding == DSC_ROUND_GPTQ && !can_gptq)
+        return dsc_fail(err, DSC_E_USAGE,
+                        "--rounding gptq needs --calib DATA, and goes without --granularity tensor "
+                        "and --reduce-range");
+    return DSC_OK;
+}
+
 /* Where ranges come from; rows of --calib beside --ranges are what the file is verified on. */
 static enum dsc_status open_static(struct job *j, struct dsc_err *err)
 {
@@ -106,7 +126,9 @@ static enum dsc_status open_static(struct job *j, struct dsc_err *err)
         return dsc_fail(err, DSC_E_USAGE,
                         "quantize --method static needs --calib DATA, or --ranges FILE");
     j->smooth = j->ranges ? 0 : dsc_opt_float(j->cmd, DSC_OPT_smooth);
-    return data ? read_calib(j, data, err) : DSC_OK;
+    if (data)
+        DSC_TRY(read_calib(j, data, err));
+    return choose_rounding(j, err);
 }
 
 static enum dsc_status observe_static(struct job *j, struct dsc_err *err)
@@ -141,9 +163,24 @@ static enum dsc_status write_model(struct job *j, const struct dsc_dataset *rows
     return DSC_OK;
 }
 
+static struct dsc_weightrun weights_of(struct job *j)
+{
+    return (struct dsc_weightrun){.cmd = j->cmd,
+                                  .m = &j->m,
+                                  .q = &j->q,
+                                  .dev = j->dev,
+                                  .calib = j->calib.n > 0 ? &j->calib : NULL,
+                                  .batch = j->batch};
+}
+
 /* FakeQuantize by the ranges that are known, and the file of it. */
 static enum dsc_status insert_and_write(struct job *j, struct dsc_err *err)
 {
+    if (j->rounding == DSC_ROUND_GPTQ) {
+        j->w = weights_of(j);
+        DSC_TRY(dsc_weightrun_round(&j->w, err));
+        j->q.rounded = &j->w;
+    }
     DSC_TRY(dsc_quantrun_insert(&j->q, err));
     DSC_TRY(dsc_quantrun_report(&j->q, err));
     return write_model(j, j->calib.n > 0 ? &j->calib : NULL, err);
@@ -206,12 +243,7 @@ static enum dsc_status quantize_weight_only(struct job *j, struct dsc_err *err)
 
     if (data)
         DSC_TRY(read_calib(j, data, err));
-    j->w = (struct dsc_weightrun){.cmd = j->cmd,
-                                  .m = &j->m,
-                                  .q = &j->q,
-                                  .dev = j->dev,
-                                  .calib = data ? &j->calib : NULL,
-                                  .batch = j->batch};
+    j->w = weights_of(j);
     DSC_TRY(dsc_weightrun_open(&j->w, err));
     DSC_TRY(start(j, data != NULL, err));
     if (j->is_dry)
@@ -260,7 +292,8 @@ static enum dsc_status check_float(struct job *j, struct dsc_err *err)
 }
 
 static const struct method_row methods[] = {
-    [METHOD_STATIC] = {"static", quantize_static, {"w8a8"}, .has_ranges = true},
+    [METHOD_STATIC] =
+        {"static", quantize_static, {"w8a8"}, .has_ranges = true, .rounds_by_rows = true},
     [METHOD_DYNAMIC] = {"dynamic",
                         quantize_dynamic,
                         {"w8a8"},
@@ -401,7 +434,10 @@ const struct dsc_command dsc_command_quantize = {
         "rows "
         "lack (few of them, unknown tokens, tensors and channels that never change) is warned of "
         "by "
-        "name. dynamic: "
+        "name. Weights are then rounded by GPTQ on what the layers read (--rounding); layers that "
+        "are "
+        "chosen by measuring them (--target-size and others, --plan) are rounded to the nearest. "
+        "dynamic: "
         "ranges are computed when the model runs, no data are needed; the result of a row depends "
         "on the batch that it is in. qat: weights and scales learn on --train data with the "
         "rounding simulated (LSQ). weight-only: weights of 8 (--scheme w8) or 4 bits (w4), "

@@ -3,6 +3,7 @@
 
 #include "calibcheck.h"
 #include "table.h"
+#include "weightrun.h"
 
 #include <errno.h>
 #include <math.h>
@@ -156,6 +157,10 @@ static enum dsc_status weight_scales(void *ctx, const char *name, const struct d
     struct dsc_quantrun *r = ctx;
     const int site = site_of(r, name);
 
+    if (r->rounded && site >= 0 &&
+        dsc_weightrun_scales(r->rounded, r->plan.sites[site].value, scales, n_scales,
+                             &r->sqnr_db[site]))
+        return DSC_OK;
     dsc_quant_full_scales(w, axis, fmin(limit, r->weight_limit), scales, n_scales);
     if (site >= 0)
         r->sqnr_db[site] = weight_sqnr_db(w, axis, scales, n_scales);

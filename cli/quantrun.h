@@ -30,6 +30,7 @@ struct dsc_quantrun {
     const struct dsc_site_text *site_texts;           /* [n_sites], or NULL */
     bool (*keeps_float)(void *ctx, const char *node); /* a plan of layers; NULL: none */
     void *keeps_ctx;
+    const struct dsc_weightrun *rounded; /* whose weights have their scales; NULL: none */
 };
 
 /** Options into r (zero-initialised; cmd, m set). Errors: USAGE. */

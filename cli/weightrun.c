@@ -195,24 +195,40 @@ static enum dsc_status weigh_columns(const struct dsc_gram *gram, float *importa
     return DSC_OK;
 }
 
+static enum dsc_status round_by_gram(struct dsc_weightrun *r, struct dsc_weight_made *m,
+                                     const float *w, const struct dsc_gram *gram,
+                                     struct dsc_err *err)
+{
+    const char *name = graph_of(r)->values[m->value].name;
+    struct dsc_gptq_report report;
+    struct dsc_err why = {0};
+
+    if (dsc_gptq(r->dev, &m->codes, w, gram->h, GPTQ_DAMPING, &report, &why) == DSC_OK) {
+        if (report.damping > GPTQ_DAMPING)
+            dsc_log_printf(&r->cmd->log, DSC_LOG_INFO, "'%s': damping raised to %g", name,
+                           report.damping);
+        return DSC_OK;
+    }
+    if (why.status != DSC_E_INCONSISTENT || r->q->target.is_weight_only)
+        return dsc_fail(err, why.status, "%s", why.message);
+    dsc_log_printf(&r->cmd->log, DSC_LOG_WARNING, "'%s' is rounded to the nearest: %s", name,
+                   why.message);
+    dsc_weight_round(r->dev, &m->codes, w);
+    return DSC_OK;
+}
+
 static enum dsc_status choose_codes(struct dsc_weightrun *r, struct dsc_weight_made *m,
                                     const float *w, const struct dsc_gram *gram, float *importance,
                                     struct dsc_err *err)
 {
-    struct dsc_gptq_report report;
-
     DSC_TRY(check_weight(w, m->codes.n_rows * m->codes.n_cols, err));
     if (gram)
         DSC_TRY(weigh_columns(gram, importance, err));
     dsc_weight_scales(r->dev, &m->codes, w, gram ? importance : NULL);
-    if (gram && r->rounding == DSC_ROUND_GPTQ) {
-        DSC_TRY(dsc_gptq(r->dev, &m->codes, w, gram->h, GPTQ_DAMPING, &report, err));
-        if (report.damping > GPTQ_DAMPING)
-            dsc_log_printf(&r->cmd->log, DSC_LOG_INFO, "'%s': damping raised to %g",
-                           graph_of(r)->values[m->value].name, report.damping);
-    } else {
+    if (gram && r->rounding == DSC_ROUND_GPTQ)
+        DSC_TRY(round_by_gram(r, m, w, gram, err));
+    else
         dsc_weight_round(r->dev, &m->codes, w);
-    }
     return measure(r, m, w, gram ? gram->h : NULL, err);
 }
 
@@ -473,6 +489,35 @@ enum dsc_status dsc_weightrun_quantize(struct dsc_weightrun *r, struct dsc_err *
     }
     DSC_TRY(dsc_graph_sort(g, true, err));
     return dsc_graph_verify(g, err);
+}
+
+enum dsc_status dsc_weightrun_round(struct dsc_weightrun *r, struct dsc_err *err)
+{
+    const struct dsc_quant_plan *plan = &r->q->plan;
+
+    r->bits = 8;
+    r->rounding = DSC_ROUND_GPTQ;
+    DSC_NEW(r->made, r->cmd->arena, plan->n_sites + 1, err);
+    for (int i = 0; i < plan->n_sites; i++)
+        if (plan->sites[i].kind == DSC_SITE_WEIGHT && input_of(r, &plan->sites[i]))
+            set_layout(r, &plan->sites[i], 0, &r->made[r->n_made++]);
+    return round_observed(r, err);
+}
+
+bool dsc_weightrun_scales(const struct dsc_weightrun *r, int value, double *scales, int64_t n,
+                          double *sqnr_db)
+{
+    for (int i = 0; i < r->n_made; i++) {
+        const struct dsc_weight_made *m = &r->made[i];
+
+        if (m->value != value || !m->is_done || m->codes.n_rows * m->codes.n_groups != n)
+            continue;
+        for (int64_t k = 0; k < n; k++)
+            scales[k] = (double)m->codes.scale[k];
+        *sqnr_db = m->sqnr_db;
+        return true;
+    }
+    return false;
 }
 
 void dsc_weightrun_close(struct dsc_weightrun *r)

@@ -1,4 +1,4 @@
-/* quantize --method weight-only: layouts of the weights, what the layers read, codes, report. */
+/* Weights by what the layers read: layouts, Gram matrices, codes, report. */
 #ifndef DSC_CLI_WEIGHTRUN_H
 #define DSC_CLI_WEIGHTRUN_H
 
@@ -33,6 +33,17 @@ enum dsc_status dsc_weightrun_open(struct dsc_weightrun *r, struct dsc_err *err)
  * Errors  as dsc_session_run and dsc_gptq, with the layer named
  */
 enum dsc_status dsc_weightrun_quantize(struct dsc_weightrun *r, struct dsc_err *err);
+/**
+ * For static ranges: the planned weights of products become multiples of scales by channel, 8 bits,
+ * chosen by GPTQ on the rows; r has not been opened. Where the rows do not decide (an input that is
+ * always 0) a weight is rounded to the nearest, with a warning.
+ * Errors  as dsc_weightrun_quantize
+ */
+enum dsc_status dsc_weightrun_round(struct dsc_weightrun *r, struct dsc_err *err);
+/** The scales [n] of a weight that has been rounded, and what its output lost; false: it was not.
+ */
+bool dsc_weightrun_scales(const struct dsc_weightrun *r, int value, double *scales, int64_t n,
+                          double *sqnr_db);
 /** The report of what would be done (--dry-run). */
 enum dsc_status dsc_weightrun_report(struct dsc_weightrun *r, struct dsc_err *err);
 void dsc_weightrun_close(struct dsc_weightrun *r);

@@ -44,7 +44,11 @@ done <<END
 --ranges m.ranges --pad-to 8
 --ranges m.ranges --smooth 0.5
 --ranges m.ranges --calib-rows 9
---calib $messages --rounding gptq
+--ranges m.ranges --rounding gptq
+--calib $messages --rounding awq
+--calib $messages --rounding gptq --reduce-range
+--calib $messages --rounding gptq --granularity tensor
+--method qat --train $messages --rounding gptq
 --calib $messages --embeddings w4
 --calib $messages --freeze-observers 3
 --calib $messages --train $messages
