@@ -187,9 +187,9 @@ static enum dsc_status put_nbits(const struct put *p, struct dsc_node *n, const 
     DSC_TRY(dsc_node_set_int(p->g, own, "accuracy_level", 1, p->err));
     if (!has_bias && dsc_node_has_in(n, 2)) {
         snprintf(name, sizeof name, "%.280s/bias", n->name);
-        DSC_TRY(dsc_add_node(p->g, "", "Add", name, 2, (int[]){out, n->in[2]}, &out, NULL, p->err));
+        DSC_TRY(dsc_add_node(p->g, "", "Add", name, 2, (int[]){out, n->in[2]}, &out, &own, p->err));
     }
-    dsc_graph_replace_uses(p->g, n->out[0], out);
+    own->out[0] = n->out[0]; /* the layer's output keeps its name */
     dsc_graph_remove_node(n);
     return DSC_OK;
 }
@@ -224,7 +224,7 @@ static enum dsc_status put_product(const struct put *p)
 static enum dsc_status put_lookup(const struct put *p, struct dsc_node *n, int code, int scale)
 {
     struct dsc_graph *g = p->g;
-    struct dsc_node *cast;
+    struct dsc_node *cast, *mul;
     char name[300];
     int rows, factor, real, out;
 
@@ -237,8 +237,8 @@ static enum dsc_status put_lookup(const struct put *p, struct dsc_node *n, int c
     DSC_TRY(dsc_add_node(g, "", "Cast", name, 1, &rows, &real, &cast, p->err));
     DSC_TRY(dsc_node_set_int(g, cast, "to", dsc_dtype_onnx(DSC_F32), p->err));
     snprintf(name, sizeof name, "%.280s/dequantize", n->name);
-    DSC_TRY(dsc_add_node(g, "", "Mul", name, 2, (int[]){real, factor}, &out, NULL, p->err));
-    dsc_graph_replace_uses(g, n->out[0], out);
+    DSC_TRY(dsc_add_node(g, "", "Mul", name, 2, (int[]){real, factor}, &out, &mul, p->err));
+    mul->out[0] = n->out[0];
     dsc_graph_remove_node(n);
     return DSC_OK;
 }

@@ -493,8 +493,23 @@ START_TEST(spread_rows_are_evenly_spaced_and_keep_their_labels)
     assert_text(&f.set.text_b[2], "D");
     ck_assert_int_eq(f.set.label[0], 0);
     ck_assert_int_eq(f.set.label[1], 1);
+    ck_assert_int_eq(f.set.label[2], 1);
     ck_assert_int_eq((int)f.set.row[2], 3);
     ck_assert_uint_eq(f.set.report.n_rows, 5);
+    drop(&f);
+}
+END_TEST
+
+START_TEST(spread_rows_keep_their_values)
+{
+    struct fixture f;
+
+    read_text(&f, "tsv", "text\tlabel\na\t0.5\nb\t1.5\nc\t2.5\nd\t3.5\ne\t4.5", plain);
+    ck_assert_msg(f.status == DSC_OK, "%s", f.err.message);
+    ck_assert_int_eq(dsc_dataset_spread(&f.set, 2, &f.arena, &f.err), DSC_OK);
+    ck_assert_double_eq(f.set.value[0], 0.5);
+    ck_assert_double_eq(f.set.value[1], 2.5);
+    assert_text(&f.set.text[1], "c");
     drop(&f);
 }
 END_TEST
@@ -557,6 +572,7 @@ int main(void)
     tcase_add_test(t, csv_files_written_by_python_read_back);
     tcase_add_test(t, stdin_is_read_in_whatever_format_it_has);
     tcase_add_test(t, spread_rows_are_evenly_spaced_and_keep_their_labels);
+    tcase_add_test(t, spread_rows_keep_their_values);
     tcase_add_test(t, a_failed_allocation_is_an_error_and_leaks_nothing);
     suite_add_tcase(s, t);
     r = srunner_create(s);

@@ -175,10 +175,10 @@ START_TEST(trials_are_k_log_n)
         for (int i = 0; i < t.n; i++)
             order[i] = i;
         for (int i = 0; i < k; i++)
-            t.is_culprit[7 * i + 1] = true;
+            t.is_culprit[28 - 7 * i] = true;
         find(&t, order, &found);
         ck_assert_int_eq(found.n_out, k);
-        ck_assert_int_le(found.n_trials, 2 * k * 6 + 2);
+        ck_assert_int_le(found.n_trials, 2 * k * 5 + 2);
     }
 }
 END_TEST

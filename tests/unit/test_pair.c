@@ -68,6 +68,7 @@ START_TEST(lookups_of_codes_are_found_by_their_nodes)
     ck_assert(t.pair.layers[layer_of(&t.pair, "words")].is_quantized);
     ck_assert(t.pair.layers[layer_of(&t.pair, "types")].is_quantized);
     ck_assert(!t.pair.layers[layer_of(&t.pair, "sum")].is_quantized);
+    ck_assert_int_lt(layer_of(&t.pair, "swap"), 0); /* the layer before it in another order */
     clear(&t);
 }
 END_TEST
@@ -196,16 +197,42 @@ START_TEST(nodes_that_pass_for_errors_are_refused)
 }
 END_TEST
 
-START_TEST(models_with_other_inputs_are_refused)
+static void is_refused(const struct dsc_graph *a, const struct dsc_graph *b, const char *what)
 {
-    struct dsc_graph *a = two_layers(), *b = encoder();
     struct dsc_arena arena;
     struct dsc_pair pair;
     struct dsc_err err = {0};
 
     dsc_arena_init(&arena);
     ck_assert_int_eq(dsc_pair_match(a, b, &arena, &pair, &err), DSC_E_INCONSISTENT);
+    ck_assert_msg(strstr(err.message, what) != NULL, "%s", err.message);
     dsc_arena_clear(&arena);
+}
+
+START_TEST(models_with_other_inputs_are_refused)
+{
+    struct dsc_graph *a = two_layers(), *b = encoder(), *c = two_layers();
+
+    is_refused(a, b, "other inputs: 'ids'");
+    input(c, "more", DSC_F32, 1, (int64_t[]){2});
+    is_refused(a, c, "other inputs: 'more'");
+    is_refused(c, a, "other inputs: 'more'");
+    dsc_graph_free(a);
+    dsc_graph_free(b);
+    dsc_graph_free(c);
+}
+END_TEST
+
+START_TEST(models_with_other_outputs_are_refused)
+{
+    struct dsc_graph *a = two_layers(), *b = copy(a);
+    int z = a->nodes[1]->out[0];
+
+    z = call(a, "Tanh", "more", 1, &z);
+    OK(dsc_graph_output(a, z, &err));
+    OK(dsc_graph_sort(a, false, &err));
+    OK(dsc_graph_verify(a, &err));
+    is_refused(a, b, "other outputs");
     dsc_graph_free(a);
     dsc_graph_free(b);
 }
@@ -225,6 +252,7 @@ int main(void)
     tcase_add_test(t, layers_go_back_to_float_alone_and_together);
     tcase_add_test(t, nodes_that_pass_for_errors_are_refused);
     tcase_add_test(t, models_with_other_inputs_are_refused);
+    tcase_add_test(t, models_with_other_outputs_are_refused);
     srunner_run_all(r, CK_ENV);
     n_failed = srunner_ntests_failed(r);
     srunner_free(r);

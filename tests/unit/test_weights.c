@@ -384,6 +384,35 @@ static struct dsc_graph *layers(void)
     return g;
 }
 
+/*
+ * Gemms whose biases are no vector of columns, and a weight that a node left out reads as well; or
+ * that node reads a copy.
+ */
+static struct dsc_graph *odd_layers(bool has_copy)
+{
+    struct dsc_graph *g = dsc_graph_new(NULL);
+    int x = input(g, "x", DSC_F32, 2, (int64_t[]){5, 32}), w, y;
+
+    w = weight(g, "w1", 2, (int64_t[]){32, 32});
+    y = gemm(g, "one", 3, (int[]){x, w, weight(g, "b1", 1, (int64_t[]){1})}, true);
+    y = gemm(
+        g, "two", 3,
+        (int[]){y, weight(g, "w2", 2, (int64_t[]){16, 32}), weight(g, "b2", 2, (int64_t[]){5, 1})},
+        true);
+    if (has_copy)
+        OK(dsc_graph_init(g, "copy", &g->values[w].init, &w, &err));
+    x = gemm(g, "left", 2, (int[]){x, w}, true);
+    x = call(g, "MatMul", "three", 2, (int[]){x, weight(g, "w3", 2, (int64_t[]){32, 16})});
+    call(g, "Add", "sum", 2, (int[]){y, x});
+    finish_building(g);
+    return g;
+}
+
+static enum dsc_quant_choice not_left(void *ctx, const char *node, const char *weight_name)
+{
+    return strcmp(node, "left") == 0 ? DSC_QUANT_LEFT_OUT : DSC_QUANT_CHOSEN;
+}
+
 /* Codes of all weights: in a spelling, or (NULL) as the floats that they stand for. */
 static struct dsc_graph *spelled(struct dsc_graph *g, const char *name,
                                  const struct dsc_weight_layout *layout)
@@ -395,7 +424,7 @@ static struct dsc_graph *spelled(struct dsc_graph *g, const char *name,
 
     t.is_weight_only = true;
     dsc_arena_init(&arena);
-    OK(dsc_quant_make_plan(g, &t, NULL, NULL, &arena, &plan, &err));
+    OK(dsc_quant_make_plan(g, &t, not_left, NULL, &arena, &plan, &err));
     for (int i = 0; i < plan.n_sites; i++) {
         struct dsc_tensor w, restored;
         struct dsc_weight_codes q;
@@ -455,6 +484,59 @@ START_TEST(every_spelling_computes_with_the_same_weights)
 }
 END_TEST
 
+START_TEST(odd_biases_and_shared_weights_compute_the_same)
+{
+    const struct dsc_weight_layout *l = &layouts[0];
+    struct dsc_graph *plain = spelled(odd_layers(true), NULL, l);
+    struct dsc_graph *dq = spelled(odd_layers(false), "generic", l);
+    struct dsc_graph *nbits = spelled(odd_layers(false), "ort", l);
+    struct dsc_tensor x, want, got;
+
+    ck_assert_int_eq(count(nbits, "MatMulNBits"), 3);
+    ck_assert_int_eq(count(nbits, "Gemm"), 1);
+    ck_assert_int_eq(count(dq, "DequantizeLinear"), 3);
+    OK(dsc_tensor_new(&x, DSC_F32, 2, (int64_t[]){5, 32}, &err));
+    fill_normal(&x, "x");
+    run(plain, &x, &want);
+    run(dq, &x, &got);
+    near("DequantizeLinear", &got, &want, 1e-6, 0);
+    dsc_tensor_clear(&got);
+    run(nbits, &x, &got);
+    near("MatMulNBits", &got, &want, 1e-5, 0);
+    for (int i = 0; i < nbits->n_nodes; i++) {
+        const struct dsc_node *n = nbits->nodes[i];
+
+        if (strcmp(n->op->onnx, "MatMulNBits") == 0) /* x is not rounded */
+            ck_assert_int_eq((int)dsc_node_int(n, "accuracy_level", 0), 1);
+    }
+    dsc_tensor_clear(&x);
+    dsc_tensor_clear(&want);
+    dsc_tensor_clear(&got);
+    dsc_graph_free(plain);
+    dsc_graph_free(dq);
+    dsc_graph_free(nbits);
+}
+END_TEST
+
+/* For those who compare the two models layer by layer. */
+START_TEST(outputs_of_layers_and_lookups_keep_their_names)
+{
+    struct dsc_graph *g = layers(), *e = encoder();
+    char one[64], words[64];
+
+    snprintf(one, sizeof one, "%s",
+             g->values[g->nodes[dsc_graph_find_node(g, "one")]->out[0]].name);
+    snprintf(words, sizeof words, "%s",
+             e->values[e->nodes[dsc_graph_find_node(e, "words")]->out[0]].name);
+    spelled(g, "ort", &layouts[0]);
+    spelled(e, "generic", &layouts[5]);
+    ck_assert_int_ge(g->values[dsc_graph_find_value(g, one)].producer, 0);
+    ck_assert_int_ge(e->values[dsc_graph_find_value(e, words)].producer, 0);
+    dsc_graph_free(g);
+    dsc_graph_free(e);
+}
+END_TEST
+
 static const char block_text[] =
     "w1/dequantize_out:f32[32,48] = DequantizeLinear(w1_quantized, w1_scale, w1_zero_point) axis=0 "
     "block_size=16\n";
@@ -495,6 +577,8 @@ int main(void)
     tcase_add_test(t, awq_scales_up_what_large_channels_meet);
     tcase_add_loop_test(t, every_spelling_computes_with_the_same_weights, 0,
                         (int)(sizeof layouts / sizeof layouts[0]));
+    tcase_add_test(t, odd_biases_and_shared_weights_compute_the_same);
+    tcase_add_test(t, outputs_of_layers_and_lookups_keep_their_names);
     tcase_add_test(t, weights_and_tables_are_spelled_for_every_runtime);
     suite_add_tcase(s, t);
     r = srunner_create(s);
