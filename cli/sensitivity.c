@@ -30,8 +30,11 @@ static enum dsc_status read_target(struct dsc_sensitivity *s, const char *text, 
         s->target_bytes = (uint64_t)fmax(part / 100 * (double)size_bytes, 1);
         return DSC_OK;
     }
-    if (dsc_check_parse(DSC_CHECK_MAX_SIZE, text, &size, err) != DSC_OK)
-        return dsc_err_where(err, "--target-size");
+    if (dsc_check_parse(DSC_CHECK_MAX_SIZE, text, &size, NULL) != DSC_OK) {
+        dsc_fail(err, DSC_E_USAGE, "--target-size '%s' is no size", text);
+        dsc_err_hint(err, "it is written 15MB, or 60%% of the model");
+        return DSC_E_USAGE;
+    }
     s->target_bytes = (uint64_t)fmax(size.bar, 1); /* 0 is none */
     return DSC_OK;
 }
