@@ -8,7 +8,8 @@ CACHE = $(if $(DSC_CACHE),$(DSC_CACHE),$(HOME)/.cache/dscompress)
 ASSETS ?= $(CACHE)/assets
 FUZZ_SECONDS ?= 60
 # unit tests and operators with two and three threads, and verbs that compare 1 with many
-TSAN_TESTS ?= core cpu_prims exec metrics gate train_golden ops cli-eval cli-gate cli-train cli-quantize
+TSAN_TESTS ?= core cpu_prims exec metrics gate train_golden ops plan fuse weights linalg awq \
+    cli-eval cli-gate cli-train cli-quantize cli-diagnose
 
 .PHONY: help build demo test fuzz tsan faults install clean
 
