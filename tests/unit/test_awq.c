@@ -6,7 +6,7 @@
 #include "quant_graphs.h"
 #include "weights.h"
 
-enum { N = 12, K = 64, TOKENS = 90, GROUP = 32, N_WEIGHTS = 2, N_SEEDS = 6 };
+enum { N = 12, K = 64, TOKENS = 90, GROUP = 32, N_WEIGHTS = 2, N_SEEDS = 24 };
 
 struct layer {
     float x[TOKENS * K], h[K * K];
@@ -121,6 +121,32 @@ START_TEST(awq_finds_the_alpha_of_least_error_of_the_papers_grid)
 }
 END_TEST
 
+/* Of a matrix of several blocks only the upper half is known. */
+START_TEST(the_error_of_outputs_is_that_of_all_tokens)
+{
+    enum { WIDE = 600, FEW = 5, ROWS = 3 };
+    static float x[FEW * WIDE], e[ROWS * WIDE], h[WIDE * WIDE];
+    struct dsc_device *dev;
+    double energy, want = 0;
+
+    fill(x, FEW * WIDE, "x", 0);
+    fill(e, ROWS * WIDE, "e", 0);
+    OK(dsc_device_open(&dev, "cpu", 2, &err));
+    OK(dsc_linalg_gram(dev, h, x, FEW, WIDE, &err));
+    OK(dsc_gram_energy(dev, e, ROWS, h, WIDE, &energy, &err));
+    for (int r = 0; r < ROWS; r++)
+        for (int t = 0; t < FEW; t++) {
+            double sum = 0;
+
+            for (int k = 0; k < WIDE; k++)
+                sum += (double)e[r * WIDE + k] * (double)x[t * WIDE + k];
+            want += sum * sum;
+        }
+    ck_assert_double_eq_tol(energy / want, 1, 1e-5);
+    dsc_device_close(dev);
+}
+END_TEST
+
 /* ---- scales of a group ---- */
 
 struct group {
@@ -209,6 +235,7 @@ int main(void)
 
     suite_add_tcase(s, t);
     tcase_add_loop_test(t, awq_finds_the_alpha_of_least_error_of_the_papers_grid, 0, N_SEEDS);
+    tcase_add_test(t, the_error_of_outputs_is_that_of_all_tokens);
     tcase_add_loop_test(t, searched_scales_are_near_the_best_there_are, 0, 2);
     srunner_run_all(r, CK_ENV);
     n_failed = srunner_ntests_failed(r);
