@@ -224,12 +224,13 @@ static enum dsc_status report_layers(struct job *j, const struct by_db *order, s
     }
     DSC_TRY(dsc_table_print(&t, j->cmd->out, err));
     fprintf(j->cmd->out, "%d quantized layers of %d compared\n", n, j->pair.n_layers);
-    if (first >= 0)
-        fprintf(j->cmd->out, "first quantized layer below %g dB as run: %s (%.1f dB)\n",
-                j->below_db, j->pair.layers[first].name,
-                dsc_power_db(&j->power[DSC_PAIR_RUN][first]));
-    else
+    if (first < 0) {
         fprintf(j->cmd->out, "no quantized layer is below %g dB as run\n", j->below_db);
+        return DSC_OK;
+    }
+    fprintf(j->cmd->out, "first quantized layer below %g dB as run: ", j->below_db);
+    dsc_term_put(j->cmd->out, j->pair.layers[first].name);
+    fprintf(j->cmd->out, " (%.1f dB)\n", dsc_power_db(&j->power[DSC_PAIR_RUN][first]));
     return DSC_OK;
 }
 

@@ -53,8 +53,11 @@ static void show_values(struct job *j, const char *what, const int *ids, int n)
     for (int i = 0; i < n; i++) {
         const struct dsc_value *v = &g->values[ids[i]];
 
-        fprintf(j->cmd->out, "%-11s %s %s\n", what, v->name,
-                dsc_type_text(g, &v->type, text, sizeof text));
+        fprintf(j->cmd->out, "%-11s ", what);
+        dsc_term_put(j->cmd->out, v->name);
+        fputc(' ', j->cmd->out);
+        dsc_term_put(j->cmd->out, dsc_type_text(g, &v->type, text, sizeof text));
+        fputc('\n', j->cmd->out);
         dsc_json_object(&j->cmd->json, NULL);
         dsc_json_text(&j->cmd->json, "name", v->name);
         dsc_json_text(&j->cmd->json, "dtype", v->type.dtype ? dsc_dtype_text(v->type.dtype) : NULL);
@@ -73,7 +76,9 @@ static void show_opsets(struct job *j)
     for (int i = 0; i < g->n_opsets; i++) {
         const char *domain = g->opsets[i].domain[0] ? g->opsets[i].domain : "ai.onnx";
 
-        fprintf(j->cmd->out, ", %s %" PRId64, domain, g->opsets[i].version);
+        fputs(", ", j->cmd->out);
+        dsc_term_put(j->cmd->out, domain);
+        fprintf(j->cmd->out, " %" PRId64, g->opsets[i].version);
         dsc_json_int(&j->cmd->json, domain, g->opsets[i].version);
     }
     dsc_json_end(&j->cmd->json);
@@ -89,10 +94,14 @@ static void show_metadata(struct job *j)
     for (int i = 0; i < g->n_props; i++) {
         const char *value = g->props[i].value;
 
+        fputs("metadata    ", j->cmd->out);
+        dsc_term_put(j->cmd->out, g->props[i].key);
+        fputc(' ', j->cmd->out);
         if (strlen(value) > INSPECT_SHOWN_META || strchr(value, '\n'))
-            fprintf(j->cmd->out, "metadata    %s (%zu bytes)\n", g->props[i].key, strlen(value));
+            fprintf(j->cmd->out, "(%zu bytes)", strlen(value));
         else
-            fprintf(j->cmd->out, "metadata    %s %s\n", g->props[i].key, value);
+            dsc_term_put(j->cmd->out, value);
+        fputc('\n', j->cmd->out);
         dsc_json_text(&j->cmd->json, g->props[i].key, value);
     }
     dsc_json_end(&j->cmd->json);
@@ -296,8 +305,11 @@ static void show_graph_header(struct job *j)
 
     dsc_json_int(json, "ir_version", g->ir_version);
     show_opsets(j);
-    fprintf(j->cmd->out, "producer    %s%s%s\n", g->producer_name[0] ? g->producer_name : "unknown",
-            g->producer_version[0] ? " " : "", g->producer_version);
+    fputs("producer    ", j->cmd->out);
+    dsc_term_put(j->cmd->out, g->producer_name[0] ? g->producer_name : "unknown");
+    fputs(g->producer_version[0] ? " " : "", j->cmd->out);
+    dsc_term_put(j->cmd->out, g->producer_version);
+    fputc('\n', j->cmd->out);
     dsc_json_text(json, "producer", g->producer_name);
     dsc_json_text(json, "producer_version", g->producer_version);
     dsc_json_int(json, "nodes", g->n_nodes);

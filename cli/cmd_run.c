@@ -213,8 +213,8 @@ static void report(struct job *j)
     for (int i = 0; i < j->results.n; i++) {
         const struct dsc_tensor *t = &j->results.items[i].tensor;
 
-        fprintf(j->cmd->out, "%s %s", j->results.items[i].name,
-                dsc_tensor_text(t, text, sizeof text));
+        dsc_term_put(j->cmd->out, j->results.items[i].name);
+        fprintf(j->cmd->out, " %s", dsc_tensor_text(t, text, sizeof text));
         show_values(j->cmd, t);
         dsc_json_object(&j->cmd->json, NULL);
         dsc_json_text(&j->cmd->json, "name", j->results.items[i].name);

@@ -212,7 +212,9 @@ static enum dsc_status compare_ops(struct diff *d, struct dsc_err *err)
 static void note_key(struct diff *d, const char *key, const char *what)
 {
     d->n_props++;
-    fprintf(d->cmd->out, "metadata    %s %s\n", key, what);
+    fputs("metadata    ", d->cmd->out);
+    dsc_term_put(d->cmd->out, key);
+    fprintf(d->cmd->out, " %s\n", what);
     dsc_json_text(&d->cmd->json, NULL, key);
 }
 
@@ -241,10 +243,13 @@ static void compare_graphs(struct diff *d)
     d->is_graph_other = !d->a.m->graph != !d->b.m->graph;
     if (d->a.m->graph && d->b.m->graph)
         d->is_graph_other = dsc_graph_same(d->a.m->graph, d->b.m->graph, &why) != DSC_OK;
-    if (d->is_graph_other && d->n_tensors + d->n_ops + d->n_props == 0)
-        fprintf(d->cmd->out, "graph       %s%s%s\n",
-                why.message[0] ? why.message : "only one of the files has one",
-                why.where[0] ? ": " : "", why.where);
+    if (d->is_graph_other && d->n_tensors + d->n_ops + d->n_props == 0) {
+        fputs("graph       ", d->cmd->out);
+        dsc_term_put(d->cmd->out, why.message[0] ? why.message : "only one of the files has one");
+        fputs(why.where[0] ? ": " : "", d->cmd->out);
+        dsc_term_put(d->cmd->out, why.where);
+        fputc('\n', d->cmd->out);
+    }
     dsc_json_text(&d->cmd->json, "graph",
                   !d->is_graph_other ? NULL
                   : why.message[0]   ? why.message

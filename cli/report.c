@@ -2,38 +2,26 @@
 #include "report.h"
 
 #include "progress.h"
-
-/* Names and messages may quote hostile files: no control character reaches the terminal. */
-static void put_safe(FILE *f, const char *s)
-{
-    for (; *s; s++) {
-        const unsigned char c = (unsigned char)*s;
-
-        if (c < 0x20 || c == 0x7F)
-            fprintf(f, "\\x%02x", c);
-        else
-            fputc(c, f);
-    }
-}
+#include "term.h"
 
 void dsc_report_error(const struct dsc_term *t, const struct dsc_err *err)
 {
     fprintf(t->f, "dscompress: %serror:%s ", dsc_term_style(t, DSC_STYLE_RED),
             dsc_term_style(t, DSC_STYLE_NONE));
     if (err->file[0]) {
-        put_safe(t->f, err->file);
+        dsc_term_put(t->f, err->file);
         fputs(": ", t->f);
     }
-    put_safe(t->f, err->message[0] ? err->message : dsc_status_meaning(err->status));
+    dsc_term_put(t->f, err->message[0] ? err->message : dsc_status_meaning(err->status));
     if (err->where[0]) {
         fputs(" (", t->f);
-        put_safe(t->f, err->where);
+        dsc_term_put(t->f, err->where);
         fputc(')', t->f);
     }
     fprintf(t->f, " [%s]\n", dsc_status_class(err->status));
     if (err->hint[0]) {
         fputs("  hint: ", t->f);
-        put_safe(t->f, err->hint);
+        dsc_term_put(t->f, err->hint);
         fputc('\n', t->f);
     }
 }
@@ -68,6 +56,6 @@ void dsc_report_log(void *ctx, enum dsc_log_level level, const char *text)
     if (level == DSC_LOG_WARNING)
         fprintf(t->f, "%swarning:%s ", dsc_term_style(t, DSC_STYLE_YELLOW),
                 dsc_term_style(t, DSC_STYLE_NONE));
-    put_safe(t->f, text);
+    dsc_term_put(t->f, text);
     fputc('\n', t->f);
 }

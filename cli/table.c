@@ -35,15 +35,16 @@ static enum dsc_status grow(struct dsc_table *t)
 
 void dsc_table_cell(struct dsc_table *t, const char *fmt, ...)
 {
-    char buf[512];
+    char text[512], shown[1024];
     va_list ap;
 
     if (t->err.status != DSC_OK || (t->n_cells == t->cap_cells && grow(t) != DSC_OK))
         return;
     va_start(ap, fmt);
-    vsnprintf(buf, sizeof buf, fmt, ap);
+    vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    t->cells[t->n_cells++] = dsc_arena_strdup(t->arena, buf, &t->err);
+    dsc_text_show(shown, sizeof shown, text);
+    t->cells[t->n_cells++] = dsc_arena_strdup(t->arena, shown, &t->err);
 }
 
 static void print_cell(FILE *f, const char *text, int width, bool is_right, bool is_last)

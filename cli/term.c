@@ -39,6 +39,32 @@ const char *dsc_term_style(const struct dsc_term *t, enum dsc_style style)
     return t->has_color ? code[style] : "";
 }
 
+static bool is_control(char c)
+{
+    return (unsigned char)c < 0x20 || c == 0x7F;
+}
+
+void dsc_term_put(FILE *f, const char *text)
+{
+    for (; *text; text++)
+        if (is_control(*text))
+            fprintf(f, "\\x%02x", (unsigned)*text);
+        else
+            fputc(*text, f);
+}
+
+void dsc_text_show(char *out, size_t out_bytes, const char *text)
+{
+    size_t at = 0;
+
+    for (; *text && at + 5 < out_bytes; text++)
+        if (is_control(*text))
+            at += (size_t)snprintf(out + at, out_bytes - at, "\\x%02x", (unsigned)*text);
+        else
+            out[at++] = *text;
+    out[at] = 0;
+}
+
 int dsc_text_columns(const char *s)
 {
     int n = 0;

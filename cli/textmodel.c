@@ -403,7 +403,7 @@ enum dsc_status dsc_textmodel_share_labels(struct dsc_textmodel *a, struct dsc_t
     for (size_t i = 0; is_same && i < a->n_labels; i++)
         is_same = strcmp(a->labels[i], b->labels[i]) == 0;
     if (!is_same && a->n_labels && b->n_labels) {
-        dsc_fail(err, DSC_E_INCONSISTENT, "candidate and baseline have other labels");
+        dsc_fail(err, DSC_E_INCONSISTENT, "its labels are not those of %s", b->path);
         return dsc_err_file(err, a->path);
     }
     if (a->n_labels == 0) {

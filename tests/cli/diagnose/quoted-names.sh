@@ -6,6 +6,7 @@ model=$MODELS/quant/quoted-names.onnx
 awk -F '\t' -v OFS='\t' 'NR > 1 { $2 = $2 == "ham" ? "spam" : "ham" } { print }' "$messages" > rows.tsv
 dscompress quantize "$model" $tokenizer --calib rows.tsv --observer percentile:60 -q -o q.onnx > /dev/null || exit 99
 dscompress diagnose "$model" q.onnx $tokenizer --data rows.tsv --find-excludes --max-drop accuracy=0 -q > out || exit
+grep -c "^it.s (one).x0a  " out
 words=$(grep '^--exclude' out)
 echo "$words"
 eval "dscompress quantize \"\$model\" $tokenizer --calib rows.tsv -q -n -o r.onnx $words --json=r.json" > out || exit
