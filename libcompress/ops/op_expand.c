@@ -4,14 +4,30 @@
 
 #include <inttypes.h>
 
+/* A shape that is computed while the model runs still says how many axes there are. */
+static void infer_rank(const struct dsc_type *in, const struct dsc_type *shape,
+                       struct dsc_type *out)
+{
+    if (in->rank < 0 || shape->rank != 1 || shape->dim[0] < 0 || shape->dim[0] > DSC_MAX_RANK)
+        return;
+    out->rank = in->rank > (int)shape->dim[0] ? in->rank : (int)shape->dim[0];
+    for (int i = 0; i < out->rank; i++) {
+        const int k = i - (out->rank - in->rank);
+
+        out->dim[i] = k >= 0 && in->dim[k] > 1 ? in->dim[k] : DSC_DIM_UNKNOWN;
+    }
+}
+
 static enum dsc_status infer(struct dsc_infer *q, struct dsc_err *err)
 {
     const struct dsc_tensor *shape = q->value[1];
     struct dsc_type want = {.dtype = q->in[0].dtype};
 
     q->out[0].dtype = q->in[0].dtype;
-    if (!shape)
+    if (!shape) {
+        infer_rank(&q->in[0], &q->in[1], &q->out[0]);
         return DSC_OK;
+    }
     if (shape->rank != 1 || shape->dim[0] > DSC_MAX_RANK)
         return dsc_fail(err, DSC_E_SHAPE, "the shape input must be 1-D of at most %d sizes",
                         DSC_MAX_RANK);

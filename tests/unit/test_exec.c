@@ -346,6 +346,36 @@ START_TEST(idle_blocks_are_given_back_when_sizes_change)
 }
 END_TEST
 
+START_TEST(a_computed_shape_still_tells_the_rank)
+{
+    static const struct {
+        int64_t n_sizes;
+        int rank;
+        int64_t last;
+    } cases[] = {{4, 4, 7}, {2, 2, 7}, {1, 2, 7}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct dsc_graph *g = dsc_graph_new(NULL);
+        const struct dsc_type x = {.dtype = DSC_F32, .rank = 2, .dim = {1, 7}};
+        const struct dsc_type sizes = {.dtype = DSC_I64, .rank = 1, .dim = {cases[i].n_sizes}};
+        struct dsc_node *node;
+        int in[2], y;
+
+        ck_assert_int_eq(dsc_graph_value(g, "x", &x, &in[0], NULL), DSC_OK);
+        ck_assert_int_eq(dsc_graph_value(g, "sizes", &sizes, &in[1], NULL), DSC_OK);
+        for (int k = 0; k < 2; k++)
+            ck_assert_int_eq(dsc_graph_input(g, in[k], NULL), DSC_OK);
+        dsc_graph_call(g, "", "Expand", "expand", 2, in, &y, &node, NULL);
+        ck_assert_int_eq(dsc_graph_output(g, y, NULL), DSC_OK);
+        ck_assert_int_eq(dsc_graph_verify(g, NULL), DSC_OK);
+        ck_assert_int_eq(g->values[y].type.rank, cases[i].rank);
+        ck_assert_int_eq(g->values[y].type.dim[0], DSC_DIM_UNKNOWN);
+        ck_assert_int_eq(g->values[y].type.dim[cases[i].rank - 1], cases[i].last);
+        dsc_graph_free(g);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("exec");
@@ -363,6 +393,7 @@ int main(void)
     tcase_add_test(t, a_wrong_feed_is_refused_with_its_name);
     tcase_add_test(t, a_cycle_is_inconsistent);
     tcase_add_test(t, a_copy_of_a_graph_prints_the_same);
+    tcase_add_test(t, a_computed_shape_still_tells_the_rank);
     tcase_add_test(t, idle_blocks_are_given_back_when_sizes_change);
     srunner_run_all(r, CK_ENV);
     n_failed = srunner_ntests_failed(r);
