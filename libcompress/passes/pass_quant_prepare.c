@@ -88,10 +88,11 @@ static enum dsc_status flatten_rows(struct dsc_graph *g, const char *name, int x
 }
 
 static enum dsc_status restore_rows(struct dsc_graph *g, const char *name, int x, int rank,
-                                    int64_t n_cols, int y, int *out, struct dsc_err *err)
+                                    int64_t n_cols, int y, struct dsc_node **back,
+                                    struct dsc_err *err)
 {
     char text[300];
-    int leading, cols, shape;
+    int leading, cols, shape, out;
     struct dsc_node *n;
 
     snprintf(text, sizeof text, "%s/leading", name);
@@ -104,7 +105,7 @@ static enum dsc_status restore_rows(struct dsc_graph *g, const char *name, int x
     DSC_TRY(dsc_add_node(g, "", "Concat", text, 2, (int[]){leading, cols}, &shape, &n, err));
     DSC_TRY(dsc_node_set_int(g, n, "axis", 0, err));
     snprintf(text, sizeof text, "%s/back", name);
-    return dsc_add_node(g, "", "Reshape", text, 2, (int[]){y, shape}, out, NULL, err);
+    return dsc_add_node(g, "", "Reshape", text, 2, (int[]){y, shape}, &out, back, err);
 }
 
 static enum dsc_status make_gemm(struct dsc_graph *g, struct dsc_node *mm, struct dsc_node *add,
@@ -112,6 +113,7 @@ static enum dsc_status make_gemm(struct dsc_graph *g, struct dsc_node *mm, struc
 {
     const struct dsc_tensor *w = dsc_constant(g, mm->in[1]);
     const int rank = g->values[mm->in[0]].type.rank;
+    struct dsc_node *last;
     int x = mm->in[0], y;
 
     if (rank != 2)
@@ -119,10 +121,10 @@ static enum dsc_status make_gemm(struct dsc_graph *g, struct dsc_node *mm, struc
     char text[300];
 
     snprintf(text, sizeof text, "%s/gemm", mm->name);
-    DSC_TRY(dsc_add_node(g, "", "Gemm", text, 3, (int[]){x, mm->in[1], bias}, &y, NULL, err));
+    DSC_TRY(dsc_add_node(g, "", "Gemm", text, 3, (int[]){x, mm->in[1], bias}, &y, &last, err));
     if (rank != 2)
-        DSC_TRY(restore_rows(g, mm->name, mm->in[0], rank, w->dim[1], y, &y, err));
-    dsc_graph_replace_uses(g, add->out[0], y);
+        DSC_TRY(restore_rows(g, mm->name, mm->in[0], rank, w->dim[1], y, &last, err));
+    last->out[0] = add->out[0]; /* the layer's output keeps its name */
     dsc_graph_remove_node(mm);
     dsc_graph_remove_node(add);
     return DSC_OK;

@@ -56,8 +56,8 @@ static enum dsc_status lower(struct dsc_graph *g, struct dsc_err *err)
 }
 
 static const char prepared[] = "input x:f32[rows,6]\n"
-                               "one/gemm_out:f32[rows,4] = Gemm(x, w1, b1)\n"
-                               "relu_out:f32[rows,4] = Relu(one/gemm_out)\n"
+                               "add_out:f32[rows,4] = Gemm(x, w1, b1)\n"
+                               "relu_out:f32[rows,4] = Relu(add_out)\n"
                                "y:f32[rows,3] = Gemm(relu_out, w2, b2) transB=1\n"
                                "output y\n";
 
@@ -111,8 +111,8 @@ static const char inserted[] =
     "axis=1\n"
     "w2/fake_quantize_out:f32[3,4] = dsc.FakeQuantize(w2, w2_scale, w2_zero_point) narrow=1 "
     "axis=0\n"
-    "one/gemm_out:f32[rows,4] = Gemm(x/fake_quantize_out, w1/fake_quantize_out, b1)\n"
-    "relu_out:f32[rows,4] = Relu(one/gemm_out)\n"
+    "add_out:f32[rows,4] = Gemm(x/fake_quantize_out, w1/fake_quantize_out, b1)\n"
+    "relu_out:f32[rows,4] = Relu(add_out)\n"
     "relu_out/fake_quantize_out:f32[rows,4] = dsc.FakeQuantize(relu_out, relu_out_scale, "
     "relu_out_zero_point)\n"
     "y:f32[rows,3] = Gemm(relu_out/fake_quantize_out, w2/fake_quantize_out, b2) transB=1\n"
@@ -158,9 +158,9 @@ static const char finished[] =
     "w2_zero_point) axis=0\n"
     "one/gemm/bias_out:f32[4] = DequantizeLinear(b1_quantized, b1_scale) axis=0\n"
     "two/bias_out:f32[3] = DequantizeLinear(b2_quantized, b2_scale) axis=0\n"
-    "one/gemm_out:f32[rows,4] = Gemm(x/fake_quantize/dequantize_out, "
+    "add_out:f32[rows,4] = Gemm(x/fake_quantize/dequantize_out, "
     "w1/fake_quantize/dequantize_out, one/gemm/bias_out)\n"
-    "relu_out:f32[rows,4] = Relu(one/gemm_out)\n"
+    "relu_out:f32[rows,4] = Relu(add_out)\n"
     "relu_out/fake_quantize/quantize_out:u8[rows,4] = QuantizeLinear(relu_out, relu_out_scale, "
     "relu_out_zero_point)\n"
     "relu_out/fake_quantize/dequantize_out:f32[rows,4] = "
@@ -193,7 +193,7 @@ START_TEST(rows_are_made_of_codes_by_those_who_are_quantized)
             "two/gemm_out:f32[?,4] = Gemm(one/rows_out, w_two, b_two)\n"
             "two/leading_out:i64[2] = Shape(x) start=0 end=2\n"
             "two/shape_out:i64[3] = Concat(two/leading_out, two/cols) axis=0\n"
-            "two/back_out:f32[rows,5,4] = Reshape(two/gemm_out, two/shape_out)\n"
+            "v_8:f32[rows,5,4] = Reshape(two/gemm_out, two/shape_out)\n"
             "x/fake_quantize/quantize_out:u8[rows,5,6] = QuantizeLinear(x, x_scale, x_zero_point)\n"
             "x/fake_quantize/dequantize_out:f32[rows,5,6] = "
             "DequantizeLinear(x/fake_quantize/quantize_out, x_scale, x_zero_point)\n"
@@ -204,8 +204,8 @@ START_TEST(rows_are_made_of_codes_by_those_who_are_quantized)
             "one/gemm/bias_out:f32[4] = DequantizeLinear(b_one_quantized, b_one_scale) axis=0\n"
             "one/gemm_out:f32[?,4] = Gemm(one/rows/quantized_out, "
             "w_one/fake_quantize/dequantize_out, one/gemm/bias_out)\n"
-            "one/back_out:f32[rows,5,4] = Reshape(one/gemm_out, one/shape_out)\n"
-            "y:f32[rows,5,4] = Add(one/back_out, two/back_out)\n"
+            "v_4:f32[rows,5,4] = Reshape(one/gemm_out, one/shape_out)\n"
+            "y:f32[rows,5,4] = Add(v_4, v_8)\n"
             "output y\n");
     ck_assert_int_eq(dsc_graph_find_value(g, "w_two_quantized"), DSC_NO_VALUE);
     dsc_graph_free(g);
@@ -229,9 +229,9 @@ static const char float_biased[] =
     "w1_zero_point) axis=1\n"
     "w2/fake_quantize/dequantize_out:f32[3,4] = DequantizeLinear(w2_quantized, w2_scale, "
     "w2_zero_point) axis=0\n"
-    "one/gemm_out:f32[rows,4] = Gemm(x/fake_quantize/dequantize_out, "
+    "add_out:f32[rows,4] = Gemm(x/fake_quantize/dequantize_out, "
     "w1/fake_quantize/dequantize_out, one/gemm/bias/value)\n"
-    "relu_out:f32[rows,4] = Relu(one/gemm_out)\n"
+    "relu_out:f32[rows,4] = Relu(add_out)\n"
     "relu_out/fake_quantize/quantize_out:u8[rows,4] = QuantizeLinear(relu_out, relu_out_scale, "
     "relu_out_zero_point)\n"
     "relu_out/fake_quantize/dequantize_out:f32[rows,4] = "

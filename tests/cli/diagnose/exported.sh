@@ -13,5 +13,5 @@ python3 - <<"END"
 import json
 weights = [t for t in json.load(open("q.json"))["tensors"] if t["dtype_out"] == "i8"]
 layers = [l for l in json.load(open("d.json"))["layers"] if l["is_quantized"]]
-print(len(layers) == len(weights), [l["name"] for l in layers if l["name"].endswith("/gemm")])
+print(len(layers) == len(weights), sum(l["name"].endswith("/gemm") for l in layers))
 END
