@@ -64,6 +64,25 @@ static float refit(const struct fit *f, float n_codes)
     return under > 0 ? (float)(over / under) : 0;
 }
 
+/* A part of the range low .. high: one scale, and the zero points next to where 0 falls. */
+static void try_range(struct fit *f, float part, float low, float high, bool is_symmetric,
+                      float n_codes)
+{
+    const float most = -low > high ? -low : high;
+    const float scale = part * (high - low) / n_codes;
+
+    if (is_symmetric) {
+        (void)try_scale(f, part * most / (n_codes - f->zero), f->zero, n_codes);
+        return;
+    }
+    for (int d = -1; d <= 1; d++) {
+        const float zero = rintf(-low * part / scale) + (float)d;
+
+        if (zero >= 0 && zero <= n_codes)
+            (void)try_scale(f, scale, zero, n_codes);
+    }
+}
+
 static void fit_group(struct fit *f, bool is_symmetric, float n_codes)
 {
     float low = 0, high = 0;
@@ -77,23 +96,8 @@ static void fit_group(struct fit *f, bool is_symmetric, float n_codes)
     f->zero = is_symmetric ? ceilf(n_codes / 2) : 0;
     if (low == 0 && high == 0)
         return;
-    for (int k = 0; k < N_SHRINKS; k++) {
-        const float part = 1 - (float)(SHRINK_STEP * k);
-        const float most = -low > high ? -low : high;
-        const float scale =
-            is_symmetric ? part * most / (n_codes - f->zero) : part * (high - low) / n_codes;
-
-        if (is_symmetric) {
-            (void)try_scale(f, scale, f->zero, n_codes);
-            continue;
-        }
-        for (int d = -1; d <= 1; d++) {
-            const float zero = rintf(-low * part / scale) + (float)d;
-
-            if (zero >= 0 && zero <= n_codes)
-                (void)try_scale(f, scale, zero, n_codes);
-        }
-    }
+    for (int k = 0; k < N_SHRINKS; k++)
+        try_range(f, 1 - (float)(SHRINK_STEP * k), low, high, is_symmetric, n_codes);
     for (int k = 0; k < N_REFITS && try_scale(f, refit(f, n_codes), f->zero, n_codes); k++)
         ;
 }

@@ -39,6 +39,27 @@ static enum dsc_status read_target(struct dsc_sensitivity *s, const char *text, 
     return DSC_OK;
 }
 
+static enum dsc_status check_places(struct dsc_sensitivity *s, struct dsc_err *err)
+{
+    if (s->report || s->save_plan)
+        s->may_replace = dsc_opt_flag(s->cmd, DSC_OPT_force);
+    if (s->report) /* one that is there is gone on from */
+        DSC_TRY(dsc_output_place(s->report, true, err));
+    return s->save_plan ? dsc_output_place(s->save_plan, s->may_replace, err) : DSC_OK;
+}
+
+static enum dsc_status check_plan(const struct dsc_sensitivity *s, struct dsc_err *err)
+{
+    if (s->is_asked)
+        return dsc_fail(err, DSC_E_USAGE,
+                        "--plan says what is quantized: no --sensitivity, --target-size or bars "
+                        "beside it");
+    if (s->q->include.n > 0 || s->q->exclude.n > 0)
+        return dsc_fail(err, DSC_E_USAGE,
+                        "--plan says what is quantized: no --include or --exclude beside it");
+    return DSC_OK;
+}
+
 enum dsc_status dsc_sensitivity_open(struct dsc_sensitivity *s, uint64_t size_bytes,
                                      struct dsc_err *err)
 {
@@ -59,20 +80,8 @@ enum dsc_status dsc_sensitivity_open(struct dsc_sensitivity *s, uint64_t size_by
         s->save_plan = dsc_opt_text(cmd, DSC_OPT_save_plan);
     if (s->is_asked)
         s->eval = dsc_opt_text(cmd, DSC_OPT_eval);
-    if (s->report || s->save_plan)
-        s->may_replace = dsc_opt_flag(cmd, DSC_OPT_force);
-    if (s->report)
-        DSC_TRY(dsc_output_place(s->report, true, err)); /* one that is there is gone on from */
-    if (s->save_plan)
-        DSC_TRY(dsc_output_place(s->save_plan, s->may_replace, err));
-    if (s->plan && s->is_asked)
-        return dsc_fail(err, DSC_E_USAGE,
-                        "--plan says what is quantized: no --sensitivity, "
-                        "--target-size or bars beside it");
-    if (s->plan && (s->q->include.n > 0 || s->q->exclude.n > 0))
-        return dsc_fail(err, DSC_E_USAGE,
-                        "--plan says what is quantized: no --include or --exclude beside it");
-    return DSC_OK;
+    DSC_TRY(check_places(s, err));
+    return s->plan ? check_plan(s, err) : DSC_OK;
 }
 
 /* The last n rows of d, and d without them. */

@@ -107,14 +107,31 @@ static bool is_along_other_axis(const struct dsc_quant_plan *plan, int weight, i
     return false;
 }
 
+/* Of a constant weight whose output channels are `axis`. */
+static const char *why_not_weight(const struct planner *p, const struct dsc_node *n,
+                                  const struct dsc_tensor *w, int axis)
+{
+    if (w->rank != 2)
+        return "its weight is not a matrix";
+    if (dsc_tensor_n_elems(w) == 0)
+        return "its weight is empty";
+    if (strcmp(n->op->onnx, "Gemm") == 0 &&
+        (dsc_node_int(n, "transA", 0) || dsc_node_float(n, "alpha", 1) != 1 ||
+         dsc_node_float(n, "beta", 1) != 1))
+        return "a Gemm with transA, alpha or beta";
+    return is_along_other_axis(p->plan, n->in[1], axis)
+               ? "its weight is quantized for a product that reads it transposed"
+               : NULL;
+}
+
 /* A matrix product. */
 static const char *plan_product(struct planner *p, const struct dsc_node *n,
                                 enum dsc_quant_choice choice)
 {
     const struct dsc_tensor *w = dsc_constant(p->g, n->in[1]);
-    const bool is_gemm = strcmp(n->op->onnx, "Gemm") == 0;
-    const int axis = is_gemm && dsc_node_int(n, "transB", 0) ? 0 : 1; /* of the output channels */
+    const int axis = strcmp(n->op->onnx, "Gemm") == 0 && dsc_node_int(n, "transB", 0) ? 0 : 1;
     const int x = dsc_activation_of(p->g, n);
+    const char *why;
 
     if (!is_f32(p->g, n->in[0]) || !is_f32(p->g, n->in[1]))
         return "its inputs are not f32";
@@ -124,15 +141,9 @@ static const char *plan_product(struct planner *p, const struct dsc_node *n,
         return "its activation is a constant";
     if (!w)
         return plan_activations(p, n, choice);
-    if (w->rank != 2)
-        return "its weight is not a matrix";
-    if (dsc_tensor_n_elems(w) == 0)
-        return "its weight is empty";
-    if (is_gemm && (dsc_node_int(n, "transA", 0) || dsc_node_float(n, "alpha", 1) != 1 ||
-                    dsc_node_float(n, "beta", 1) != 1))
-        return "a Gemm with transA, alpha or beta";
-    if (is_along_other_axis(p->plan, n->in[1], axis))
-        return "its weight is quantized for a product that reads it transposed";
+    why = why_not_weight(p, n, w, axis);
+    if (why)
+        return why;
     if (!p->plan->target->is_dynamic)
         set_channels(add_site(p->plan, DSC_SITE_ACTIVATION, x, -1), w->dim[1 - axis]);
     add_site(p->plan, DSC_SITE_WEIGHT, n->in[1], axis);
