@@ -8,7 +8,7 @@
  *
  * An .npz holds an array for each input, named as it is, and `label`; rows lie along the first
  * axis. Labels that are whole numbers (or booleans) are classes counted from 0, others are values.
- * The arrays stay in memory.
+ * Stored arrays are read where they lie in the file, deflated ones stay in memory.
  */
 #ifndef FORMATS_DATA_H
 #define FORMATS_DATA_H
@@ -106,8 +106,8 @@ struct dsc_data_report {
  * the map covers the whole file, whatever part is kept.
  *
  * Shapes  text, text_b, label or value, row: [n]; text_b NULL without such a column; of .npz both
- *         are NULL, and arrays [n_inputs of the spec] as they lie in the file: example i is slice
- *         row[i] of each; an optional one that the file lacks is no tensor
+ *         are NULL, and arrays [n_inputs of the spec] as they lie in the file, AT ANY ALIGNMENT:
+ *         example i is slice row[i] of each; an optional one that the file lacks is no tensor
  * Units   row: index of the row in the file from 0, the same under any split: the example id
  *         label: index into label_names (CLASS); value: finite (VALUE)
  * Memory  arrays and names live in the arena; texts in it or in the file, until dsc_dataset_close

@@ -30,8 +30,14 @@ enum { DSC_NPY_HEADER_MAX_BYTES = 64 * 1024 };
 enum dsc_status dsc_npz_read(struct dsc_bundle *b, const char *path, size_t max_bytes,
                              struct dsc_err *err);
 
-/** The same from bytes; an error names no file. */
-enum dsc_status dsc_npz_read_bytes(struct dsc_bundle *b, const void *data, size_t n_bytes,
+/**
+ * The same from bytes, for arrays that are only copied from: those that are stored, little endian
+ * and in C order are not copied but seen where they lie, AT ANY ALIGNMENT. An error names no file.
+ *
+ * Memory  the bytes outlive the bundle
+ * Errors  INCONSISTENT  also where two entries of one name lie in a row
+ */
+enum dsc_status dsc_npz_view_bytes(struct dsc_bundle *b, const void *data, size_t n_bytes,
                                    size_t max_bytes, struct dsc_err *err);
 
 /** One .npy file. Errors as dsc_npz_read. */

@@ -280,6 +280,10 @@ enum dsc_status dsc_npy_load(struct dsc_tensor *t, struct dsc_npy_source *src, s
     if (n_bytes != src->n_left) /* checked before memory is taken for it */
         return dsc_fail(err, n_bytes > src->n_left ? DSC_E_TRUNC : DSC_E_INCONSISTENT,
                         "the shape needs %zu bytes, the file has %zu", n_bytes, src->n_left);
+    if (src->view && !h.is_big_endian && h.dtype != DSC_BOOL && (!h.is_fortran || h.rank < 2)) {
+        src->n_left = 0;
+        return dsc_tensor_wrap(t, h.dtype, h.rank, h.dim, src->view(src->ctx, n_bytes), NULL, err);
+    }
     DSC_TRY(dsc_tensor_new(t, h.dtype, h.rank, h.dim, err));
     st = h.is_fortran && h.rank > 1 ? read_fortran(t, src, n_bytes, elem_bytes, err)
                                     : get(src, t->data, n_bytes, err);

@@ -9,10 +9,12 @@
 
 /**
  * Bytes in order. `get` fills n_bytes of dst or fails (TRUNC at the end); n_left is how many the
- * source says are still to come.
+ * source says are still to come. `view`, if there is one, is asked instead for data that need no
+ * change: the bytes where they lie, at any alignment; they outlive the tensor.
  */
 struct dsc_npy_source {
     enum dsc_status (*get)(void *ctx, void *dst, size_t n_bytes, struct dsc_err *err);
+    const void *(*view)(void *ctx, size_t n_bytes);
     void *ctx;
     size_t n_left;
 };

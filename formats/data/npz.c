@@ -105,10 +105,102 @@ static enum dsc_status entry_name(struct dsc_bundle *b, const char *file_name, c
     return *name ? DSC_OK : DSC_E_MEMORY;
 }
 
-static enum dsc_status read_entry(struct dsc_bundle *b, zip_t *zip, zip_uint64_t idx,
-                                  size_t max_bytes, size_t *sum, struct dsc_err *err)
+static enum dsc_status get_mapped(void *ctx, void *dst, size_t n_bytes, struct dsc_err *err)
 {
-    struct dsc_npy_source src = {.get = get_zipped};
+    const void *p = dsc_rd_bytes(ctx, n_bytes);
+
+    if (!p)
+        return dsc_rd_status(ctx);
+    memcpy(dst, p, n_bytes);
+    return DSC_OK;
+}
+
+static const void *view_mapped(void *ctx, size_t n_bytes)
+{
+    return dsc_rd_bytes(ctx, n_bytes);
+}
+
+/*
+ * Where stored entries lie. libzip does not say, so the local headers are walked in step with the
+ * directory, as writers lay them down; what is found is compared with what libzip reads, and the
+ * walk ends at the first entry that is elsewhere. data NULL: nothing is looked for.
+ */
+struct walk {
+    const unsigned char *data;
+    size_t n_bytes, pos;
+};
+
+static const unsigned char *find_stored(struct walk *w, const zip_stat_t *s)
+{
+    enum { HEADER_BYTES = 30, NAME_AT = 26 };
+    const unsigned char *p = w->data ? w->data + w->pos : NULL;
+    const size_t n_left = w->n_bytes - w->pos, n_name = strlen(s->name);
+    const unsigned char *found = NULL;
+
+    if (p && n_left > HEADER_BYTES && memcmp(p, "PK\x03\x04", 4) == 0) {
+        const size_t n_own = p[NAME_AT] | (size_t)p[NAME_AT + 1] << 8;
+        const size_t at = HEADER_BYTES + n_own + (p[NAME_AT + 2] | (size_t)p[NAME_AT + 3] << 8);
+
+        if (n_own == n_name && at <= n_left && memcmp(p + HEADER_BYTES, s->name, n_name) == 0 &&
+            s->comp_size <= n_left - at) {
+            found = p + at;
+            w->pos += at + (size_t)s->comp_size;
+        }
+    }
+    if (!found)
+        w->data = NULL;
+    return s->comp_method == ZIP_CM_STORE && s->comp_size == s->size ? found : NULL;
+}
+
+/* Reads all of f, which checks its sum; are these the bytes at p? */
+static enum dsc_status compare(zip_file_t *f, const unsigned char *p, size_t n_bytes, bool *is_same,
+                               struct dsc_err *err)
+{
+    unsigned char block[16384];
+
+    *is_same = true;
+    while (n_bytes > 0) {
+        const size_t n = n_bytes < sizeof block ? n_bytes : sizeof block;
+
+        DSC_TRY(get_zipped(f, block, n, err));
+        *is_same &= memcmp(block, p, n) == 0;
+        p += n;
+        n_bytes -= n;
+    }
+    return expect_end(f, err);
+}
+
+static enum dsc_status load_view(struct dsc_tensor *t, zip_file_t *f, const unsigned char *p,
+                                 size_t n_bytes, struct dsc_err *err)
+{
+    struct dsc_npy_source src = {.get = get_mapped, .view = view_mapped, .n_left = n_bytes};
+    struct dsc_err own = {0};
+    struct dsc_err *e = err ? err : &own; /* the reader keeps its state in it */
+    struct dsc_rd r;
+    bool is_same;
+
+    DSC_TRY(compare(f, p, n_bytes, &is_same, err));
+    if (!is_same)
+        return dsc_fail(err, DSC_E_INCONSISTENT, "two entries of one name");
+    dsc_rd_init(&r, p, n_bytes, e);
+    src.ctx = &r;
+    return dsc_npy_load(t, &src, e);
+}
+
+static enum dsc_status load_copy(struct dsc_tensor *t, zip_file_t *f, size_t n_bytes,
+                                 struct dsc_err *err)
+{
+    struct dsc_npy_source src = {.get = get_zipped, .ctx = f, .n_left = n_bytes};
+
+    DSC_TRY(dsc_npy_load(t, &src, err));
+    return expect_end(f, err);
+}
+
+static enum dsc_status read_entry(struct dsc_bundle *b, zip_t *zip, zip_uint64_t idx,
+                                  size_t max_bytes, size_t *sum, struct walk *w,
+                                  struct dsc_err *err)
+{
+    const unsigned char *stored;
     struct dsc_tensor t = {0};
     zip_stat_t s;
     zip_file_t *f;
@@ -122,11 +214,9 @@ static enum dsc_status read_entry(struct dsc_bundle *b, zip_t *zip, zip_uint64_t
     f = zip_fopen_index(zip, idx, 0);
     if (!f)
         return zip_fail(zip_get_error(zip), err);
-    src.ctx = f;
-    src.n_left = (size_t)s.size;
-    st = dsc_npy_load(&t, &src, err);
-    if (st == DSC_OK)
-        st = expect_end(f, err);
+    stored = find_stored(w, &s);
+    st = stored ? load_view(&t, f, stored, (size_t)s.size, err)
+                : load_copy(&t, f, (size_t)s.size, err);
     if (st == DSC_OK)
         st = dsc_bundle_add(b, name, &t, err);
     dsc_tensor_clear(&t);
@@ -134,7 +224,7 @@ static enum dsc_status read_entry(struct dsc_bundle *b, zip_t *zip, zip_uint64_t
     return st;
 }
 
-static enum dsc_status read_all(struct dsc_bundle *b, zip_t *zip, size_t max_bytes,
+static enum dsc_status read_all(struct dsc_bundle *b, zip_t *zip, size_t max_bytes, struct walk *w,
                                 struct dsc_err *err)
 {
     const zip_int64_t n = zip_get_num_entries(zip, 0);
@@ -143,7 +233,7 @@ static enum dsc_status read_all(struct dsc_bundle *b, zip_t *zip, size_t max_byt
     if (n <= 0)
         return dsc_fail(err, DSC_E_EMPTY, "no arrays");
     for (zip_int64_t i = 0; i < n; i++) {
-        const enum dsc_status st = read_entry(b, zip, (zip_uint64_t)i, max_bytes, &sum, err);
+        const enum dsc_status st = read_entry(b, zip, (zip_uint64_t)i, max_bytes, &sum, w, err);
 
         if (st != DSC_OK) {
             const char *name = zip_get_name(zip, (zip_uint64_t)i, 0);
@@ -155,8 +245,8 @@ static enum dsc_status read_all(struct dsc_bundle *b, zip_t *zip, size_t max_byt
     return dsc_bundle_sort(b, err);
 }
 
-enum dsc_status dsc_npz_read_bytes(struct dsc_bundle *b, const void *data, size_t n_bytes,
-                                   size_t max_bytes, struct dsc_err *err)
+static enum dsc_status read_bytes(struct dsc_bundle *b, const void *data, size_t n_bytes,
+                                  size_t max_bytes, struct walk w, struct dsc_err *err)
 {
     zip_source_t *source;
     zip_t *zip = NULL;
@@ -173,13 +263,19 @@ enum dsc_status dsc_npz_read_bytes(struct dsc_bundle *b, const void *data, size_
         if (source)
             zip_source_free(source);
     } else {
-        st = read_all(b, zip, max_bytes ? max_bytes : DEFAULT_MAX_BYTES, err);
+        st = read_all(b, zip, max_bytes ? max_bytes : DEFAULT_MAX_BYTES, &w, err);
         zip_discard(zip);
     }
     zip_error_fini(&e);
     if (st != DSC_OK)
         dsc_bundle_clear(b);
     return st;
+}
+
+enum dsc_status dsc_npz_view_bytes(struct dsc_bundle *b, const void *data, size_t n_bytes,
+                                   size_t max_bytes, struct dsc_err *err)
+{
+    return read_bytes(b, data, n_bytes, max_bytes, (struct walk){data, n_bytes, 0}, err);
 }
 
 enum dsc_status dsc_npz_read(struct dsc_bundle *b, const char *path, size_t max_bytes,
@@ -190,21 +286,11 @@ enum dsc_status dsc_npz_read(struct dsc_bundle *b, const char *path, size_t max_
 
     dsc_bundle_init(b);
     DSC_TRY(dsc_file_open(&file, path, 0, err));
-    st = dsc_npz_read_bytes(b, file.data, file.n_bytes, max_bytes, err);
+    st = read_bytes(b, file.data, file.n_bytes, max_bytes, (struct walk){0}, err);
     dsc_file_close(&file);
     if (st != DSC_OK)
         dsc_err_file(err, path);
     return st;
-}
-
-static enum dsc_status get_mapped(void *ctx, void *dst, size_t n_bytes, struct dsc_err *err)
-{
-    const void *p = dsc_rd_bytes(ctx, n_bytes);
-
-    if (!p)
-        return dsc_rd_status(ctx);
-    memcpy(dst, p, n_bytes);
-    return DSC_OK;
 }
 
 enum dsc_status dsc_npy_read(struct dsc_tensor *t, const char *path, size_t max_bytes,

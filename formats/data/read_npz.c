@@ -20,7 +20,7 @@ struct table {
     struct dsc_arena *arena;
     const char **names;
     struct dsc_tensor *arrays; /* [n_inputs] */
-    const struct dsc_tensor *label;
+    struct dsc_tensor label;   /* a copy: the array may lie at any byte */
     size_t n;
 };
 
@@ -108,6 +108,19 @@ static enum dsc_status check_rows(struct table *t, const struct dsc_tensor *x, c
                     (long long)x->dim[0], *first, t->n);
 }
 
+static enum dsc_status find_label(struct table *t, const char **first, struct dsc_err *err)
+{
+    const char *name = t->names[t->spec->n_inputs];
+    const struct dsc_tensor *x = dsc_bundle_find(&t->d->bundle, name);
+
+    if (!x)
+        return t->spec->needs_label ? fail_missing(t, name, "label", err) : DSC_OK;
+    DSC_TRY(check_rows(t, x, name, first, err));
+    DSC_TRY(dsc_tensor_new(&t->label, x->dtype, x->rank, x->dim, err));
+    memcpy(t->label.data, x->data, dsc_tensor_n_bytes(x));
+    return DSC_OK;
+}
+
 static enum dsc_status find_arrays(struct table *t, struct dsc_err *err)
 {
     const struct dsc_data_spec *spec = t->spec;
@@ -126,11 +139,7 @@ static enum dsc_status find_arrays(struct table *t, struct dsc_err *err)
         DSC_TRY(check_rows(t, x, t->names[i], &first, err));
     }
     if (spec->target != DSC_TARGET_NONE)
-        t->label = dsc_bundle_find(&t->d->bundle, t->names[spec->n_inputs]);
-    if (t->label)
-        DSC_TRY(check_rows(t, t->label, t->names[spec->n_inputs], &first, err));
-    else if (spec->needs_label)
-        return fail_missing(t, t->names[spec->n_inputs], "label", err);
+        DSC_TRY(find_label(t, &first, err));
     t->d->report.n_rows = t->n;
     return t->n ? DSC_OK : dsc_fail(err, DSC_E_EMPTY, "no rows");
 }
@@ -150,6 +159,17 @@ static void tell_unused(const struct table *t)
     }
 }
 
+/* An element at any byte. */
+static double number_at(const struct dsc_tensor *x, int64_t at)
+{
+    const size_t n_bytes = (size_t)dsc_dtype_bits(x->dtype) / 8;
+    uint64_t room = 0;
+    const struct dsc_tensor one = {.dtype = x->dtype, .data = &room};
+
+    memcpy(&room, (const char *)x->data + (size_t)at * n_bytes, n_bytes);
+    return dsc_tensor_get_f64(&one, 0);
+}
+
 /* "x[12,3] is nan" */
 static void describe(const struct table *t, size_t i, int64_t at, char *text, size_t n_bytes)
 {
@@ -164,7 +184,7 @@ static void describe(const struct table *t, size_t i, int64_t at, char *text, si
     for (int a = 0; a < x->rank && n < n_bytes; a++)
         n += (size_t)snprintf(text + n, n_bytes - n, "%s%lld", a ? "," : "", (long long)idx[a]);
     if (n < n_bytes)
-        snprintf(text + n, n_bytes - n, "] is %g", dsc_tensor_get_f64(x, at));
+        snprintf(text + n, n_bytes - n, "] is %g", number_at(x, at));
 }
 
 /* The first number of each row that is none. */
@@ -177,7 +197,7 @@ static void check_finite(const struct table *t, struct dsc_bad *bad)
         for (int64_t at = 0; dsc_dtype_is_float(x->dtype) && at < width * (int64_t)t->n; at++) {
             char text[160];
 
-            if (isfinite(dsc_tensor_get_f64(x, at)))
+            if (isfinite(number_at(x, at)))
                 continue;
             describe(t, i, at, text, sizeof text);
             dsc_bad_add(bad, DSC_E_NONFINITE, (size_t)(at / width), 0, 0, text);
@@ -315,19 +335,21 @@ static enum dsc_status load(struct dsc_dataset *d, const struct dsc_data_spec *s
     enum dsc_status st = DSC_OK;
 
     DSC_TRY(name_arrays(&t, err));
-    DSC_TRY(dsc_npz_read_bytes(&d->bundle, d->file.data, d->file.n_bytes, 0, err));
-    dsc_file_close(&d->file);
-    DSC_TRY(find_arrays(&t, err));
+    DSC_TRY(dsc_npz_view_bytes(&d->bundle, d->file.data, d->file.n_bytes, 0, err));
+    DSC_TRY_OUT(st, find_arrays(&t, err));
     tell_unused(&t);
     check_finite(&t, &bad);
-    if (t.label)
-        st = dsc_labels_from_array(d, t.label, spec, &bad, arena, err);
-    else
-        d->target = DSC_TARGET_NONE;
+    d->target = DSC_TARGET_NONE;
+    if (dsc_tensor_is_present(&t.label))
+        st = dsc_labels_from_array(d, &t.label, spec, &bad, arena, err);
     if (st == DSC_OK && bad.n > 0)
         st = dsc_bad_labels(d, spec, &bad, err);
+    if (st == DSC_OK)
+        st = select_rows(&t, err);
+out:
     dsc_bytes_clear(&bad.text);
-    return st == DSC_OK ? select_rows(&t, err) : st;
+    dsc_tensor_clear(&t.label);
+    return st;
 }
 
 const struct dsc_reader dsc_reader_npz = {

@@ -4,6 +4,7 @@
 #include "fuzz_file.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { MAX_BYTES = 64 << 20 };
 
@@ -23,6 +24,24 @@ static void write_again(const struct dsc_bundle *b)
     dsc_bundle_clear(&again);
 }
 
+/* Seen where they lie, arrays are what they are when they are copied. */
+static void view(const struct dsc_bundle *b, const uint8_t *data, size_t n_bytes)
+{
+    struct dsc_bundle seen = {0};
+    struct dsc_err err = {0};
+    const enum dsc_status st = dsc_npz_view_bytes(&seen, data, n_bytes, MAX_BYTES, &err);
+
+    fuzz_check(st, &err);
+    for (int i = 0; st == DSC_OK && i < b->n; i++) {
+        const struct dsc_tensor *x = &b->items[i].tensor, *y = &seen.items[i].tensor;
+
+        if (seen.n != b->n || !dsc_tensor_same_shape(x, y) || x->dtype != y->dtype ||
+            memcmp(x->data, y->data, dsc_tensor_n_bytes(x)) != 0)
+            __builtin_trap();
+    }
+    dsc_bundle_clear(&seen);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 {
     struct dsc_bundle b = {0};
@@ -39,6 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
         st = dsc_npz_read(&b, f.path, MAX_BYTES, &err);
         if (st == DSC_OK)
             write_again(&b);
+        view(&b, data, n_bytes);
     }
     fuzz_check(st, &err);
     dsc_bundle_clear(&b);

@@ -69,8 +69,12 @@ static void check_rows(const struct dsc_dataset *d)
     check(d->n > 0 && x->dtype == DSC_F32);
     for (size_t i = 0; i < d->n; i++) {
         check(d->row[i] >= 0 && d->row[i] < x->dim[0]);
-        for (int64_t k = 0; k < width; k++)
-            check(isfinite(dsc_tensor_get_f64(x, d->row[i] * width + k)));
+        for (int64_t k = 0; k < width; k++) {
+            float number; /* at any byte */
+
+            memcpy(&number, (const char *)x->data + (d->row[i] * width + k) * 4, sizeof number);
+            check(isfinite(number));
+        }
         check(!d->label || (d->label[i] >= 0 && (size_t)d->label[i] < d->n_labels));
         check(!d->value || isfinite(d->value[i]));
     }

@@ -92,6 +92,7 @@ static const char *golden(const char *name)
 START_TEST(arrays_are_rows_and_whole_labels_classes)
 {
     struct fixture f;
+    float seven;
 
     begin(&f);
     put_x(&f, 4, count);
@@ -106,7 +107,8 @@ START_TEST(arrays_are_rows_and_whole_labels_classes)
     ck_assert_str_eq(f.set.label_names[2], "2");
     ck_assert_int_eq(f.set.label[1], 2);
     ck_assert_int_eq(f.set.row[3], 3);
-    ck_assert_double_eq(dsc_tensor_get_f64(&f.set.arrays[0], 7), 7);
+    memcpy(&seven, (const char *)f.set.arrays[0].data + 7 * 4, sizeof seven);
+    ck_assert_float_eq(seven, 7);
     drop(&f);
 }
 END_TEST
@@ -353,6 +355,61 @@ START_TEST(the_parts_of_rows_are_what_python_says)
 }
 END_TEST
 
+static bool lies_in(const struct dsc_file *f, const struct dsc_tensor *t)
+{
+    const unsigned char *p = t->data;
+
+    return p >= f->data && p + dsc_tensor_n_bytes(t) <= f->data + f->n_bytes;
+}
+
+/* numpy.savez stores; big endian, booleans and deflated arrays have to be copied. */
+START_TEST(stored_arrays_are_read_where_they_lie)
+{
+    struct dsc_data_spec spec = {.inputs = of_golden, .n_inputs = 2};
+    struct dsc_bundle b;
+    struct dsc_file file;
+    struct fixture f;
+
+    begin(&f);
+    read_file(&f, golden("mlp/classes.npz"), spec);
+    ck_assert_msg(f.status == DSC_OK, "%s", f.err.message);
+    ck_assert(lies_in(&f.set.file, &f.set.arrays[0]));
+    ck_assert(lies_in(&f.set.file, &f.set.arrays[1]));
+    drop(&f);
+    for (int is_deflated = 0; is_deflated < 2; is_deflated++) {
+        ck_assert_int_eq(dsc_file_open(&file,
+                                       golden(is_deflated ? "npz/deflated.npz" : "npz/stored.npz"),
+                                       0, NULL),
+                         DSC_OK);
+        ck_assert_int_eq(dsc_npz_view_bytes(&b, file.data, file.n_bytes, 0, NULL), DSC_OK);
+        ck_assert_int_eq(lies_in(&file, dsc_bundle_find(&b, "i8")), !is_deflated);
+        ck_assert(!lies_in(&file, dsc_bundle_find(&b, "b1")));
+        ck_assert(!lies_in(&file, dsc_bundle_find(&b, "big_i8")));
+        ck_assert(!lies_in(&file, dsc_bundle_find(&b, "fortran")));
+        dsc_bundle_clear(&b);
+        dsc_file_close(&file);
+    }
+}
+END_TEST
+
+/* A changed byte of a stored array is a wrong sum, as it is where arrays are copied. */
+START_TEST(a_changed_byte_where_arrays_lie_is_found)
+{
+    struct dsc_bundle b;
+    struct dsc_file file;
+    unsigned char *bytes;
+
+    ck_assert_int_eq(dsc_file_open(&file, golden("mlp/values.npz"), 0, NULL), DSC_OK);
+    bytes = malloc(file.n_bytes);
+    ck_assert_ptr_nonnull(bytes);
+    memcpy(bytes, file.data, file.n_bytes);
+    bytes[file.n_bytes / 2] ^= 1;
+    ck_assert_int_eq(dsc_npz_view_bytes(&b, bytes, file.n_bytes, 0, NULL), DSC_E_CRC);
+    free(bytes);
+    dsc_file_close(&file);
+}
+END_TEST
+
 START_TEST(duplicates_count_once_under_a_split)
 {
     struct dsc_data_spec spec = of_x;
@@ -414,6 +471,8 @@ int main(void)
     tcase_add_test(t, every_fault_of_a_value_names_its_row);
     tcase_add_test(t, objects_are_refused_and_texts_are_not_arrays);
     tcase_add_test(t, the_parts_of_rows_are_what_python_says);
+    tcase_add_test(t, stored_arrays_are_read_where_they_lie);
+    tcase_add_test(t, a_changed_byte_where_arrays_lie_is_found);
     tcase_add_test(t, duplicates_count_once_under_a_split);
     tcase_add_test(t, rows_spread_evenly_keep_their_slices);
     srunner_run_all(r, CK_ENV);
