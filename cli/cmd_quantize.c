@@ -90,7 +90,7 @@ static enum dsc_status read_calib(struct job *j, const char *data, struct dsc_er
 /* All options have been read. */
 static enum dsc_status start(struct job *j, bool has_rows, struct dsc_err *err)
 {
-    static const enum dsc_opt_id of_rows[] = {DSC_OPT_batch, DSC_OPT_pad_to};
+    static const enum dsc_opt_id of_rows[] = {DSC_OPT_batch, DSC_OPT_pad_to, DSC_OPT_calib_rows};
 
     dsc_opt_disregard(j->cmd, j->row->disregarded, j->row->n_disregarded);
     if (!has_rows)
@@ -189,7 +189,7 @@ static enum dsc_status insert_and_write(struct job *j, struct dsc_err *err)
 static enum dsc_status quantize_static(struct job *j, struct dsc_err *err)
 {
     DSC_TRY(open_static(j, err));
-    DSC_TRY(start(j, !j->ranges, err));
+    DSC_TRY(start(j, !j->ranges || j->rounding == DSC_ROUND_GPTQ, err));
     if (j->is_dry)
         return dsc_quantrun_report(&j->q, err);
     DSC_TRY(observe_static(j, err));
@@ -201,7 +201,7 @@ static enum dsc_status quantize_planned(struct job *j, struct dsc_err *err)
 {
     DSC_TRY(dsc_sensitivity_open(&j->s, j->size_before, err));
     DSC_TRY(open_static(j, err));
-    DSC_TRY(start(j, !j->ranges, err));
+    DSC_TRY(start(j, !j->ranges || j->rounding == DSC_ROUND_GPTQ, err));
     DSC_TRY(dsc_sensitivity_read_plan(&j->s, err));
     if (!j->is_dry) /* all layers, as they were when the formats were chosen */
         DSC_TRY(observe_static(j, err));
@@ -270,7 +270,7 @@ static enum dsc_status quantize_qat(struct job *j, struct dsc_err *err)
     DSC_TRY(start(j, true, err));
     if (j->is_dry)
         return dsc_quantrun_report(&j->q, err);
-    if (n < 1 || n > (int64_t)j->r.train.n)
+    if (n > (int64_t)j->r.train.n)
         n = (int64_t)j->r.train.n;
     DSC_TRY(dsc_observe_watch(j->q.ranges, j->m.model.graph, &j->q.plan, err));
     DSC_TRY(dsc_observe_run(j->cmd, &j->m, &j->r.train, n, j->batch, j->dev, j->q.ranges, err));

@@ -360,6 +360,8 @@ static enum dsc_status scale_input(struct dsc_weightrun *r, struct dsc_gram *gra
     if (*alpha > 0)
         DSC_TRY_OUT(st,
                     dsc_quant_scale_channels(r->m->model.graph, plan, x, factor, &is_done, err));
+    if (!is_done)
+        *alpha = 0;
     for (int64_t i = 0; is_done && i < gram->k; i++)
         for (int64_t k = i; k < gram->k; k++)
             gram->h[i * gram->k + k] /= s[i] * s[k];

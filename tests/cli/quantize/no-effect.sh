@@ -39,11 +39,13 @@ done <<END
 --method qat --train $messages --ranges m.ranges
 --method qat --train $messages --calib-rows 9
 --method qat --train $messages --reduce-range
+--method qat --train $messages --freeze-observers 0
 --method qat --train $messages --metric accuracy
 --ranges m.ranges --batch 4
 --ranges m.ranges --pad-to 8
 --ranges m.ranges --smooth 0.5
 --ranges m.ranges --calib-rows 9
+--ranges m.ranges --calib $messages --rounding nearest --calib-rows 9
 --ranges m.ranges --rounding gptq
 --calib $messages --rounding awq
 --calib $messages --rounding gptq --reduce-range
