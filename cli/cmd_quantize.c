@@ -262,6 +262,7 @@ static enum dsc_status quantize_qat(struct job *j, struct dsc_err *err)
     j->r = (struct dsc_trainrun){.cmd = j->cmd,
                                  .m = &j->m,
                                  .dev = j->dev,
+                                 .teacher_may_be_self = true,
                                  .epochs_opt = DSC_OPT_qat_epochs,
                                  .lr_opt = DSC_OPT_qat_lr};
     DSC_TRY(dsc_opt_resolve(j->cmd, DSC_OPT_freeze_observers, QAT_OBSERVED_BATCHES, err));

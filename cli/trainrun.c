@@ -74,6 +74,7 @@ enum dsc_status dsc_trainrun_open(struct dsc_trainrun *r, struct dsc_err *err)
 
     read_config(r);
     DSC_TRY(open_patterns(r, err));
+    DSC_TRY(dsc_teacher_open(&r->teacher, r->cmd, r->m, r->teacher_may_be_self, err));
     DSC_TRY(dsc_textmodel_data(r->m, r->cmd, train, DSC_PART_TRAIN, true, &r->train, err));
     adopt_labels(r);
     plan_steps(r);
@@ -195,6 +196,18 @@ static void log_params(struct dsc_trainrun *r)
     dsc_json_int(&r->cmd->json, "trained_params", n_weights);
 }
 
+static enum dsc_status attach_loss(struct dsc_trainrun *r, struct dsc_err *err)
+{
+    static const char target[] = "dscompress.target";
+    const struct dsc_type *out = &r->graph->values[r->graph->outputs[r->m->output]].type;
+
+    r->n_out = out->rank == 2 ? out->dim[1] : 1;
+    return r->teacher.is_there
+               ? dsc_loss_attach_distill(r->graph, r->m->output, r->loss, target,
+                                         &r->teacher.distill, &r->loss_output, err)
+               : dsc_loss_attach(r->graph, r->m->output, r->loss, target, &r->loss_output, err);
+}
+
 enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err)
 {
     DSC_TRY(split_merged(r, err));
@@ -205,8 +218,7 @@ enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err
     if (r->train.target != DSC_TARGET_VALUE)
         DSC_TRY(dsc_textmodel_bare_logits(r->m, r->graph, err));
     r->target_input = r->graph->n_inputs;
-    DSC_TRY(dsc_loss_attach(r->graph, r->m->output, r->loss, "dscompress.target", &r->loss_output,
-                            err));
+    DSC_TRY(attach_loss(r, err));
     DSC_TRY(dsc_graph_sort(r->graph, false, err));
     DSC_TRY(dsc_graph_verify(r->graph, err));
     DSC_TRY(dsc_params_find(r->graph, is_trained, r, r->cmd->arena, &r->params, &r->n_params, err));
@@ -221,6 +233,19 @@ enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err
     DSC_TRY(dsc_trainer_open(&r->trainer, r->graph, r->loss_output, &r->config, r->n_params,
                              r->params, r->dev, err));
     return dsc_state_load(&r->state, r->trainer, err);
+}
+
+static enum dsc_status fill_teacher(const struct dsc_trainrun *r, const int64_t *idx, int64_t n,
+                                    struct dsc_tensor *t, struct dsc_err *err)
+{
+    const int64_t n_cols = r->teacher.n_cols;
+    const int rank = r->graph->values[r->graph->inputs[r->target_input + 1]].type.rank;
+
+    DSC_TRY(dsc_tensor_new(t, DSC_F32, rank == 1 ? 1 : 2, (int64_t[]){n, n_cols}, err));
+    for (int64_t i = 0; i < n; i++)
+        memcpy((float *)t->data + i * n_cols, r->teacher.outputs + idx[i] * n_cols,
+               (size_t)n_cols * sizeof(float));
+    return DSC_OK;
 }
 
 static enum dsc_status fill(void *ctx, const int64_t *idx, int64_t n, struct dsc_tensor *feeds,
@@ -239,7 +264,7 @@ static enum dsc_status fill(void *ctx, const int64_t *idx, int64_t n, struct dsc
             dsc_tensor_set_f64(t, i, d->value[idx[i]]);
         else
             dsc_tensor_set_i64(t, i, d->label[idx[i]]);
-    return DSC_OK;
+    return r->teacher.is_there ? fill_teacher(r, idx, n, t + 1, err) : DSC_OK;
 }
 
 /* The trainer's weights in a graph of their own, since evaluation runs another graph. */
@@ -348,12 +373,18 @@ static enum dsc_status save_at_stop(struct dsc_trainrun *r, enum dsc_status st)
     return st;
 }
 
+static enum dsc_status ask_teacher(struct dsc_trainrun *r, struct dsc_err *err)
+{
+    return dsc_teacher_ask(&r->teacher, r->cmd, &r->train, r->n_out, r->config.micro, r->dev, err);
+}
+
 enum dsc_status dsc_trainrun_loop(struct dsc_trainrun *r, struct dsc_err *err)
 {
     const struct dsc_train_data data = {.n_examples = (int64_t)r->train.n, .fill = fill, .ctx = r};
     struct dsc_progress progress;
     enum dsc_status st = DSC_OK;
 
+    DSC_TRY(ask_teacher(r, err));
     r->start_s = dsc_now_s();
     dsc_progress_begin(r->cmd, &progress, r->cmd->row->name, "steps",
                        (int64_t)dsc_trainer_n_done(r->trainer), (int64_t)r->config.n_steps);
@@ -388,6 +419,7 @@ enum dsc_status dsc_trainrun_rehearse(struct dsc_trainrun *r, struct dsc_err *er
     double step_s;
     int64_t n = 0;
 
+    DSC_TRY(ask_teacher(r, err));
     DSC_TRY(dsc_trainer_step(r->trainer, &data, &report, err));
     step_s = dsc_now_s() - start;
     for (int i = 0; i < r->n_params; i++)
@@ -441,6 +473,7 @@ void dsc_trainrun_close(struct dsc_trainrun *r)
     dsc_state_close(&r->state);
     dsc_trainer_close(r->trainer);
     dsc_graph_free(r->graph);
+    dsc_teacher_close(&r->teacher);
     dsc_patterns_close(&r->freeze);
     dsc_patterns_close(&r->unfreeze);
     dsc_dataset_close(&r->train);

@@ -9,6 +9,7 @@
 #include "dsc/train.h"
 #include "pattern.h"
 #include "state.h"
+#include "teacher.h"
 #include "textmodel.h"
 
 struct dsc_trainrun {
@@ -22,8 +23,11 @@ struct dsc_trainrun {
     int64_t n_epochs;
     struct dsc_patterns freeze, unfreeze;
     const struct dsc_loss *loss;
-    struct dsc_graph *graph; /* with target and loss */
-    int loss_output, target_input;
+    struct dsc_teacher teacher;
+    bool teacher_may_be_self;      /* set before open */
+    int64_t n_out;                 /* outputs for a row */
+    struct dsc_graph *graph;       /* with target and loss */
+    int loss_output, target_input; /* the teacher's input is the next one */
     struct dsc_param *params;
     int n_params;
     struct dsc_trainer *trainer;

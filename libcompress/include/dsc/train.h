@@ -105,6 +105,23 @@ const struct dsc_loss *dsc_loss_find(const char *name);
 enum dsc_status dsc_loss_attach(struct dsc_graph *g, int output, const struct dsc_loss *loss,
                                 const char *target_name, int *loss_output, struct dsc_err *err);
 
+/**
+ * What a teacher adds: alpha * soft + (1 - alpha) * hard, soft being kl at `temperature` on the
+ * teacher's logits (Hinton et al. 2015, arXiv:1503.02531), or mse on its outputs where `hard` is
+ * mse. Logits [B, 1] of two classes (bce) count as [0, logit]: the teacher's are then [B, 2].
+ */
+struct dsc_distill {
+    const char *teacher_name; /* of the input that is added behind the target */
+    double alpha;             /* 0 to 1 */
+    double temperature;       /* > 0 */
+};
+
+/** dsc_loss_attach with a teacher: two inputs are added, the target and the teacher's outputs. */
+enum dsc_status dsc_loss_attach_distill(struct dsc_graph *g, int output,
+                                        const struct dsc_loss *hard, const char *target_name,
+                                        const struct dsc_distill *d, int *loss_output,
+                                        struct dsc_err *err);
+
 /* ---- optimizers and schedules --------------------------------------------------------------- */
 
 struct dsc_optim_step {

@@ -1,0 +1,27 @@
+/* distill: train a student to give what a teacher gives. The run is train's. */
+#include "finetune.h"
+
+const struct dsc_command dsc_command_distill = {
+    .name = "distill",
+    .args = "STUDENT",
+    .summary = "train a small model to give what a large one gives",
+    .about =
+        "Trains STUDENT as train does, on L = alpha T^2 KL(teacher / T || student / T) + (1 - "
+        "alpha) CE (Hinton et al. 2015): --alpha 1 leaves the labels out. Where values are "
+        "learned, both parts are squared errors, and T has no part in them.\n\n"
+        "The teacher runs once over the training rows, before the first step; what it says of "
+        "them is kept (4 bytes an output), and the teacher is not in memory while the student "
+        "learns. It may have another tokenizer, another architecture, or be quantized; its "
+        "classes must be the student's, and a student without any takes the teacher's.\n\n"
+        "All options of train mean the same here. The same command with the same seed writes the "
+        "same bytes, for any number of threads.",
+    .examples =
+        "dscompress distill minilm/ --teacher sms.onnx --train sms.tsv --eval sms.tsv --split "
+        "70/10/20 -o small.onnx\n"
+        "dscompress distill mlp.onnx --teacher tuned.onnx --train rows.npz --alpha 1 -o "
+        "student.onnx",
+    .needs = "teacher,train,output",
+    .n_args_min = 1,
+    .n_args_max = 1,
+    .run = dsc_finetune_run,
+};

@@ -1,0 +1,42 @@
+/* A teacher: another model whose outputs on the training rows a student learns to give. */
+#ifndef DSC_CLI_TEACHER_H
+#define DSC_CLI_TEACHER_H
+
+#include "cmd.h"
+#include "dsc/train.h"
+#include "textmodel.h"
+
+/**
+ * m        the model, until it has been asked; is_self: its graph is a copy of the student's
+ * outputs  [n_rows, n_cols] on the training rows, in their order: logits (two of them where the
+ *          teacher has one logit), or values. 4 bytes each, which is all that is kept then.
+ */
+struct dsc_teacher {
+    bool is_there, is_self;
+    struct dsc_distill distill;
+    struct dsc_textmodel m;
+    float *outputs;
+    int64_t n_cols;
+};
+
+/**
+ * --teacher, --temperature and --alpha, where --teacher is given (else is_there stays false). The
+ * word "self" is the student m as it is now, where has_self allows it. What only one of both knows
+ * of labels holds for both.
+ *
+ * Errors  INCONSISTENT  other classes than the student's; as dsc_textmodel_open
+ */
+enum dsc_status dsc_teacher_open(struct dsc_teacher *t, struct dsc_cmd *cmd,
+                                 struct dsc_textmodel *m, bool has_self, struct dsc_err *err);
+/**
+ * Its outputs on the rows d, once; the model is closed then. Does nothing without a teacher.
+ *
+ * n_out   outputs of the student
+ * Errors  INCONSISTENT  the teacher has another number; NONFINITE; as dsc_session_run
+ */
+enum dsc_status dsc_teacher_ask(struct dsc_teacher *t, struct dsc_cmd *cmd,
+                                const struct dsc_dataset *d, int64_t n_out, int64_t batch,
+                                struct dsc_device *dev, struct dsc_err *err);
+void dsc_teacher_close(struct dsc_teacher *t);
+
+#endif
