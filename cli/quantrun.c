@@ -122,12 +122,17 @@ static bool range_of(void *ctx, const char *value, double *low, double *high)
     return true;
 }
 
-static int site_of(const struct dsc_quantrun *r, const char *name)
+static bool is_site_named(const struct dsc_quantrun *r, int site, const char *name)
+{
+    return strcmp(r->m->model.graph->values[r->plan.sites[site].value].name, name) == 0;
+}
+
+static bool is_site(const struct dsc_quantrun *r, const char *name)
 {
     for (int i = 0; i < r->plan.n_sites; i++)
-        if (strcmp(r->m->model.graph->values[r->plan.sites[i].value].name, name) == 0)
-            return i;
-    return -1;
+        if (is_site_named(r, i, name))
+            return true;
+    return false;
 }
 
 static double weight_sqnr_db(const struct dsc_tensor *w, int axis, const double *scales,
@@ -150,20 +155,21 @@ static double weight_sqnr_db(const struct dsc_tensor *w, int axis, const double 
 }
 
 /* Scales of the largest magnitude, and what they cost. */
-static enum dsc_status weight_scales(void *ctx, const char *name, const struct dsc_tensor *w,
-                                     int axis, double limit, double *scales, int64_t n_scales,
-                                     struct dsc_err *err)
+static enum dsc_status weight_scales(void *ctx, const char *name, const struct dsc_quant_site *s,
+                                     const struct dsc_tensor *w, double limit, double *scales,
+                                     int64_t n_scales, struct dsc_err *err)
 {
     struct dsc_quantrun *r = ctx;
-    const int site = site_of(r, name);
+    double sqnr_db;
 
-    if (r->rounded && site >= 0 &&
-        dsc_weightrun_scales(r->rounded, r->plan.sites[site].value, scales, n_scales,
-                             &r->sqnr_db[site]))
-        return DSC_OK;
-    dsc_quant_full_scales(w, axis, fmin(limit, r->weight_limit), scales, n_scales);
-    if (site >= 0)
-        r->sqnr_db[site] = weight_sqnr_db(w, axis, scales, n_scales);
+    if (!r->rounded || s->kind != DSC_SITE_WEIGHT ||
+        !dsc_weightrun_scales(r->rounded, s->value, scales, n_scales, &sqnr_db)) {
+        dsc_quant_full_scales(w, s->axis, fmin(limit, r->weight_limit), scales, n_scales);
+        sqnr_db = weight_sqnr_db(w, s->axis, scales, n_scales);
+    }
+    for (int i = 0; i < r->plan.n_sites; i++) /* s may be of a variant's plan */
+        if (r->plan.sites[i].kind == s->kind && is_site_named(r, i, name))
+            r->sqnr_db[i] = sqnr_db;
     return DSC_OK;
 }
 
@@ -271,7 +277,7 @@ static void report_rest(struct dsc_quantrun *r)
         const struct dsc_value *v = &g->values[i];
 
         if (!dsc_tensor_is_present(&v->init) || v->init.dtype != DSC_F32 ||
-            dsc_tensor_n_elems(&v->init) < 2 || site_of(r, v->name) >= 0 || is_parameter(g, i))
+            dsc_tensor_n_elems(&v->init) < 2 || is_site(r, v->name) || is_parameter(g, i))
             continue;
         dsc_json_object(j, NULL);
         dsc_json_text(j, "name", v->name);

@@ -226,20 +226,20 @@ enum dsc_status dsc_quant_finish(struct dsc_graph *g, const struct dsc_quant_tar
 {
     const int n_nodes = g->n_nodes, first_own = g->n_values;
 
-    for (int i = 0; i < n_nodes; i++) {
+    for (int i = 0; i < n_nodes; i++) { /* tables first: their codes are known by the name */
         struct dsc_node *lookup;
 
         if (!is_fake(g->nodes[i]))
             continue;
         DSC_TRY(mend_scale(g, g->nodes[i]->in[1], err));
         lookup = lookup_of(g, g->nodes[i]);
-        if (lookup) {
+        if (lookup)
             DSC_TRY(finish_table(g, g->nodes[i], lookup, first_own, err));
-            continue;
-        }
-        DSC_TRY(dsc_constant(g, g->nodes[i]->in[0]) ? finish_constant(g, g->nodes[i], err)
-                                                    : finish_activation(g, g->nodes[i], err));
     }
+    for (int i = 0; i < n_nodes; i++)
+        if (is_fake(g->nodes[i]))
+            DSC_TRY(dsc_constant(g, g->nodes[i]->in[0]) ? finish_constant(g, g->nodes[i], err)
+                                                        : finish_activation(g, g->nodes[i], err));
     DSC_TRY(dsc_graph_sort(g, true, err));
     for (int i = 0, n = g->n_nodes; target->has_int_bias && i < n; i++)
         if (dsc_node_is(g->nodes[i], "", "Gemm"))

@@ -211,7 +211,7 @@ static enum dsc_status insert_weight(struct inserter *p, const struct dsc_quant_
     if (!scales)
         return DSC_E_MEMORY;
     if (p->source->weight_scales)
-        st = p->source->weight_scales(p->source->ctx, name, w, s->axis, 127, scales, n, err);
+        st = p->source->weight_scales(p->source->ctx, name, s, w, 127, scales, n, err);
     else
         dsc_quant_full_scales(w, s->axis, 127, scales, n);
     if (st == DSC_OK)

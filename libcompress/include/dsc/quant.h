@@ -87,9 +87,9 @@ struct dsc_quant_source {
     /** Range of an activation by value name; false: not observed (INCONSISTENT). */
     bool (*range)(void *ctx, const char *value, double *low, double *high);
     /** Scales of a symmetric weight, [n_scales]; NULL function: largest magnitude / limit. */
-    enum dsc_status (*weight_scales)(void *ctx, const char *name, const struct dsc_tensor *w,
-                                     int axis, double limit, double *scales, int64_t n_scales,
-                                     struct dsc_err *err);
+    enum dsc_status (*weight_scales)(void *ctx, const char *name, const struct dsc_quant_site *site,
+                                     const struct dsc_tensor *w, double limit, double *scales,
+                                     int64_t n_scales, struct dsc_err *err);
     void *ctx;
 };
 

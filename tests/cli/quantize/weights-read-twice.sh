@@ -5,7 +5,7 @@ labels() {
     dscompress eval "$1" $2 --data "$messages" --metric accuracy -j 1 -q -f --predictions p.jsonl > out || exit 99
     sed 's/.*"prediction":\([0-9]*\).*/\1/' p.jsonl
 }
-for model in both-ways both-ways-square table-product uneven-channels empty-product; do
+for model in both-ways both-ways-square table-product tied-head uneven-channels empty-product; do
     labels "$MODELS/quant/$model.onnx" "$tokenizer" > want
     for options in "--method dynamic" "--calib $messages" \
         "--method weight-only --scheme w4 --calib $messages" \

@@ -66,6 +66,10 @@ def main():
                            h.make_node("Add", ["zeros", "pooled"], ["last"]), head],
          [nh.from_array(np.array([0], "i8"), "zero"), nh.from_array(np.array([1], "i8"), "one"),
           normal("nothing", 0, WIDTH), normal("head", WIDTH, 2)])
+    # a table's rows are a product's weight, as heads that are tied to the embeddings read them
+    save("tied-head", [h.make_node("Gemm", ["pooled", "table"], ["scores"], name="tied", transB=1),
+                       h.make_node("MatMul", ["scores", "head"], ["logits"], name="head_product")],
+         [normal("head", VOCAB, 2)])
 
 
 main()
