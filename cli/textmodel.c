@@ -178,7 +178,8 @@ static enum dsc_status read_output(struct dsc_textmodel *m, struct dsc_cmd *cmd,
 }
 
 /* A first axis of fixed size: one row at a time is what exporters leave behind. */
-static enum dsc_status read_batch(struct dsc_textmodel *m, struct dsc_err *err)
+static enum dsc_status read_batch(struct dsc_textmodel *m, const struct dsc_log *log,
+                                  struct dsc_err *err)
 {
     const struct dsc_graph *g = m->model.graph;
 
@@ -194,6 +195,8 @@ static enum dsc_status read_batch(struct dsc_textmodel *m, struct dsc_err *err)
         }
         m->is_single = true;
     }
+    if (m->is_single)
+        dsc_log_printf(log, DSC_LOG_INFO, "the model takes one row at a time");
     return DSC_OK;
 }
 
@@ -284,7 +287,7 @@ enum dsc_status dsc_textmodel_open(struct dsc_textmodel *m, struct dsc_cmd *cmd,
     m->n_inputs = m->model.graph->n_inputs;
     DSC_TRY_OUT(st, open_tokenizer(m, cmd, err));
     DSC_TRY_OUT(st, read_roles(m, cmd, err));
-    DSC_TRY_OUT(st, read_batch(m, err));
+    DSC_TRY_OUT(st, read_batch(m, &cmd->log, err));
     DSC_TRY_OUT(st, read_output(m, cmd, err));
     (void)find_ending(m->model.graph, m->output, &m->ending);
     m->positive = dsc_graph_prop(m->model.graph, DSC_PROP_POSITIVE);

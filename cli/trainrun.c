@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-static void read_config(struct dsc_trainrun *r)
+static enum dsc_status read_config(struct dsc_trainrun *r, struct dsc_err *err)
 {
     static const char *const sched[] = {"linear", "cosine", "constant"};
     static const char *const optim[] = {"adamw", "sgd"};
@@ -28,8 +28,12 @@ static void read_config(struct dsc_trainrun *r)
     c->seed = (uint64_t)dsc_opt_int(cmd, DSC_OPT_seed);
     c->batch = batch * n_accumulate; /* of one update */
     c->micro = dsc_opt_is_set(cmd, DSC_OPT_micro) ? dsc_opt_int(cmd, DSC_OPT_micro) : batch;
-    c->micro = dsc_textmodel_batch(r->m, c->micro);
     r->n_epochs = dsc_opt_int(cmd, r->epochs_opt);
+    if (dsc_opt_is_set(cmd, DSC_OPT_micro) && dsc_textmodel_batch(r->m, c->micro) != c->micro)
+        return dsc_fail(err, DSC_E_USAGE, "the model takes one row at a time: no --micro %lld",
+                        (long long)c->micro);
+    c->micro = dsc_textmodel_batch(r->m, c->micro);
+    return DSC_OK;
 }
 
 /* About the square root of the number of operators: the least memory for one more forward pass. */
@@ -72,7 +76,7 @@ enum dsc_status dsc_trainrun_open(struct dsc_trainrun *r, struct dsc_err *err)
     const char *train = dsc_opt_text(r->cmd, DSC_OPT_train);
     const char *dev = dsc_opt_text(r->cmd, DSC_OPT_eval);
 
-    read_config(r);
+    DSC_TRY(read_config(r, err));
     DSC_TRY(open_patterns(r, err));
     DSC_TRY(dsc_teacher_open(&r->teacher, r->cmd, r->m, r->teacher_may_be_self, err));
     DSC_TRY(dsc_textmodel_data(r->m, r->cmd, train, DSC_PART_TRAIN, true, &r->train, err));
