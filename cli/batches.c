@@ -157,27 +157,31 @@ static enum dsc_status fill_arrays(const struct dsc_textmodel *m, const struct d
     return DSC_OK;
 }
 
-/* Numbers of mean 0 and variance 1; whole ones 0, a place that every table has. */
-static enum dsc_status draw_array(const struct dsc_value *v, int64_t n, struct dsc_rng_key key,
-                                  struct dsc_tensor *t, struct dsc_err *err)
+/* Numbers of mean 0 and variance 1; whole ones `whole`: 0 is a place that every table has. */
+static enum dsc_status draw_array(const char *name, const struct dsc_type *type, int64_t n,
+                                  struct dsc_rng_key key, int64_t whole, struct dsc_tensor *t,
+                                  struct dsc_err *err)
 {
     int64_t dim[DSC_MAX_RANK] = {n};
     struct dsc_rng rng;
 
-    if (v->type.rank < 1)
-        return dsc_fail(err, DSC_E_SHAPE, "the input '%s' has no axis of rows", v->name);
-    for (int a = 1; a < v->type.rank; a++)
-        dim[a] = v->type.dim[a] < 0 ? DRAWN_SIZE : v->type.dim[a];
-    DSC_TRY(dsc_tensor_new(t, v->type.dtype, v->type.rank, dim, err));
-    dsc_rng_init(&rng, dsc_rng_mix_text(key, v->name));
-    for (int64_t i = 0; dsc_dtype_is_float(t->dtype) && i < dsc_tensor_n_elems(t); i++)
-        dsc_tensor_set_f64(t, i, (double)dsc_rng_normal(&rng));
+    if (type->rank < 1)
+        return dsc_fail(err, DSC_E_SHAPE, "the input '%s' has no axis of rows", name);
+    for (int a = 1; a < type->rank; a++)
+        dim[a] = type->dim[a] < 0 ? DRAWN_SIZE : type->dim[a];
+    DSC_TRY(dsc_tensor_new(t, type->dtype, type->rank, dim, err));
+    dsc_rng_init(&rng, dsc_rng_mix_text(key, name));
+    for (int64_t i = 0; i < dsc_tensor_n_elems(t); i++)
+        if (dsc_dtype_is_float(t->dtype))
+            dsc_tensor_set_f64(t, i, (double)dsc_rng_normal(&rng));
+        else
+            dsc_tensor_set_i64(t, i, whole);
     return DSC_OK;
 }
 
-enum dsc_status dsc_textmodel_draw(const struct dsc_textmodel *m, int64_t n, uint64_t seed,
-                                   struct dsc_arena *arena, struct dsc_dataset *d,
-                                   struct dsc_err *err)
+enum dsc_status dsc_textmodel_draw(const struct dsc_textmodel *m, const struct dsc_type *types,
+                                   int64_t n, uint64_t seed, struct dsc_arena *arena,
+                                   struct dsc_dataset *d, struct dsc_err *err)
 {
     const struct dsc_graph *g = m->model.graph;
     struct dsc_tensor *arrays;
@@ -193,12 +197,14 @@ enum dsc_status dsc_textmodel_draw(const struct dsc_textmodel *m, int64_t n, uin
     dsc_bundle_init(&d->bundle);
     for (int i = 0; i < m->n_inputs; i++) {
         const struct dsc_value *v = &g->values[g->inputs[i]];
+        const bool is_mask = m->input[DSC_ROLE_IDS] >= 0 && m->input[DSC_ROLE_MASK] == i;
         struct dsc_tensor t = {0};
         enum dsc_status st;
 
         if (dsc_tensor_is_present(&v->init))
             continue;
-        st = draw_array(v, n, dsc_rng_key(seed), &t, err);
+        st = draw_array(v->name, types ? &types[i] : &v->type, n, dsc_rng_key(seed), is_mask, &t,
+                        err);
         if (st == DSC_OK)
             st = dsc_bundle_add(&d->bundle, v->name, &t, err);
         arrays[i] = t;

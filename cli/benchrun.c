@@ -3,6 +3,7 @@
 
 #include "dsc/rng.h"
 #include "progress.h"
+#include "shapes.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -17,8 +18,12 @@ enum dsc_status dsc_bench_open(struct dsc_cmd *cmd, struct dsc_bench_side *side,
                                struct dsc_err *err)
 {
     const struct dsc_graph *g;
+    struct dsc_type *types = NULL;
 
     DSC_TRY(dsc_textmodel_open(&side->m, cmd, side->path, err));
+    if (!side->m.tok)
+        DSC_TRY(dsc_cmd_input_types(cmd, side->m.model.graph, &types, err));
+    side->types = types;
     DSC_TRY(dsc_textmodel_to_inference(&side->m, err));
     g = side->m.model.graph;
     DSC_NEW(side->feeds, cmd->arena, g->n_inputs, err);
@@ -77,7 +82,8 @@ static enum dsc_status feed_arrays(struct dsc_bench_side *side, int64_t batch, u
     idx = dsc_arena_alloc(&arena, (size_t)batch, sizeof *idx, err);
     for (int64_t i = 0; idx && i < batch; i++)
         idx[i] = i;
-    st = idx ? dsc_textmodel_draw(&side->m, batch, seed, &arena, &d, err) : DSC_E_MEMORY;
+    st = idx ? dsc_textmodel_draw(&side->m, side->types, batch, seed, &arena, &d, err)
+             : DSC_E_MEMORY;
     if (st == DSC_OK)
         st = dsc_textmodel_fill(&side->m, &d, idx, batch, side->feeds, err);
     dsc_dataset_close(&d);

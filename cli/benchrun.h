@@ -10,6 +10,7 @@ enum { DSC_BENCH_MAX_RUNS = 1000 };
 struct dsc_bench_side {
     const char *path;
     struct dsc_textmodel m;
+    const struct dsc_type *types; /* of the inputs that are drawn, with --shapes */
     struct dsc_session *s;
     struct dsc_tensor *feeds, *out; /* [n_inputs], [n_outputs], in the verb's arena */
     double ms[DSC_BENCH_MAX_RUNS];

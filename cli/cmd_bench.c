@@ -217,8 +217,8 @@ const struct dsc_command dsc_command_bench = {
         "Times the model for every batch size and number of threads: after a warm-up, runs of at "
         "least 1.5 seconds. Latency is that of a whole batch; throughput follows from its median. "
         "Inputs are token ids drawn from the vocabulary, without padding; of a model that reads no "
-        "text, floats of variance 1 and integers 0, with 8 where it leaves the size of an axis "
-        "open. A quantized model runs on integers.\n"
+        "text, floats of variance 1 and integers 0; axes that it leaves open are "
+        "8, or as --shapes says. A quantized model runs on integers.\n"
         "--vs times another model in turns with the first, so that both see the same load of the "
         "machine; peak memory is then that of the two together.\n"
         "--profile and --trace look at the last batch size and number of threads.",

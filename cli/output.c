@@ -130,7 +130,7 @@ static enum dsc_status open_probe(struct dsc_cmd *cmd, const struct dsc_textmode
     static const struct dsc_text text = {chars, sizeof chars - 1};
 
     if (!m->tok)
-        return dsc_textmodel_draw(m, VERIFY_ROWS, 0, cmd->arena, probe, err);
+        return dsc_textmodel_draw(m, NULL, VERIFY_ROWS, 0, cmd->arena, probe, err);
     *probe = (struct dsc_dataset){.n = 1, .text = &text};
     return DSC_OK;
 }
@@ -155,6 +155,8 @@ enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
         DSC_TRY(open_probe(cmd, m, &probe, err));
     st = dsc_model_write(m->model.graph, path, &o, &report, err);
     dsc_dataset_close(&probe);
+    if (st != DSC_OK && !d && !m->tok)
+        dsc_err_hint(err, "it was run on drawn rows, with 8 where it leaves a size open");
     if (st != DSC_OK)
         return st;
     fprintf(cmd->out, "%s: %.1f MB\n", path, (double)report.size_bytes / 1e6);

@@ -95,13 +95,14 @@ enum dsc_status dsc_textmodel_fill(const struct dsc_textmodel *m, const struct d
                                    struct dsc_err *err);
 
 /**
- * n rows of drawn arrays, for where there are no data: floats of variance 1, integers 0; axes that
- * the model leaves open have 8.
+ * n rows of drawn arrays, for where there are no data: floats of variance 1, integers 0, masks of
+ * tokens 1. types: of
+ * the inputs, NULL as the graph has them; axes whose size is open have 8, the first n.
  * Memory  dsc_dataset_close
  */
-enum dsc_status dsc_textmodel_draw(const struct dsc_textmodel *m, int64_t n, uint64_t seed,
-                                   struct dsc_arena *arena, struct dsc_dataset *d,
-                                   struct dsc_err *err);
+enum dsc_status dsc_textmodel_draw(const struct dsc_textmodel *m, const struct dsc_type *types,
+                                   int64_t n, uint64_t seed, struct dsc_arena *arena,
+                                   struct dsc_dataset *d, struct dsc_err *err);
 
 /** `batch`, or what the model can take. */
 int64_t dsc_textmodel_batch(const struct dsc_textmodel *m, int64_t batch);
