@@ -20,8 +20,9 @@ static void random_table(struct table *t, struct dsc_rng *r)
     for (int i = 0; i < t->n; i++) {
         t->option[i][0] = (struct dsc_alloc_option){true, 100 + dsc_rng_below(r, 900), 0};
         for (int f = 1; f < FORMATS; f++)
-            t->option[i][f] = (struct dsc_alloc_option){
-                dsc_rng_below(r, 4) > 0, 1 + dsc_rng_below(r, 500), (double)dsc_rng_uniform(r)};
+            t->option[i][f] =
+                (struct dsc_alloc_option){dsc_rng_below(r, 4) > 0, 1 + dsc_rng_below(r, 500),
+                                          (double)dsc_rng_below(r, 9) / 8}; /* some are equal */
     }
 }
 
@@ -80,6 +81,9 @@ START_TEST(no_choice_within_a_budget_is_better)
         random_table(&t, &r);
         dsc_arena_init(&arena);
         allocate(&t, &front, &arena);
+        for (int i = 1; i < front.n_points; i++)
+            ck_assert(front.points[i].bytes > front.points[i - 1].bytes &&
+                      front.points[i].damage < front.points[i - 1].damage);
         for (uint64_t budget = 0; budget < 6000; budget += 1 + dsc_rng_below(&r, 900)) {
             const int at = dsc_front_within(&front, budget);
             int format_of[LAYERS];
