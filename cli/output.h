@@ -37,7 +37,7 @@ enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
  */
 enum dsc_status dsc_provenance_hash_model(const char *path, char hex[65], struct dsc_err *err);
 
-/** A file beside the model and its data that decides the result, for the provenance. */
+/** A file beside the model and its data that decides the result, for the provenance; one a name. */
 void dsc_provenance_input(struct dsc_cmd *cmd, const char *name, const char sha256[65]);
 enum dsc_status dsc_provenance_file(struct dsc_cmd *cmd, const char *name, const char *path,
                                     struct dsc_err *err);

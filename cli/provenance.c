@@ -13,10 +13,11 @@
 
 /* Options that do not change what is written, or whose files are hashed instead. */
 static const char *const left_out[] = {
-    "threads", "output",    "force",       "state",     "depfile", "json",        "progress",
-    "color",   "quiet",     "verbose",     "help",      "version", "train",       "eval",
-    "data",    "calib",     "ranges",      "tokenizer", "dry-run", "mem-limit",   "baseline",
-    "plan",    "save-plan", "sensitivity", "recipe",    "set",     "print-recipe"};
+    "threads",  "output",    "force",        "state",   "depfile",   "json",
+    "progress", "color",     "quiet",        "verbose", "help",      "version",
+    "train",    "eval",      "data",         "calib",   "ranges",    "tokenizer",
+    "dry-run",  "mem-limit", "baseline",     "plan",    "save-plan", "sensitivity",
+    "recipe",   "set",       "print-recipe", "teacher", "metric"};
 
 static bool is_left_out(const char *name)
 {
@@ -86,12 +87,14 @@ enum dsc_status dsc_provenance_hash_model(const char *path, char hex[65], struct
 
 void dsc_provenance_input(struct dsc_cmd *cmd, const char *name, const char sha256[65])
 {
-    struct dsc_cmd_input *in = &cmd->inputs[cmd->n_inputs];
+    struct dsc_cmd_input *in = cmd->inputs;
 
-    assert(cmd->n_inputs < DSC_CMD_INPUTS_MAX);
+    while (in < cmd->inputs + cmd->n_inputs && strcmp(in->name, name) != 0)
+        in++;
+    assert(in < cmd->inputs + DSC_CMD_INPUTS_MAX);
     in->name = name;
     memcpy(in->sha256, sha256, sizeof in->sha256);
-    cmd->n_inputs++;
+    cmd->n_inputs += in == cmd->inputs + cmd->n_inputs;
 }
 
 enum dsc_status dsc_provenance_file(struct dsc_cmd *cmd, const char *name, const char *path,

@@ -28,10 +28,6 @@ static enum dsc_status keep_labels(struct dsc_textmodel *m, const struct dsc_tex
 static enum dsc_status open_file(struct dsc_teacher *t, struct dsc_cmd *cmd, const char *path,
                                  struct dsc_textmodel *m, struct dsc_err *err)
 {
-    char hex[65];
-
-    DSC_TRY(dsc_provenance_hash_model(path, hex, err));
-    dsc_provenance_input(cmd, "teacher", hex);
     DSC_TRY(dsc_textmodel_open(&t->m, cmd, path, err));
     DSC_TRY(dsc_textmodel_share_labels(m, &t->m, err));
     return keep_labels(m, &t->m, cmd->arena, err);
@@ -49,6 +45,7 @@ enum dsc_status dsc_teacher_open(struct dsc_teacher *t, struct dsc_cmd *cmd,
     t->distill = (struct dsc_distill){"dscompress.teacher", dsc_opt_float(cmd, DSC_OPT_alpha),
                                       dsc_opt_float(cmd, DSC_OPT_temperature)};
     t->is_self = has_self && strcmp(path, "self") == 0;
+    DSC_TRY(dsc_provenance_file(cmd, "teacher", t->is_self ? m->path : path, err));
     if (!t->is_self)
         return open_file(t, cmd, path, m, err) == DSC_OK ? DSC_OK : dsc_err_file(err, path);
     t->m = *m;
