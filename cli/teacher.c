@@ -87,8 +87,10 @@ enum dsc_status dsc_teacher_ask(struct dsc_teacher *t, struct dsc_cmd *cmd,
 
     if (!t->is_there || t->outputs)
         return DSC_OK;
-    if (d->target != DSC_TARGET_VALUE)
+    if (d->target != DSC_TARGET_VALUE) {
         st = dsc_textmodel_bare_logits(&t->m, g, err);
+        t->m.ending = DSC_ENDS_IN_LOGITS; /* of g, from now on */
+    }
     if (st == DSC_OK)
         st = dsc_textmodel_logits(&t->m, g, cmd, "teacher", dev, d, batch, &t->outputs, &t->n_cols,
                                   err);
