@@ -10,36 +10,8 @@
 struct measure {
     const struct dsc_pair *pair;
     struct dsc_power **power;
-    float *kept[2]; /* values of real tokens */
-    size_t n_kept_max;
+    struct dsc_kept kept[2];
 };
-
-/* The values of real tokens, in a buffer that is used again. */
-static enum dsc_status take(struct measure *m, int which, const struct dsc_tensor *t,
-                            const struct dsc_tensor *mask, const float **x, int64_t *n,
-                            struct dsc_err *err)
-{
-    const size_t n_elems = (size_t)dsc_tensor_n_elems(t);
-
-    *x = t->data;
-    *n = (int64_t)n_elems;
-    if (!mask || n_elems == 0)
-        return DSC_OK;
-    for (int i = 0; n_elems > m->n_kept_max && i < 2; i++) {
-        void *p = dsc_heap_grow(m->kept[i], n_elems, sizeof(float), err);
-
-        if (!p)
-            return DSC_E_MEMORY;
-        m->kept[i] = p;
-    }
-    m->n_kept_max = n_elems > m->n_kept_max ? n_elems : m->n_kept_max;
-    *n = dsc_observe_keep(mask, t, m->kept[which]);
-    if (*n >= 0)
-        *x = m->kept[which];
-    else
-        *n = (int64_t)n_elems;
-    return DSC_OK;
-}
 
 void dsc_power_add(struct dsc_power *p, const float *got, const float *want, int64_t n)
 {
@@ -56,8 +28,9 @@ double dsc_power_db(const struct dsc_power *p)
 {
     if (!isfinite(p->noise))
         return -MOST_DB;
-    return p->noise > 0 && p->signal > 0 ? fmin(MOST_DB, 10 * log10(p->signal / p->noise))
-                                         : MOST_DB;
+    if (p->noise == 0)
+        return MOST_DB;
+    return fmin(MOST_DB, fmax(-MOST_DB, 10 * log10(p->signal / p->noise)));
 }
 
 static enum dsc_status see(void *ctx, const struct dsc_node *n, const struct dsc_tensor *const *in,
@@ -80,7 +53,7 @@ static enum dsc_status see(void *ctx, const struct dsc_node *n, const struct dsc
     for (int i = 0; i < 2 && st == DSC_OK; i++) {
         st = dsc_to_host(&host[i], in[i], err);
         if (st == DSC_OK)
-            st = take(m, i, &host[i], mask, &x[i], &n_x[i], err);
+            st = dsc_observe_values(&m->kept[i], mask, &host[i], &x[i], &n_x[i], err);
     }
     if (st == DSC_OK)
         dsc_power_add(&m->power[kind][layer], x[0], x[1], n_x[0]);
@@ -103,7 +76,7 @@ enum dsc_status dsc_layers_measure(struct dsc_cmd *cmd, const struct dsc_textmod
     DSC_TRY(dsc_pair_compare(pair, &g, err));
     st = dsc_observe_nodes(cmd, m, g, d, n, batch, dev, "layers", see, &x, err);
     for (int i = 0; i < 2; i++)
-        dsc_heap_free(x.kept[i]);
+        dsc_heap_free(x.kept[i].data);
     dsc_graph_free(g);
     return st;
 }

@@ -25,8 +25,7 @@ struct watcher {
     struct dsc_device *dev;
     const struct dsc_graph *g;
     struct dsc_token_count tokens;
-    float *kept; /* values of real tokens */
-    size_t n_kept_max;
+    struct dsc_kept kept;
 };
 
 /* Rows of data through a graph. */
@@ -47,7 +46,8 @@ static bool is_token(const struct dsc_tensor *mask, int64_t row, int64_t token)
     return dsc_tensor_get_i64(mask, row * mask->dim[1] + token) != 0;
 }
 
-int64_t dsc_observe_keep(const struct dsc_tensor *mask, const struct dsc_tensor *t, float *kept)
+/* Into `kept`, as large as t, and counted; -1: the tensor is not by token. */
+static int64_t keep_tokens(const struct dsc_tensor *mask, const struct dsc_tensor *t, float *kept)
 {
     const int64_t rows = mask->dim[0], tokens = mask->dim[1];
     const bool is_flat = t->rank >= 1 && t->dim[0] == rows * tokens;
@@ -69,8 +69,7 @@ int64_t dsc_observe_keep(const struct dsc_tensor *mask, const struct dsc_tensor 
     return n;
 }
 
-/* The values of a tensor that count, without padding. */
-static enum dsc_status take_values(struct watcher *w, const struct dsc_tensor *mask,
+enum dsc_status dsc_observe_values(struct dsc_kept *k, const struct dsc_tensor *mask,
                                    const struct dsc_tensor *t, const float **x, int64_t *n,
                                    struct dsc_err *err)
 {
@@ -80,17 +79,17 @@ static enum dsc_status take_values(struct watcher *w, const struct dsc_tensor *m
     *n = (int64_t)n_elems;
     if (!mask || n_elems == 0)
         return DSC_OK;
-    if (n_elems > w->n_kept_max) {
-        void *p = dsc_heap_grow(w->kept, n_elems, sizeof *w->kept, err);
+    if (n_elems > k->n_max) {
+        void *p = dsc_heap_grow(k->data, n_elems, sizeof *k->data, err);
 
         if (!p)
             return DSC_E_MEMORY;
-        w->kept = p;
-        w->n_kept_max = n_elems;
+        k->data = p;
+        k->n_max = n_elems;
     }
-    *n = dsc_observe_keep(mask, t, w->kept);
+    *n = keep_tokens(mask, t, k->data);
     if (*n >= 0)
-        *x = w->kept;
+        *x = k->data;
     else
         *n = (int64_t)n_elems;
     return DSC_OK;
@@ -144,7 +143,7 @@ static enum dsc_status watch_value(struct watcher *w, int value, const struct ds
         return dsc_fail(err, DSC_E_TYPE, "'%s' is %s, ranges are of f32", name,
                         dsc_dtype_text(t->dtype));
     DSC_TRY(dsc_to_host(&host, t, err));
-    st = take_values(w, mask, &host, &x, &n_x, err);
+    st = dsc_observe_values(&w->kept, mask, &host, &x, &n_x, err);
     if (st == DSC_OK && h)
         dsc_hist_add(h, x, n_x);
     if (st == DSC_OK && site)
@@ -276,7 +275,7 @@ static enum dsc_status observe(struct dsc_cmd *cmd, const struct dsc_textmodel *
 
     w->g = m->model.graph;
     st = run_rows(&r, w->g, n, batch, dev, what, err);
-    dsc_heap_free(w->kept);
+    dsc_heap_free(w->kept.data);
     return st;
 }
 

@@ -23,12 +23,20 @@ enum dsc_status dsc_observe_nodes(struct dsc_cmd *cmd, const struct dsc_textmode
                                   int64_t batch, struct dsc_device *dev, const char *what,
                                   dsc_see_fn *see, void *ctx, struct dsc_err *err);
 
+/** Room for values, used again. Zero-initialise; dsc_heap_free(data). */
+struct dsc_kept {
+    float *data;
+    size_t n_max;
+};
+
 /**
- * Padding is not data: its activations depend on how batches were made. The values of a tensor by
- * token, that is [rows, tokens, ..], [rows * tokens, ..] or [rows, heads, tokens, ..], are put into
- * `kept` (as large as t) without it, and counted; -1: the tensor is not by token, take it whole.
+ * The n values x of a tensor that count. Padding is not data: its activations depend on how batches
+ * were made. A tensor by token, that is [rows, tokens, ..], [rows * tokens, ..] or [rows, heads,
+ * tokens, ..], is put into k without it; any other is taken whole, and so are all without a mask.
  */
-int64_t dsc_observe_keep(const struct dsc_tensor *mask, const struct dsc_tensor *t, float *kept);
+enum dsc_status dsc_observe_values(struct dsc_kept *k, const struct dsc_tensor *mask,
+                                   const struct dsc_tensor *t, const float **x, int64_t *n,
+                                   struct dsc_err *err);
 
 /** Watch every activation of the plan. */
 enum dsc_status dsc_observe_watch(struct dsc_ranges *r, const struct dsc_graph *g,

@@ -1,6 +1,8 @@
 /* cli/: options, JSON, tables, progress, and the gate's reports. */
 #include "cmd.h"
 #include "gate_report.h"
+#include "layers.h"
+#include "observe.h"
 #include "progress.h"
 #include "table.h"
 
@@ -412,6 +414,54 @@ START_TEST(the_bars_of_a_gate_come_from_its_options)
 }
 END_TEST
 
+START_TEST(ratios_of_power_have_two_ends)
+{
+    const float none[] = {0, 0}, some[] = {1, -2}, more[] = {1.1f, -2.2f};
+    struct dsc_power same = {0}, of_nothing = {0}, near = {0};
+
+    dsc_power_add(&same, some, some, 2);
+    dsc_power_add(&of_nothing, some, none, 2);
+    dsc_power_add(&near, more, some, 2);
+    ck_assert_double_eq(dsc_power_db(&same), 200);
+    ck_assert_double_eq(dsc_power_db(&of_nothing), -200); /* all of it is error */
+    ck_assert_double_eq_tol(dsc_power_db(&near), 20, 1e-4);
+}
+END_TEST
+
+/* The values that count of 0 1 2 .. in a tensor of that shape. */
+static void values_are(int rank, const int64_t *dim, const char *want)
+{
+    static const int64_t mask_dim[] = {2, 3}, is_token[] = {1, 1, 0, 1, 0, 0};
+    struct dsc_tensor mask, t;
+    struct dsc_kept kept = {0};
+    struct dsc_err err = {0};
+    const float *x;
+    char got[200] = "";
+    int64_t n;
+
+    ck_assert_int_eq(dsc_tensor_wrap(&mask, DSC_I64, 2, mask_dim, is_token, NULL, &err), DSC_OK);
+    ck_assert_int_eq(dsc_tensor_new(&t, DSC_F32, rank, dim, &err), DSC_OK);
+    for (int64_t i = 0; i < dsc_tensor_n_elems(&t); i++)
+        dsc_tensor_set_f64(&t, i, (double)i);
+    ck_assert_int_eq(dsc_observe_values(&kept, &mask, &t, &x, &n, &err), DSC_OK);
+    for (int64_t i = 0; i < n; i++)
+        snprintf(got + strlen(got), sizeof got - strlen(got), "%g ", (double)x[i]);
+    ck_assert_str_eq(got, want);
+    dsc_heap_free(kept.data);
+    dsc_tensor_clear(&t);
+    dsc_tensor_clear(&mask);
+}
+
+START_TEST(padding_is_no_value)
+{
+    values_are(3, (int64_t[]){2, 3, 2}, "0 1 2 3 6 7 ");
+    values_are(2, (int64_t[]){6, 1}, "0 1 3 ");
+    values_are(4, (int64_t[]){2, 2, 3, 1}, "0 1 3 4 6 9 ");
+    values_are(2, (int64_t[]){2, 4}, "0 1 2 3 4 5 6 7 "); /* pooled: not by token */
+    values_are(1, (int64_t[]){0}, "");
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("cli");
@@ -438,6 +488,8 @@ int main(void)
     tcase_add_test(t, github_annotations_are_one_escaped_line_each);
     tcase_add_test(t, junit_xml_is_escaped_and_not_replaced_without_force);
     tcase_add_test(t, the_bars_of_a_gate_come_from_its_options);
+    tcase_add_test(t, ratios_of_power_have_two_ends);
+    tcase_add_test(t, padding_is_no_value);
     srunner_run_all(r, CK_ENV);
     n_failed = srunner_ntests_failed(r);
     srunner_free(r);
