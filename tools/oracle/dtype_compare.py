@@ -20,6 +20,7 @@ import onnx
 import onnxruntime as ort
 
 NEAR = {"fp16": 1e-2, "bf16": 5e-2, "f32": 2e-6}
+ORDER_OF_SUMS = 1e-5  # between two programs, in f32: 2.3e-6 was seen with OpenBLAS 0.3.26
 MODELS = ("tiny_bert_ts", "tiny_bert_dynamo", "mlp_ts", "mlp_dynamo", "mixed_ts", "mixed_dynamo")
 TIMEOUT_S = 60
 
@@ -46,9 +47,10 @@ def check_graph(binary, golden, model, dtype, tmp):
     if any(t.type == "tensor(float16)" for t in s.get_inputs() + s.get_outputs()):
         return "an input or output is half"
     call(binary, "run", out, "--inputs", inputs, "-o", npz, "-f")
-    for who, got in (("ONNX Runtime", s.run(None, feeds)[0]), ("dscompress", np.load(npz)["logits"])):
+    for who, got, near in (("ONNX Runtime", s.run(None, feeds)[0], NEAR[dtype]),
+                           ("dscompress", np.load(npz)["logits"], max(NEAR[dtype], ORDER_OF_SUMS))):
         worst = np.abs(got - want).max()
-        if not worst <= NEAR[dtype] or (got.argmax(-1) != want.argmax(-1)).any():
+        if not worst <= near or (got.argmax(-1) != want.argmax(-1)).any():
             return f"{who}: logits differ by {worst:.3g}"
     return ""
 
