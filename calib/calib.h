@@ -10,6 +10,7 @@
 
 #include "dsc/arena.h"
 #include "dsc/bundle.h"
+#include "dsc/pool.h"
 #include "dsc/status.h"
 #include "dsc/tensor.h"
 
@@ -36,8 +37,8 @@ struct dsc_hist {
 };
 
 void dsc_hist_init(struct dsc_hist *h);
-/** Add one batch of values. */
-void dsc_hist_add(struct dsc_hist *h, const float *x, int64_t n);
+/** Add one batch of values, counted by the pool's threads (NULL: by the caller alone). */
+void dsc_hist_add(struct dsc_hist *h, const float *x, int64_t n, struct dsc_pool *pool);
 /** a += b, exactly; the moving averages of a become meaningless and are dropped. */
 void dsc_hist_merge(struct dsc_hist *a, const struct dsc_hist *b);
 /** The value below which the part q of the values lies, by linear interpolation in its bin. */

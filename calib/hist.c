@@ -7,6 +7,7 @@
 enum { HALF = DSC_HIST_BINS / 2, MIN_EXPONENT = -120 };
 
 #define EMA_KEEP 0.9
+#define AT_ONCE ((int64_t)1 << 31) /* counts of a tile are 32 bits */
 
 void dsc_hist_init(struct dsc_hist *h)
 {
@@ -49,19 +50,45 @@ static int exponent_for(double magnitude)
     return e > MIN_EXPONENT ? e : MIN_EXPONENT;
 }
 
-static void batch_limits(struct dsc_hist *h, const float *x, int64_t n, double *low, double *high)
+/* Values in tiles: what each holds is put together in their order, so that threads do not show. */
+enum { TILES = 4, TILED_FROM = 1 << 15 };
+
+struct tile {
+    uint64_t n_bad;
+    float low, high;
+    uint32_t count[DSC_HIST_BINS];
+};
+
+struct adding {
+    const float *x;
+    int64_t n, per_tile; /* below 2^32 */
+    double inv_width;
+    struct tile *tiles;
+};
+
+static int64_t end_of(const struct adding *a, int64_t tile)
 {
-    float lo = INFINITY, hi = -INFINITY;
+    const int64_t end = (tile + 1) * a->per_tile;
 
-    for (int64_t i = 0; i < n; i++) {
-        const bool is_finite = x[i] - x[i] == 0;
+    return end < a->n ? end : a->n;
+}
 
-        h->n_bad += !is_finite;
-        lo = is_finite && x[i] < lo ? x[i] : lo;
-        hi = is_finite && x[i] > hi ? x[i] : hi;
+static void limits_of(void *ctx, int64_t tile)
+{
+    const struct adding *a = ctx;
+    struct tile *t = &a->tiles[tile];
+
+    t->n_bad = 0;
+    t->low = INFINITY;
+    t->high = -INFINITY;
+    for (int64_t i = tile * a->per_tile; i < end_of(a, tile); i++) {
+        const float x = a->x[i];
+        const bool is_finite = x - x == 0;
+
+        t->n_bad += !is_finite;
+        t->low = is_finite && x < t->low ? x : t->low;
+        t->high = is_finite && x > t->high ? x : t->high;
     }
-    *low = (double)lo;
-    *high = (double)hi;
 }
 
 /*
@@ -75,34 +102,61 @@ static int bin_of(double v)
     return b - (v < 0 && b == HALF);
 }
 
-void dsc_hist_add(struct dsc_hist *h, const float *x, int64_t n)
+static void count_bins(void *ctx, int64_t tile)
 {
-    const uint64_t n_bad = h->n_bad;
-    double low, high, inv_width;
+    const struct adding *a = ctx;
+    struct tile *t = &a->tiles[tile];
 
-    batch_limits(h, x, n, &low, &high);
+    memset(t->count, 0, sizeof t->count);
+    for (int64_t i = tile * a->per_tile; i < end_of(a, tile); i++)
+        if (a->x[i] - a->x[i] == 0)
+            t->count[bin_of((double)a->x[i] * a->inv_width)]++;
+}
+
+static void add_some(struct dsc_hist *h, const float *x, int64_t n, struct dsc_pool *pool,
+                     double *low, double *high)
+{
+    struct tile tiles[TILES];
+    struct adding a = {.x = x, .n = n, .tiles = tiles};
+    const int64_t n_tiles = n < TILED_FROM ? 1 : TILES;
+    uint64_t n_bad = 0;
+    float lo = INFINITY, hi = -INFINITY;
+
+    a.per_tile = (n + n_tiles - 1) / n_tiles;
+    dsc_parallel_for(pool, n_tiles, limits_of, &a);
+    for (int64_t t = 0; t < n_tiles; t++) {
+        n_bad += tiles[t].n_bad;
+        lo = fminf(lo, tiles[t].low);
+        hi = fmaxf(hi, tiles[t].high);
+    }
+    h->n_bad += n_bad;
+    if (lo > hi)
+        return;
+    widen_to(h, exponent_for(fmax(fmax(fabs((double)lo), fabs((double)hi)),
+                                  h->n ? fmax(fabs(h->low), fabs(h->high)) : 0)));
+    a.inv_width = ldexp(1, -h->exponent);
+    dsc_parallel_for(pool, n_tiles, count_bins, &a);
+    for (int64_t t = 0; t < n_tiles; t++)
+        for (int b = 0; b < DSC_HIST_BINS; b++)
+            h->count[b] += tiles[t].count[b];
+    h->n += (uint64_t)n - n_bad;
+    h->low = fmin(h->low, (double)lo);
+    h->high = fmax(h->high, (double)hi);
+    *low = fmin(*low, (double)lo);
+    *high = fmax(*high, (double)hi);
+}
+
+void dsc_hist_add(struct dsc_hist *h, const float *x, int64_t n, struct dsc_pool *pool)
+{
+    double low = INFINITY, high = -INFINITY;
+
+    for (int64_t i = 0; i < n; i += AT_ONCE)
+        add_some(h, x + i, n - i < AT_ONCE ? n - i : AT_ONCE, pool, &low, &high);
     if (low > high)
         return;
-    widen_to(h, exponent_for(fmax(fmax(fabs(low), fabs(high)),
-                                  h->n ? fmax(fabs(h->low), fabs(h->high)) : 0)));
-    inv_width = ldexp(1, -h->exponent);
-    if (h->n_bad == n_bad) {
-        for (int64_t i = 0; i < n; i++)
-            h->count[bin_of((double)x[i] * inv_width)]++;
-        h->n += (uint64_t)n;
-    } else {
-        for (int64_t i = 0; i < n; i++) {
-            if (x[i] - x[i] != 0)
-                continue;
-            h->count[bin_of((double)x[i] * inv_width)]++;
-            h->n++;
-        }
-    }
     h->ema_low = h->n_batches ? EMA_KEEP * h->ema_low + (1 - EMA_KEEP) * low : low;
     h->ema_high = h->n_batches ? EMA_KEEP * h->ema_high + (1 - EMA_KEEP) * high : high;
     h->n_batches++;
-    h->low = fmin(h->low, low);
-    h->high = fmax(h->high, high);
 }
 
 void dsc_hist_merge(struct dsc_hist *a, const struct dsc_hist *b)

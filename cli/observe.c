@@ -145,7 +145,7 @@ static enum dsc_status watch_value(struct watcher *w, int value, const struct ds
     DSC_TRY(dsc_to_host(&host, t, err));
     st = dsc_observe_values(&w->kept, mask, &host, &x, &n_x, err);
     if (st == DSC_OK && h)
-        dsc_hist_add(h, x, n_x);
+        dsc_hist_add(h, x, n_x, w->dev->pool);
     if (st == DSC_OK && site)
         add_channels(site, x, n_x);
     if (st == DSC_OK && gram)
@@ -283,7 +283,7 @@ enum dsc_status dsc_observe_run(struct dsc_cmd *cmd, const struct dsc_textmodel 
                                 const struct dsc_dataset *d, int64_t n, int64_t batch,
                                 struct dsc_device *dev, struct dsc_ranges *r, struct dsc_err *err)
 {
-    struct watcher w = {.r = r};
+    struct watcher w = {.r = r, .dev = dev};
 
     DSC_TRY(observe(cmd, m, d, n, batch, dev, "calibrate", &w, err));
     DSC_TRY(dsc_ranges_check(r, err));

@@ -16,7 +16,7 @@ static struct dsc_hist *observe(const struct dsc_bundle *b, const char *name)
     struct dsc_hist *h = new_hist();
 
     for (int k = 0; k < BATCHES; k++)
-        dsc_hist_add(h, batch_of(b, name, k), BATCH);
+        dsc_hist_add(h, batch_of(b, name, k), BATCH, NULL);
     return h;
 }
 
@@ -145,9 +145,9 @@ static void make_shards(const struct dsc_bundle *b, const char *name, struct dsc
     for (int k = 0; k < BATCHES + 2; k++) {
         shards[k] = new_hist();
         if (k < BATCHES)
-            dsc_hist_add(shards[k], batch_of(b, name, k), BATCH);
+            dsc_hist_add(shards[k], batch_of(b, name, k), BATCH, NULL);
     }
-    dsc_hist_add(shards[BATCHES + 1], &(float){NAN}, 1);
+    dsc_hist_add(shards[BATCHES + 1], &(float){NAN}, 1, NULL);
 }
 
 START_TEST(shards_merge_to_the_whole_in_any_order)
@@ -158,7 +158,7 @@ START_TEST(shards_merge_to_the_whole_in_any_order)
 
     open_golden(&b);
     whole = observe(&b, name);
-    dsc_hist_add(whole, &(float){NAN}, 1);
+    dsc_hist_add(whole, &(float){NAN}, 1, NULL);
     make_shards(&b, name, shards);
     for (int start = 0; start < BATCHES + 2; start++) {
         for (int step = 1; step < BATCHES + 2; step++) { /* 7 is prime: each is a permutation */
@@ -190,8 +190,8 @@ START_TEST(an_empty_shard_changes_nothing)
 {
     struct dsc_hist *empty = new_hist(), *some = new_hist();
 
-    dsc_hist_add(some, (const float[]){1, 2}, 2);
-    dsc_hist_add(some, &(float){3}, 1);
+    dsc_hist_add(some, (const float[]){1, 2}, 2, NULL);
+    dsc_hist_add(some, &(float){3}, 1, NULL);
     dsc_hist_merge(empty, some);
     same_hist(empty, some);
     ck_assert(empty->ema_low == some->ema_low && empty->ema_high == some->ema_high);
@@ -214,7 +214,7 @@ START_TEST(values_one_by_one_and_from_the_end_count_the_same)
     open_golden(&b);
     whole = observe(&b, name);
     for (int i = BATCHES * BATCH - 1; i >= 0; i--)
-        dsc_hist_add(ones, batch_of(&b, name, 0) + i, 1);
+        dsc_hist_add(ones, batch_of(&b, name, 0) + i, 1, NULL);
     ones->n_batches = whole->n_batches;
     same_hist(ones, whole);
     dsc_heap_free(ones);
@@ -228,11 +228,11 @@ START_TEST(what_is_not_finite_is_counted_apart)
     const float x[] = {1, NAN, -INFINITY, 2, INFINITY, -NAN}, all_bad[] = {NAN, INFINITY};
     struct dsc_hist *h = new_hist();
 
-    dsc_hist_add(h, all_bad, 2);
+    dsc_hist_add(h, all_bad, 2, NULL);
     ck_assert_uint_eq(h->n, 0);
     ck_assert_uint_eq(h->n_batches, 0);
-    dsc_hist_add(h, x, 6);
-    dsc_hist_add(h, x, 0);
+    dsc_hist_add(h, x, 6, NULL);
+    dsc_hist_add(h, x, 0, NULL);
     ck_assert_uint_eq(h->n, 2);
     ck_assert_uint_eq(h->n_bad, 6);
     ck_assert_uint_eq(h->n_batches, 1);
@@ -249,7 +249,7 @@ START_TEST(extreme_floats_have_a_bin)
     for (int first = 0; first < 8; first++) {
         h = new_hist();
         for (int k = 0; k < 8; k++) {
-            dsc_hist_add(h, &x[(first + 3 * k) % 8], 1);
+            dsc_hist_add(h, &x[(first + 3 * k) % 8], 1, NULL);
             all_observers_answer(h);
         }
         ck_assert_uint_eq(h->n, 8);
@@ -265,10 +265,10 @@ START_TEST(values_far_apart_count_the_same_in_any_order)
     struct dsc_hist *up = new_hist(), *down = new_hist(), *all = new_hist();
 
     for (int k = 0; k < 8; k++) {
-        dsc_hist_add(up, &x[k], 1);
-        dsc_hist_add(down, &x[7 - k], 1);
+        dsc_hist_add(up, &x[k], 1, NULL);
+        dsc_hist_add(down, &x[7 - k], 1, NULL);
     }
-    dsc_hist_add(all, x, 8);
+    dsc_hist_add(all, x, 8, NULL);
     all->n_batches = up->n_batches;
     same_hist(up, down);
     same_hist(up, all);
@@ -277,6 +277,34 @@ START_TEST(values_far_apart_count_the_same_in_any_order)
     dsc_heap_free(up);
     dsc_heap_free(down);
     dsc_heap_free(all);
+}
+END_TEST
+
+START_TEST(threads_count_what_one_counts)
+{
+    enum { N = 100003, PIECE = 1000 };
+    struct dsc_hist *whole = calloc(1, sizeof *whole), *pieces = calloc(1, sizeof *pieces);
+    float *x = malloc(N * sizeof *x);
+    struct dsc_pool *pool;
+
+    for (int i = 0; i < N; i++)
+        x[i] = i % 997 == 0 ? NAN : (float)(i * 7919 % 10007 - 4000) / 512;
+    ck_assert_int_eq(dsc_pool_open(&pool, 3, NULL), DSC_OK);
+    dsc_hist_init(whole);
+    dsc_hist_init(pieces);
+    dsc_hist_add(whole, x, N, pool);
+    for (int i = 0; i < N; i += PIECE)
+        dsc_hist_add(pieces, x + i, N - i < PIECE ? N - i : PIECE, NULL);
+    ck_assert_uint_eq(whole->n, pieces->n);
+    ck_assert_uint_eq(whole->n_bad, pieces->n_bad);
+    ck_assert_int_eq(whole->exponent, pieces->exponent);
+    ck_assert_mem_eq(whole->count, pieces->count, sizeof whole->count);
+    ck_assert_double_eq(whole->low, pieces->low);
+    ck_assert_double_eq(whole->high, pieces->high);
+    dsc_pool_close(pool);
+    free(whole);
+    free(pieces);
+    free(x);
 }
 END_TEST
 
@@ -290,6 +318,7 @@ int main(void)
     suite_add_tcase(s, t);
     tcase_add_loop_test(t, histograms_equal_numpy, 0, N_NAMES);
     tcase_add_loop_test(t, ranges_of_observers_equal_numpy, 0, N_NAMES);
+    tcase_add_test(t, threads_count_what_one_counts);
     tcase_add_loop_test(t, percentiles_are_within_a_bin_of_the_raw_quantiles, 0, N_NAMES);
     tcase_add_loop_test(t, the_signal_to_noise_ratio_is_that_of_the_raw_values, 0, 8);
     tcase_add_loop_test(t, shards_merge_to_the_whole_in_any_order, 0, N_NAMES);

@@ -111,7 +111,7 @@ static void take_apart(struct spoiled *s)
     s->name = "layer/x";
     ck_assert_int_eq(dsc_ranges_watch(r, s->name, NULL), DSC_OK);
     for (int k = 0; k < BATCHES; k++)
-        dsc_hist_add(dsc_ranges_hist(r, s->name), batch_of(&golden, "normal", k), BATCH);
+        dsc_hist_add(dsc_ranges_hist(r, s->name), batch_of(&golden, "normal", k), BATCH, NULL);
     dsc_bundle_init(&b);
     ck_assert_int_eq(dsc_ranges_to_bundle(r, &b, NULL), DSC_OK);
     dsc_tensor_ref(&s->count, dsc_bundle_find(&b, "layer/x/count"));
@@ -178,7 +178,7 @@ START_TEST(limits_of_nothing_say_nothing)
     ck_assert_int_eq(dsc_ranges_from_bundle(r, &b, NULL), DSC_OK);
     ck_assert_int_eq(dsc_ranges_check(r, NULL), DSC_E_EMPTY);
     h = dsc_ranges_hist(r, s.name);
-    dsc_hist_add(seen, &(float){2}, 1);
+    dsc_hist_add(seen, &(float){2}, 1, NULL);
     dsc_hist_merge(h, seen);
     same_hist(h, seen);
     dsc_heap_free(seen);
@@ -199,7 +199,7 @@ START_TEST(names_have_a_longest)
 
     memset(name, 'n', lengths[_i]);
     ck_assert_int_eq(dsc_ranges_watch(r, name, NULL), DSC_OK);
-    dsc_hist_add(dsc_ranges_hist(r, name), &(float){2}, 1);
+    dsc_hist_add(dsc_ranges_hist(r, name), &(float){2}, 1, NULL);
     dsc_bundle_init(&b);
     ck_assert_int_eq(dsc_ranges_to_bundle(r, &b, NULL), want);
     if (want == DSC_OK) {
