@@ -23,7 +23,7 @@ struct job {
     enum dsc_dtype dtype; /* NONE: as the source */
     bool is_folder;       /* -o DIR/: the graph is the one that config.json says */
     double tolerance, worst;
-    int64_t batch, opset;
+    int64_t batch, opset; /* opset: 0 is the source's, or what the nodes need */
 };
 
 static enum dsc_status refuse_op(struct job *j, const char *op, const char *what, const char *hint,
@@ -205,9 +205,7 @@ static enum dsc_status write_file(struct job *j, struct dsc_err *err)
     const struct dsc_write_opts o = {.may_replace = dsc_opt_flag(j->cmd, DSC_OPT_force),
                                      .folder_dtype = j->dtype,
                                      .log = &j->cmd->log,
-                                     .min_opset = dsc_opt_is_set(j->cmd, DSC_OPT_opset)
-                                                      ? dsc_opt_int(j->cmd, DSC_OPT_opset)
-                                                      : 0};
+                                     .min_opset = j->opset};
     struct dsc_write_report report = {0};
 
     if (dsc_output_check_nan(j->g, err) != DSC_OK)
@@ -242,6 +240,21 @@ static enum dsc_status open_model(struct job *j, struct dsc_err *err)
     return dsc_textmodel_data(&j->m, cmd, j->verify, DSC_PART_TEST, false, &j->d, err);
 }
 
+/* Nodes are spelled as in the source's opset or a later one. */
+static enum dsc_status choose_opset(struct job *j, struct dsc_err *err)
+{
+    const int64_t source = dsc_graph_opset(j->g, "");
+
+    if (j->target == TO_SAFETENSORS || j->is_folder || !dsc_opt_is_set(j->cmd, DSC_OPT_opset))
+        return DSC_OK;
+    j->opset = dsc_opt_int(j->cmd, DSC_OPT_opset);
+    if (j->opset >= source)
+        return DSC_OK;
+    dsc_fail(err, DSC_E_UNSUPPORTED, "the model is opset %lld; it is not lowered to %lld",
+             (long long)source, (long long)j->opset);
+    return dsc_err_file(err, j->cmd->args[0]);
+}
+
 static enum dsc_status work(struct job *j, struct dsc_err *err)
 {
     static const enum dsc_dtype dtypes[] = {DSC_F32, DSC_F16, DSC_BF16};
@@ -258,8 +271,7 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     j->is_folder = output[strlen(output) - 1] == '/';
     DSC_TRY(dsc_output_check(cmd, err));
     DSC_TRY(open_model(j, err));
-    if (j->target != TO_SAFETENSORS && dsc_opt_is_set(cmd, DSC_OPT_opset))
-        j->opset = dsc_opt_int(cmd, DSC_OPT_opset);
+    DSC_TRY(choose_opset(j, err));
     DSC_TRY(dsc_cmd_check_used(cmd, err));
     if (j->verify)
         DSC_TRY(dsc_textmodel_logits(&j->m, j->g, cmd, NULL, j->dev, &j->d, j->batch, &before,

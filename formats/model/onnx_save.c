@@ -138,8 +138,8 @@ static enum dsc_status choose_versions(struct save *s, struct dsc_write_report *
     g->ir_version = g->ir_version > ir ? g->ir_version : ir;
     if (before && after > before)
         dsc_log_printf(s->opts->log, DSC_LOG_INFO,
-                       "opset raised from %" PRId64 " to %" PRId64 ", which the nodes need", before,
-                       after);
+                       "opset raised from %" PRId64 " to %" PRId64 ", which %s", before, after,
+                       after == s->opts->min_opset ? "was asked for" : "the nodes need");
     report->opset_before = before;
     report->opset_after = after;
     report->ir_version = g->ir_version;
