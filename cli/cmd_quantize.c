@@ -292,6 +292,21 @@ static enum dsc_status check_float(struct job *j, struct dsc_err *err)
     return dsc_err_file(err, j->cmd->args[0]);
 }
 
+/* Before anything is computed. A folder is what its config.json builds: layers without scales. */
+static enum dsc_status check_output(struct job *j, struct dsc_err *err)
+{
+    const char *path = dsc_opt_text(j->cmd, DSC_OPT_output);
+
+    if (!path)
+        return DSC_OK;
+    DSC_TRY(dsc_model_can_write(j->m.model.graph, path, err));
+    if (path[strlen(path) - 1] != '/')
+        return DSC_OK;
+    dsc_fail(err, DSC_E_UNSUPPORTED, "a Hugging Face folder holds no quantized model");
+    dsc_err_hint(err, "-o FILE.onnx holds it");
+    return dsc_err_file(err, path);
+}
+
 static const struct method_row methods[] = {
     [METHOD_STATIC] =
         {"static", quantize_static, {"w8a8"}, .has_ranges = true, .rounds_by_rows = true},
@@ -398,6 +413,7 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     DSC_TRY(dsc_cmd_device(cmd, &j->dev, err));
     DSC_TRY(dsc_textmodel_open(&j->m, cmd, cmd->args[0], err));
     DSC_TRY(check_float(j, err));
+    DSC_TRY(check_output(j, err));
     j->size_before = j->m.model.size_bytes;
     j->q = (struct dsc_quantrun){.cmd = cmd, .m = &j->m};
     j->q.target.is_weight_only = method == METHOD_WEIGHT_ONLY;
