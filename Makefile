@@ -65,6 +65,8 @@ faults: build
 	@meson test -C $(BUILD) --no-rebuild --suite long --print-errorlogs
 
 install: build
+	@meson configure $(BUILD) -Dprefix="$(abspath $(PREFIX))"
+	@ninja -j $(JOBS) -C $(BUILD) --quiet
 	@meson install -C $(BUILD) --no-rebuild
 
 clean:
