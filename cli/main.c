@@ -129,12 +129,15 @@ static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
     return st;
 }
 
-/* A failed check has its full report; every other failure has the error object instead. */
+/* A failed check has its full report and the error; every other failure has the error alone. */
 static void close_json(struct dsc_cmd *cmd, const struct dsc_err *err)
 {
     if (err->status == DSC_OK || err->status == DSC_E_CHECK) {
-        while (cmd->json.depth > 0)
+        while (cmd->json.depth > 1)
             dsc_json_end(&cmd->json);
+        if (err->status == DSC_E_CHECK)
+            dsc_report_json_fault(&cmd->json, err);
+        dsc_json_end(&cmd->json);
     } else {
         dsc_json_clear(&cmd->json);
         dsc_report_json_error(&cmd->json, cmd->row ? cmd->row->name : "dscompress", err);

@@ -26,13 +26,8 @@ void dsc_report_error(const struct dsc_term *t, const struct dsc_err *err)
     }
 }
 
-void dsc_report_json_error(struct dsc_json *j, const char *verb, const struct dsc_err *err)
+void dsc_report_json_fault(struct dsc_json *j, const struct dsc_err *err)
 {
-    char schema[96];
-
-    snprintf(schema, sizeof schema, "dscompress.%s/1", verb);
-    dsc_json_object(j, NULL);
-    dsc_json_text(j, "schema", schema);
     dsc_json_object(j, "error");
     dsc_json_text(j, "class", dsc_status_class(err->status));
     dsc_json_text(j, "message", err->message[0] ? err->message : dsc_status_meaning(err->status));
@@ -40,6 +35,16 @@ void dsc_report_json_error(struct dsc_json *j, const char *verb, const struct ds
     dsc_json_text(j, "where", err->where);
     dsc_json_text(j, "hint", err->hint);
     dsc_json_end(j);
+}
+
+void dsc_report_json_error(struct dsc_json *j, const char *verb, const struct dsc_err *err)
+{
+    char schema[96];
+
+    snprintf(schema, sizeof schema, "dscompress.%s/1", verb);
+    dsc_json_object(j, NULL);
+    dsc_json_text(j, "schema", schema);
+    dsc_report_json_fault(j, err);
     dsc_json_end(j);
 }
 

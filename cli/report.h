@@ -6,6 +6,8 @@
 
 /** `dscompress: error: FILE: message (where) [CLASS]` and its hint. */
 void dsc_report_error(const struct dsc_term *t, const struct dsc_err *err);
+/** "error":{..} into an open object. */
+void dsc_report_json_fault(struct dsc_json *j, const struct dsc_err *err);
 /** {"schema":"dscompress.VERB/1","error":{..}} in a fresh writer. */
 void dsc_report_json_error(struct dsc_json *j, const char *verb, const struct dsc_err *err);
 /** Sink of the library's messages; ctx is a struct dsc_cmd. */
