@@ -193,6 +193,7 @@ enum dsc_status dsc_textmodel_draw(const struct dsc_textmodel *m, const struct d
     for (int64_t i = 0; i < n; i++)
         row[i] = i;
     d->arrays = arrays;
+    d->n_arrays = (size_t)m->n_inputs;
     d->row = row;
     dsc_bundle_init(&d->bundle);
     for (int i = 0; i < m->n_inputs; i++) {
@@ -219,16 +220,32 @@ enum dsc_status dsc_textmodel_draw(const struct dsc_textmodel *m, const struct d
 
 /* ---- either ---- */
 
+/* The rows may have been read for another model: the candidate, the student. */
+static enum dsc_status check_reads(const struct dsc_textmodel *m, const struct dsc_dataset *d,
+                                   struct dsc_err *err)
+{
+    if (!d->arrays && dsc_textmodel_check_texts(m, err) == DSC_OK)
+        return DSC_OK;
+    if (d->arrays && d->n_arrays == (size_t)m->n_inputs)
+        return DSC_OK;
+    if (d->arrays)
+        dsc_fail(err, DSC_E_INCONSISTENT, "it has %d inputs, and the rows were read for %zu",
+                 m->n_inputs, d->n_arrays);
+    return dsc_err_file(err, m->path);
+}
+
 enum dsc_status dsc_textmodel_fill(const struct dsc_textmodel *m, const struct dsc_dataset *d,
                                    const int64_t *idx, int64_t n, struct dsc_tensor *feeds,
                                    struct dsc_err *err)
 {
+    DSC_TRY(check_reads(m, d, err));
     return d->arrays ? fill_arrays(m, d, idx, n, feeds, err) : fill_texts(m, d, idx, n, feeds, err);
 }
 
 enum dsc_status dsc_textmodel_order(const struct dsc_textmodel *m, const struct dsc_dataset *d,
                                     int64_t first, int64_t n, int64_t *idx, struct dsc_err *err)
 {
+    DSC_TRY(check_reads(m, d, err));
     if (!d->arrays)
         return order_by_length(m, d, first, n, idx, err);
     for (int64_t i = 0; i < n; i++)

@@ -64,15 +64,18 @@ static enum dsc_status observe(struct job *j, struct dsc_err *err)
     const int64_t batch = dsc_opt_int(cmd, DSC_OPT_batch);
     const int64_t limit = dsc_opt_is_set(cmd, DSC_OPT_limit) ? dsc_opt_int(cmd, DSC_OPT_limit) : 0;
     struct dsc_quant_plan plan;
+    enum dsc_part part = DSC_PART_TRAIN;
     int64_t n;
 
+    if (dsc_opt_is_set(cmd, DSC_OPT_part))
+        DSC_TRY(dsc_part_parse(dsc_opt_text(cmd, DSC_OPT_part), &part, err));
     if (!data)
         return dsc_fail(err, DSC_E_USAGE, "calibrate needs --data DATA (or --merge)");
     if (cmd->n_args != 1)
         return dsc_fail(err, DSC_E_USAGE, "calibrate takes one model");
     DSC_TRY(dsc_cmd_device(cmd, &j->dev, err));
     DSC_TRY(dsc_textmodel_open(&j->m, cmd, cmd->args[0], err));
-    DSC_TRY(dsc_textmodel_data(&j->m, cmd, data, DSC_PART_TRAIN, false, &j->d, err));
+    DSC_TRY(dsc_textmodel_data(&j->m, cmd, data, part, false, &j->d, err));
     DSC_TRY(dsc_cmd_check_used(cmd, err));
     DSC_TRY(dsc_quant_prepare(j->m.model.graph, err));
     DSC_TRY(dsc_quant_make_plan(j->m.model.graph, dsc_quant_target_find("generic"), NULL, NULL,

@@ -128,7 +128,7 @@ static enum dsc_status store_names(struct dsc_textmodel *m, struct dsc_err *err)
 }
 
 /* Texts need a tokenizer, and every input a role: zeros fed in silence would be a wrong answer. */
-static enum dsc_status check_reads_texts(const struct dsc_textmodel *m, struct dsc_err *err)
+enum dsc_status dsc_textmodel_check_texts(const struct dsc_textmodel *m, struct dsc_err *err)
 {
     const struct dsc_graph *g = m->model.graph;
 
@@ -139,7 +139,7 @@ static enum dsc_status check_reads_texts(const struct dsc_textmodel *m, struct d
     }
     if (m->input[DSC_ROLE_IDS] < 0)
         return fail_names(g, true, "no input takes token ids", err);
-    for (int i = 0; i < g->n_inputs; i++) {
+    for (int i = 0; i < m->n_inputs; i++) {
         const struct dsc_value *v = &g->values[g->inputs[i]];
         bool has_role = dsc_tensor_is_present(&v->init);
 
@@ -392,7 +392,7 @@ enum dsc_status dsc_textmodel_data(struct dsc_textmodel *m, struct dsc_cmd *cmd,
     spec.log = &cmd->log;
     DSC_TRY(list_inputs(m, cmd->arena, &spec.inputs, err));
     DSC_TRY(dsc_data_read(d, path, &spec, cmd->arena, err));
-    if (d->arrays || check_reads_texts(m, err) == DSC_OK)
+    if (d->arrays || dsc_textmodel_check_texts(m, err) == DSC_OK)
         return DSC_OK;
     dsc_dataset_close(d);
     return dsc_err_file(err, m->path);

@@ -87,6 +87,13 @@ enum dsc_status dsc_textmodel_data(struct dsc_textmodel *m, struct dsc_cmd *cmd,
                                    struct dsc_err *err);
 
 /**
+ * Can it read rows of text? Those of another model may be its own: a baseline, a teacher.
+ * Errors  SCHEMA  no tokenizer, or inputs without a role
+ *         TYPE    inputs that are no integers
+ */
+enum dsc_status dsc_textmodel_check_texts(const struct dsc_textmodel *m, struct dsc_err *err);
+
+/**
  * Inputs for n rows: one tensor per graph input, in their order; of texts the token ids, padded to
  * the longest. Inputs that the graph has a value for may stay zeroed. Row idx[i] becomes line i.
  */

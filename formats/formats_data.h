@@ -117,6 +117,7 @@ struct dsc_dataset {
     const struct dsc_text *text;
     const struct dsc_text *text_b;
     const struct dsc_tensor *arrays;
+    size_t n_arrays;
     enum dsc_target target; /* CLASS, VALUE or NONE */
     const int32_t *label;
     const double *value;

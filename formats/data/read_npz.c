@@ -310,6 +310,7 @@ static enum dsc_status keep_rows(const struct table *t, const unsigned char *kee
     d->n = n;
     d->row = row;
     d->arrays = t->arrays;
+    d->n_arrays = t->spec->n_inputs;
     return n ? DSC_OK : dsc_part_is_empty(t->spec, err);
 }
 
