@@ -11,6 +11,7 @@ struct job {
     struct dsc_dataset d;
     struct dsc_device *dev;
     struct dsc_ranges *ranges;
+    char model[65]; /* sha256; "" if the merged files do not say it */
 };
 
 static enum dsc_status report(struct job *j, struct dsc_err *err)
@@ -43,10 +44,11 @@ static enum dsc_status merge(struct job *j, struct dsc_err *err)
     DSC_TRY(dsc_cmd_check_used(j->cmd, err));
     if (j->cmd->n_args < 2)
         return dsc_fail(err, DSC_E_USAGE, "--merge takes two or more ranges files");
-    DSC_TRY(dsc_ranges_read(j->ranges, j->cmd->args[0], err));
+    DSC_TRY(dsc_ranges_read(j->ranges, j->cmd->args[0], j->model, err));
     for (int i = 1; i < j->cmd->n_args; i++) {
         struct dsc_ranges *other = dsc_ranges_new(err);
-        enum dsc_status st = other ? dsc_ranges_read(other, j->cmd->args[i], err) : DSC_E_MEMORY;
+        enum dsc_status st =
+            other ? dsc_ranges_read(other, j->cmd->args[i], j->model, err) : DSC_E_MEMORY;
 
         if (st == DSC_OK && dsc_ranges_merge(j->ranges, other, err) != DSC_OK)
             st = dsc_err_file(err, j->cmd->args[i]);
@@ -77,6 +79,7 @@ static enum dsc_status observe(struct job *j, struct dsc_err *err)
     DSC_TRY(dsc_textmodel_open(&j->m, cmd, cmd->args[0], err));
     DSC_TRY(dsc_textmodel_data(&j->m, cmd, data, part, false, &j->d, err));
     DSC_TRY(dsc_cmd_check_used(cmd, err));
+    DSC_TRY(dsc_provenance_hash_model(j->m.path, j->model, err));
     DSC_TRY(dsc_quant_prepare(j->m.model.graph, err));
     DSC_TRY(dsc_quant_make_plan(j->m.model.graph, dsc_quant_target_find("generic"), NULL, NULL,
                                 cmd->arena, &plan, err));
@@ -94,7 +97,7 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     if (!j->ranges)
         return DSC_E_MEMORY;
     DSC_TRY(dsc_opt_flag(cmd, DSC_OPT_merge) ? merge(j, err) : observe(j, err));
-    DSC_TRY(dsc_ranges_write(j->ranges, dsc_opt_text(cmd, DSC_OPT_output),
+    DSC_TRY(dsc_ranges_write(j->ranges, dsc_opt_text(cmd, DSC_OPT_output), j->model,
                              dsc_opt_flag(cmd, DSC_OPT_force), err));
     return report(j, err);
 }
@@ -117,7 +120,7 @@ const struct dsc_command dsc_command_calibrate = {
     .summary = "observe the ranges of activations once, or merge such files",
     .about = "Runs the model on the data and counts every activation that could be quantized in a "
              "histogram (36 KB a tensor, whatever the number of rows). quantize --ranges reads the "
-             "file; the observer is chosen there.\n\n"
+             "file, for the same MODEL only; the observer is chosen there.\n\n"
              "Bins are powers of two, so merging the files of shards adds their counts exactly, in "
              "any order.",
     .examples = "dscompress calibrate sms.onnx --data sms.tsv --split 70/10/20 -o sms.ranges\n"

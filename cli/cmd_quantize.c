@@ -133,8 +133,11 @@ static enum dsc_status open_static(struct job *j, struct dsc_err *err)
 
 static enum dsc_status observe_static(struct job *j, struct dsc_err *err)
 {
+    char model[65];
+
     if (j->ranges) { /* they are of the graph as it is */
-        DSC_TRY(dsc_ranges_read(j->q.ranges, j->ranges, err));
+        DSC_TRY(dsc_provenance_hash_model(j->m.path, model, err));
+        DSC_TRY(dsc_ranges_read(j->q.ranges, j->ranges, model, err));
         DSC_TRY(dsc_provenance_file(j->cmd, "ranges", j->ranges, err));
         if (dsc_ranges_check_observer(j->q.ranges, j->q.observer, err) != DSC_OK)
             return dsc_err_file(err, j->ranges);

@@ -313,11 +313,31 @@ enum dsc_status dsc_observe_grams(struct dsc_cmd *cmd, const struct dsc_textmode
     return observe(cmd, m, d, n, batch, dev, "observe", &w, err);
 }
 
-enum dsc_status dsc_ranges_read(struct dsc_ranges *r, const char *path, struct dsc_err *err)
+static enum dsc_status check_model(const struct dsc_bundle *b, char model[65], struct dsc_err *err)
+{
+    const char *of_file = dsc_bundle_meta(b, "model");
+
+    if (!of_file)
+        return DSC_OK;
+    if (strlen(of_file) != 64)
+        return dsc_fail(err, DSC_E_SCHEMA, "'model' of its metadata is no sha256");
+    if (!model[0])
+        memcpy(model, of_file, 65);
+    if (strcmp(model, of_file) == 0)
+        return DSC_OK;
+    dsc_fail(err, DSC_E_INCONSISTENT,
+             "the ranges are of another model (sha256 %.12s.., not %.12s..)", of_file, model);
+    return dsc_err_hint(err, "calibrate observes the ranges of a model");
+}
+
+enum dsc_status dsc_ranges_read(struct dsc_ranges *r, const char *path, char model[65],
+                                struct dsc_err *err)
 {
     struct dsc_bundle b = {0};
     enum dsc_status st = dsc_safetensors_read(&b, path, NULL, err);
 
+    if (st == DSC_OK)
+        st = check_model(&b, model, err);
     if (st == DSC_OK)
         st = dsc_ranges_from_bundle(r, &b, err);
     dsc_bundle_clear(&b);
@@ -326,8 +346,8 @@ enum dsc_status dsc_ranges_read(struct dsc_ranges *r, const char *path, struct d
     return st;
 }
 
-enum dsc_status dsc_ranges_write(const struct dsc_ranges *r, const char *path, bool may_replace,
-                                 struct dsc_err *err)
+enum dsc_status dsc_ranges_write(const struct dsc_ranges *r, const char *path, const char model[65],
+                                 bool may_replace, struct dsc_err *err)
 {
     struct dsc_bundle b;
     enum dsc_status st;
@@ -336,6 +356,8 @@ enum dsc_status dsc_ranges_write(const struct dsc_ranges *r, const char *path, b
     st = dsc_ranges_to_bundle(r, &b, err);
     if (st == DSC_OK)
         st = dsc_bundle_set_meta(&b, "schema", "dscompress.ranges/1", err);
+    if (st == DSC_OK && model[0])
+        st = dsc_bundle_set_meta(&b, "model", model, err);
     if (st == DSC_OK)
         st = dsc_safetensors_write(&b, path, may_replace, err);
     dsc_bundle_clear(&b);

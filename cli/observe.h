@@ -69,9 +69,16 @@ enum dsc_status dsc_observe_grams(struct dsc_cmd *cmd, const struct dsc_textmode
                                   struct dsc_device *dev, struct dsc_gram *grams, int n_grams,
                                   struct dsc_err *err);
 
-/** A ranges file: a safetensors of histograms, with the observer's name beside. */
-enum dsc_status dsc_ranges_read(struct dsc_ranges *r, const char *path, struct dsc_err *err);
-enum dsc_status dsc_ranges_write(const struct dsc_ranges *r, const char *path, bool may_replace,
-                                 struct dsc_err *err);
+/**
+ * A ranges file: a safetensors of histograms, with the sha256 of their model beside. `model` is the
+ * one that they must be of; if it is "", it gets what the file says. Files of versions that did not
+ * write it are of any model.
+ * Errors  INCONSISTENT  they are of another model
+ *         SCHEMA        what the file says is no sha256
+ */
+enum dsc_status dsc_ranges_read(struct dsc_ranges *r, const char *path, char model[65],
+                                struct dsc_err *err);
+enum dsc_status dsc_ranges_write(const struct dsc_ranges *r, const char *path, const char model[65],
+                                 bool may_replace, struct dsc_err *err);
 
 #endif
