@@ -51,7 +51,7 @@ static int exponent_for(double magnitude)
 }
 
 /* Values in tiles: what each holds is put together in their order, so that threads do not show. */
-enum { TILES = 4, TILED_FROM = 1 << 15 };
+enum { TILES = 4, TILED_FROM = 1 << 15, LANES = 16 };
 
 struct tile {
     uint64_t n_bad;
@@ -73,21 +73,46 @@ static int64_t end_of(const struct adding *a, int64_t tile)
     return end < a->n ? end : a->n;
 }
 
+/* Lanes that a compiler can keep in one register. */
+struct lanes {
+    float low[LANES], high[LANES];
+    int32_t n_bad[LANES];
+};
+
 static void limits_of(void *ctx, int64_t tile)
 {
     const struct adding *a = ctx;
+    const int64_t first = tile * a->per_tile, end = end_of(a, tile);
     struct tile *t = &a->tiles[tile];
+    struct lanes l;
 
     t->n_bad = 0;
+    for (int k = 0; k < LANES; k++) {
+        l.low[k] = INFINITY;
+        l.high[k] = -INFINITY;
+        l.n_bad[k] = 0;
+    }
+    for (int64_t i = first; i < end; i += LANES) {
+        const int n = end - i < LANES ? (int)(end - i) : LANES;
+        float x[LANES];
+
+        for (int k = 0; k < LANES; k++)
+            x[k] = a->x[k < n ? i + k : i]; /* a value twice changes no limit */
+        for (int k = 0; k < LANES; k++) {
+            const bool is_finite = x[k] - x[k] == 0;
+            const float low = is_finite ? x[k] : INFINITY, high = is_finite ? x[k] : -INFINITY;
+
+            l.low[k] = low < l.low[k] ? low : l.low[k];
+            l.high[k] = high > l.high[k] ? high : l.high[k];
+            l.n_bad[k] += !is_finite && k < n;
+        }
+    }
     t->low = INFINITY;
     t->high = -INFINITY;
-    for (int64_t i = tile * a->per_tile; i < end_of(a, tile); i++) {
-        const float x = a->x[i];
-        const bool is_finite = x - x == 0;
-
-        t->n_bad += !is_finite;
-        t->low = is_finite && x < t->low ? x : t->low;
-        t->high = is_finite && x > t->high ? x : t->high;
+    for (int k = 0; k < LANES; k++) {
+        t->low = fminf(t->low, l.low[k]);
+        t->high = fmaxf(t->high, l.high[k]);
+        t->n_bad += (uint64_t)l.n_bad[k];
     }
 }
 
