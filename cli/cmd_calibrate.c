@@ -118,11 +118,13 @@ const struct dsc_command dsc_command_calibrate = {
     .name = "calibrate",
     .args = "MODEL|RANGES..",
     .summary = "observe the ranges of activations once, or merge such files",
-    .about = "Runs the model on the data and counts every activation that could be quantized in a "
-             "histogram (36 KB a tensor, whatever the number of rows). quantize --ranges reads the "
-             "file, for the same MODEL only; the observer is chosen there.\n\n"
-             "Bins are powers of two, so merging the files of shards adds their counts exactly, in "
-             "any order.",
+    .about =
+        "Runs the model on the data and counts every activation that could be quantized in a "
+        "histogram (36 KB a tensor, whatever the number of rows). quantize --ranges reads the "
+        "file, for the same MODEL only; the observer is chosen there. Of --split the train part "
+        "is taken, unless --part names another.\n\n"
+        "Bins are powers of two, so merging the files of shards adds their counts exactly, in "
+        "any order.",
     .examples = "dscompress calibrate sms.onnx --data sms.tsv --split 70/10/20 -o sms.ranges\n"
                 "dscompress calibrate --merge a.ranges b.ranges -o all.ranges",
     .needs = "output",

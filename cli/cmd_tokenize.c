@@ -193,6 +193,7 @@ static enum dsc_status encode(struct job *j, struct dsc_err *err)
     DSC_TRY(dsc_cmd_data_spec(j->cmd, &spec, err));
     if (!data && (spec.columns || spec.split.train))
         return dsc_fail(err, DSC_E_USAGE, "--columns and --split need --data");
+    DSC_TRY(dsc_cmd_check_part(&spec, err));
     DSC_TRY(dsc_cmd_check_used(j->cmd, err));
     spec.target = DSC_TARGET_NONE;
     if (data)

@@ -24,6 +24,14 @@ enum dsc_status dsc_cmd_data_spec(struct dsc_cmd *cmd, struct dsc_data_spec *spe
     return DSC_OK;
 }
 
+enum dsc_status dsc_cmd_check_part(const struct dsc_data_spec *spec, struct dsc_err *err)
+{
+    if (spec->part != DSC_PART_ALL || spec->split.train + spec->split.dev + spec->split.test == 0)
+        return DSC_OK;
+    dsc_fail(err, DSC_E_USAGE, "--split needs --part train, dev or test here");
+    return dsc_err_hint(err, "without both options all rows are used");
+}
+
 static enum dsc_status from_folder(struct dsc_cmd *cmd, const char *path, struct dsc_tok **tok,
                                    struct dsc_err *err)
 {

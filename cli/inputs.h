@@ -16,6 +16,13 @@ enum dsc_status dsc_cmd_data_spec(struct dsc_cmd *cmd, struct dsc_data_spec *spe
                                   struct dsc_err *err);
 
 /**
+ * For verbs that take no part by themselves: a split alone would take all rows, those to train on
+ * too.
+ * Errors  USAGE  --split without --part
+ */
+enum dsc_status dsc_cmd_check_part(const struct dsc_data_spec *spec, struct dsc_err *err);
+
+/**
  * The tokenizer of a MODEL argument: a tokenizer.json or vocab.txt, a folder that holds one, or an
  * ONNX artefact that carries one.
  *

@@ -381,7 +381,9 @@ enum dsc_status dsc_textmodel_data(struct dsc_textmodel *m, struct dsc_cmd *cmd,
     struct dsc_data_spec spec;
 
     DSC_TRY(dsc_cmd_data_spec(cmd, &spec, err));
-    if (spec.split.train + spec.split.dev + spec.split.test > 0 && part != DSC_PART_ALL)
+    if (part == DSC_PART_ALL)
+        DSC_TRY(dsc_cmd_check_part(&spec, err));
+    else if (spec.split.train + spec.split.dev + spec.split.test > 0)
         spec.part = part;
     spec.target = target_of(m, cmd);
     spec.labels = m->n_labels ? m->labels : NULL;

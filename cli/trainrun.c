@@ -71,6 +71,22 @@ static enum dsc_status open_patterns(struct dsc_trainrun *r, struct dsc_err *err
     return dsc_patterns_open(&r->unfreeze, "--unfreeze", items, n, r->cmd->arena, err);
 }
 
+/* One class is nothing to tell apart: the loss would be 0 and the model of no use. */
+static enum dsc_status check_classes(const struct dsc_trainrun *r, const char *path,
+                                     struct dsc_err *err)
+{
+    const struct dsc_dataset *d = &r->train;
+
+    for (size_t i = 1; i < d->n; i++)
+        if (d->target != DSC_TARGET_CLASS || d->label[i] != d->label[0])
+            return DSC_OK;
+    if (d->target != DSC_TARGET_CLASS || d->n == 0)
+        return DSC_OK;
+    dsc_fail(err, DSC_E_INCONSISTENT, "the training data hold one class only, '%s'",
+             r->m->labels[d->label[0]]);
+    return dsc_err_file(err, path);
+}
+
 enum dsc_status dsc_trainrun_open(struct dsc_trainrun *r, struct dsc_err *err)
 {
     const char *train = dsc_opt_text(r->cmd, DSC_OPT_train);
@@ -81,6 +97,7 @@ enum dsc_status dsc_trainrun_open(struct dsc_trainrun *r, struct dsc_err *err)
     DSC_TRY(dsc_teacher_open(&r->teacher, r->cmd, r->m, r->teacher_may_be_self, err));
     DSC_TRY(dsc_textmodel_data(r->m, r->cmd, train, DSC_PART_TRAIN, true, &r->train, err));
     adopt_labels(r);
+    DSC_TRY(check_classes(r, train, err));
     plan_steps(r);
     if (dev) {
         DSC_TRY(dsc_textmodel_data(r->m, r->cmd, dev, DSC_PART_DEV, true, &r->dev_set, err));

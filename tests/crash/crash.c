@@ -337,7 +337,8 @@ static void set_up(char *folder)
     if (!mkdtemp(folder) || chdir(folder) != 0)
         die(folder);
     write_rows("rows.tsv", "text\tlabel\n", "%s %d %s\t%s\n");
-    write_rows("numbered.tsv", "text\tlabel\n", "%s %d %s\t1%.0s\n"); /* of class 1, all */
+    write_text("numbered.tsv", "text\tlabel\nclaim your prize\t1\nsee you at 2 today\t0\n"
+                               "claim 3 now\t1\nsee you\t0\nyour prize now\t1\nat 5\t0\n");
     write_text("r.yaml", "seed: 3\neval:\n  metric: [mse, pearson]\ngate: {}\n");
     write_rows("rows.csv", "text,label\n", "\"%s %d %s\",%s\n");
     write_rows("rows.jsonl", "", "{\"text\": \"%s %d %s\", \"label\": \"%s\"}\n");
