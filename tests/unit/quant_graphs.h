@@ -30,7 +30,8 @@ static inline int input(struct dsc_graph *g, const char *name, enum dsc_dtype dt
     struct dsc_type t = {.dtype = dtype, .rank = rank};
     int id;
 
-    memcpy(t.dim, dim, (size_t)rank * sizeof *dim);
+    for (int i = 0; i < rank; i++) /* a scalar has no dim */
+        t.dim[i] = dim[i];
     OK(dsc_graph_value(g, name, &t, &id, &err));
     OK(dsc_graph_input(g, id, &err));
     return id;
