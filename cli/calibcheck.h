@@ -10,7 +10,7 @@
 #include "cmd.h"
 #include "dsc/quant.h"
 
-/** Tokens of the rows, padding and special tokens aside from none; those that are unknown. */
+/** Tokens of the rows without padding, and how many of them are unknown. */
 struct dsc_token_count {
     int64_t n, n_unknown;
 };
