@@ -130,7 +130,9 @@ static void round_tile(void *ctx, int64_t tile)
         }
         for (int64_t row = begin; row < end; row++) {
             const double w = (double)s->w[row * s->k + column];
-            const uint8_t code = dsc_weight_code(s->q, row, column, w + t[row] / diag);
+            /* what is 0 stays 0: pruned weights take no part in making up for others */
+            const double target = w == 0 ? 0 : w + t[row] / diag;
+            const uint8_t code = dsc_weight_code(s->q, row, column, target);
 
             s->q->code[row * s->k + column] = code;
             e[row] = w - dsc_weight_value(s->q, row, column, code);

@@ -21,6 +21,12 @@ enum dsc_status dsc_bench_open(struct dsc_cmd *cmd, struct dsc_bench_side *side,
     struct dsc_type *types = NULL;
 
     DSC_TRY(dsc_textmodel_open(&side->m, cmd, side->path, err));
+    if (side->graph) {
+        dsc_graph_free(side->m.model.graph);
+        side->m.model.graph = dsc_graph_copy(side->graph, err);
+        if (!side->m.model.graph)
+            return DSC_E_MEMORY;
+    }
     if (!side->m.tok)
         DSC_TRY(dsc_cmd_input_types(cmd, side->m.model.graph, &types, err));
     side->types = types;

@@ -6,9 +6,10 @@
 
 enum { DSC_BENCH_MAX_RUNS = 1000 };
 
-/** One model that is timed. Zero-initialise but for the path. */
+/** One model that is timed. Zero-initialise but for the path and the graph. */
 struct dsc_bench_side {
     const char *path;
+    const struct dsc_graph *graph; /* a copy of it is timed instead of the file's; may be NULL */
     struct dsc_textmodel m;
     const struct dsc_type *types; /* of the inputs that are drawn, with --shapes */
     struct dsc_session *s;

@@ -139,10 +139,19 @@ enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
                                  const struct dsc_dataset *d, struct dsc_device *dev,
                                  uint64_t *size_bytes, struct dsc_err *err)
 {
+    return dsc_output_write_within(cmd, m, d, dev, 0, size_bytes, err);
+}
+
+enum dsc_status dsc_output_write_within(struct dsc_cmd *cmd, struct dsc_textmodel *m,
+                                        const struct dsc_dataset *d, struct dsc_device *dev,
+                                        uint64_t max_bytes, uint64_t *size_bytes,
+                                        struct dsc_err *err)
+{
     const char *path = dsc_opt_text(cmd, DSC_OPT_output);
     struct dsc_dataset probe = {0};
     struct verifier v = {cmd, m, d ? d : &probe, dev};
     const struct dsc_write_opts o = {.may_replace = dsc_opt_flag(cmd, DSC_OPT_force),
+                                     .max_bytes = max_bytes,
                                      .log = &cmd->log,
                                      .check = verify,
                                      .check_ctx = &v};
@@ -155,7 +164,7 @@ enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
         DSC_TRY(open_probe(cmd, m, &probe, err));
     st = dsc_model_write(m->model.graph, path, &o, &report, err);
     dsc_dataset_close(&probe);
-    if (st != DSC_OK && !d && !m->tok)
+    if (st != DSC_OK && st != DSC_E_CHECK && !d && !m->tok)
         dsc_err_hint(err, "it was run on drawn rows, with 8 where it leaves a size open");
     if (st != DSC_OK)
         return st;

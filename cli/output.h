@@ -33,6 +33,14 @@ enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
                                  const struct dsc_dataset *d, struct dsc_device *dev,
                                  uint64_t *size_bytes, struct dsc_err *err);
 
+/**
+ * The same; CHECK, and nothing is written, when it would have more than max_bytes (0: any).
+ */
+enum dsc_status dsc_output_write_within(struct dsc_cmd *cmd, struct dsc_textmodel *m,
+                                        const struct dsc_dataset *d, struct dsc_device *dev,
+                                        uint64_t max_bytes, uint64_t *size_bytes,
+                                        struct dsc_err *err);
+
 /** sha256 of a model: of a file's bytes, or of the files of a folder that decide what it computes.
  */
 enum dsc_status dsc_provenance_hash_model(const char *path, char hex[65], struct dsc_err *err);

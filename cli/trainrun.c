@@ -3,6 +3,7 @@
 
 #include "dsc/pass.h"
 #include "dsc/quant.h"
+#include "formats_props.h"
 #include "inputs.h"
 #include "progress.h"
 
@@ -202,6 +203,32 @@ static enum dsc_status warn_copies(struct dsc_trainrun *r, struct dsc_err *err)
     return DSC_OK;
 }
 
+/* What was pruned is trained around its zeros. */
+static enum dsc_status keep_zeros(struct dsc_trainrun *r, struct dsc_err *err)
+{
+    const char *const *names;
+    size_t n;
+    int n_kept = 0;
+
+    DSC_TRY(dsc_props_sparse(r->m->model.graph, r->cmd->arena, &names, &n, err));
+    for (size_t k = 0; k < n; k++) {
+        const int value = dsc_graph_find_value(r->graph, names[k]);
+
+        if (value < 0 || !dsc_tensor_is_present(&r->graph->values[value].init))
+            return dsc_fail(err, DSC_E_INCONSISTENT, "%s names '%s', which the model does not hold",
+                            DSC_PROP_SPARSITY, names[k]);
+        for (int i = 0; i < r->n_params; i++) {
+            if (r->params[i].value != value)
+                continue;
+            r->params[i].keeps_zeros = true;
+            n_kept++;
+        }
+    }
+    if (n_kept > 0)
+        dsc_log_printf(&r->cmd->log, DSC_LOG_INFO, "%d pruned tensors keep their zeros", n_kept);
+    return DSC_OK;
+}
+
 static void log_params(struct dsc_trainrun *r)
 {
     int64_t n_weights = 0;
@@ -246,6 +273,7 @@ enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err
     DSC_TRY(dsc_patterns_check(&r->freeze, err));
     DSC_TRY(dsc_patterns_check(&r->unfreeze, err));
     DSC_TRY(warn_copies(r, err));
+    DSC_TRY(keep_zeros(r, err));
     if (r->config.n_segments == 0)
         r->config.n_segments = n_segments_for(r->graph);
     log_params(r);

@@ -44,6 +44,7 @@ typedef enum dsc_status dsc_write_check_fn(void *ctx, const struct dsc_graph *re
 struct dsc_write_opts {
     bool may_replace;              /* -f */
     int64_t min_opset;             /* of ai.onnx; 0: the source's, or what the nodes need */
+    uint64_t max_bytes;            /* a larger model is CHECK, and not written; 0: no limit */
     uint64_t external_above_bytes; /* tensor bytes from which data go beside; 0: 1.5 GiB */
     enum dsc_dtype folder_dtype;   /* of a folder's weights, F16 or BF16; else f32 */
     const struct dsc_log *log;     /* the opset is raised aloud; may be NULL */
@@ -107,12 +108,17 @@ void dsc_model_close(struct dsc_model *m);
  * ordinary reader and compared with the graph before it gets its name.
  *
  * Errors  USAGE     no format has such a path
+ *         CHECK     it is larger than opts->max_bytes
  *         EXISTS, IO, NOSPACE
  *         INTERNAL  an operator has no spelling in the format, or the file read back differs
  */
 enum dsc_status dsc_model_write(const struct dsc_graph *g, const char *path,
                                 const struct dsc_write_opts *opts, struct dsc_write_report *report,
                                 struct dsc_err *err);
+
+/** For writers: CHECK where the options want a smaller model. */
+enum dsc_status dsc_model_check_size(const struct dsc_write_opts *o, uint64_t n_bytes,
+                                     struct dsc_err *err);
 
 /**
  * Would the format of that path hold such a graph? For verbs that run long before they write.

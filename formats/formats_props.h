@@ -9,6 +9,7 @@
  *   dscompress.logits       the output that holds the logits, where there are several
  *   dscompress.max_length   texts are cut at so many tokens
  *   dscompress.pooling      "mean", "cls", "max": how a head pools token vectors
+ *   dscompress.sparsity     JSON object, tensor: pattern ("2:4"); the zeros themselves are the mask
  *   dscompress.provenance   JSON: how the file was made, see cli/provenance.c
  */
 #ifndef FORMATS_PROPS_H
@@ -28,6 +29,7 @@
 #define DSC_PROP_LOGITS "dscompress.logits"
 #define DSC_PROP_MAX_LENGTH "dscompress.max_length"
 #define DSC_PROP_POOLING "dscompress.pooling"
+#define DSC_PROP_SPARSITY "dscompress.sparsity"
 #define DSC_PROP_PROVENANCE "dscompress.provenance"
 
 /**
@@ -39,5 +41,21 @@ enum dsc_status dsc_props_labels(const struct dsc_graph *g, struct dsc_arena *ar
                                  const char *const **names, size_t *n, struct dsc_err *err);
 enum dsc_status dsc_props_set_labels(struct dsc_graph *g, const char *const *names, size_t n,
                                      struct dsc_err *err);
+
+/**
+ * Note that n tensors were pruned by a pattern; what was noted of others stays.
+ * Errors  SCHEMA    the metadata are no JSON object
+ *         ENCODING  a name is not valid UTF-8
+ */
+enum dsc_status dsc_props_add_sparsity(struct dsc_graph *g, const char *const *tensors, size_t n,
+                                       const char *pattern, struct dsc_err *err);
+
+/**
+ * The tensors that were pruned, in the order of the metadata; *n = 0 when none were.
+ * Memory  in `arena`
+ * Errors  SCHEMA  the metadata are no JSON object
+ */
+enum dsc_status dsc_props_sparse(const struct dsc_graph *g, struct dsc_arena *arena,
+                                 const char *const **tensors, size_t *n, struct dsc_err *err);
 
 #endif

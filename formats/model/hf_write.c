@@ -405,6 +405,7 @@ static enum dsc_status write_to(struct hf_out *w, const char *path)
     DSC_TRY(build_again(w));
     DSC_TRY(folder_open(&w->folder, path, known_names, w->o->may_replace, w->err));
     DSC_TRY(put_all(w));
+    DSC_TRY(dsc_model_check_size(w->o, w->size_bytes, w->err));
     DSC_TRY(check_written(w));
     return folder_commit(&w->folder, w->err);
 }

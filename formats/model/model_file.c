@@ -2,6 +2,7 @@
 #include "dsc/io.h"
 #include "formats_model.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -133,4 +134,14 @@ enum dsc_status dsc_model_write(const struct dsc_graph *g, const char *path,
     const struct dsc_format *f = format_of_target(path, err);
 
     return f ? f->write(g, path, opts ? opts : &plain, report, err) : DSC_E_USAGE;
+}
+
+enum dsc_status dsc_model_check_size(const struct dsc_write_opts *o, uint64_t n_bytes,
+                                     struct dsc_err *err)
+{
+    if (o->max_bytes == 0 || n_bytes <= o->max_bytes)
+        return DSC_OK;
+    return dsc_fail(err, DSC_E_CHECK,
+                    "it would have %" PRIu64 " bytes, at most %" PRIu64 " are asked for", n_bytes,
+                    o->max_bytes);
 }

@@ -299,6 +299,7 @@ static enum dsc_status write_model(struct save *s, struct dsc_write_report *repo
     if (counted.n_bytes > SAVE_MESSAGE_MAX_BYTES)
         return dsc_fail(s->err, DSC_E_LIMIT, "the model without its data has %" PRIu64 " bytes",
                         counted.n_bytes);
+    DSC_TRY(dsc_model_check_size(s->opts, counted.n_bytes + s->ext_bytes, s->err));
     DSC_TRY(dsc_out_open(&out, s->path, s->opts->may_replace, s->err));
     if (!out.temp_path[0]) {
         dsc_fail(s->err, DSC_E_EXISTS, "the output is no file: it could not be read back");

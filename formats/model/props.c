@@ -64,3 +64,67 @@ enum dsc_status dsc_props_set_labels(struct dsc_graph *g, const char *const *nam
     json_decref(root);
     return st;
 }
+
+/* What a key holds, or an empty object. */
+static json_t *sparsity_of(const struct dsc_graph *g, struct dsc_err *err)
+{
+    const char *text = dsc_graph_prop(g, DSC_PROP_SPARSITY);
+    json_t *root = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : json_object();
+
+    if (root && json_is_object(root))
+        return root;
+    json_decref(root);
+    dsc_fail(err, text ? DSC_E_SCHEMA : DSC_E_MEMORY, "%s is not a JSON object", DSC_PROP_SPARSITY);
+    return NULL;
+}
+
+enum dsc_status dsc_props_add_sparsity(struct dsc_graph *g, const char *const *tensors, size_t n,
+                                       const char *pattern, struct dsc_err *err)
+{
+    struct dsc_err own = {0};
+    json_t *root = sparsity_of(g, err ? err : &own);
+    json_malloc_t alloc;
+    json_free_t release;
+    char *text = NULL;
+    enum dsc_status st = DSC_OK;
+
+    if (!root)
+        return err ? err->status : own.status;
+    json_get_alloc_funcs(&alloc, &release);
+    for (size_t i = 0; i < n && st == DSC_OK; i++)
+        if (json_object_set_new(root, tensors[i], json_string(pattern)) != 0)
+            st = dsc_fail(err, DSC_E_ENCODING, "the name of tensor %zu is not valid UTF-8", i);
+    if (st == DSC_OK)
+        text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
+    if (st == DSC_OK)
+        st = text ? dsc_graph_set_prop(g, DSC_PROP_SPARSITY, text, err)
+                  : dsc_fail(err, DSC_E_MEMORY, "no memory for the metadata");
+    release(text);
+    json_decref(root);
+    return st;
+}
+
+enum dsc_status dsc_props_sparse(const struct dsc_graph *g, struct dsc_arena *arena,
+                                 const char *const **tensors, size_t *n, struct dsc_err *err)
+{
+    struct dsc_err own = {0};
+    json_t *root = sparsity_of(g, err ? err : &own), *value;
+    enum dsc_status st = DSC_OK;
+    const char *name, **list;
+
+    *tensors = NULL;
+    *n = 0;
+    if (!root)
+        return err ? err->status : own.status;
+    list = dsc_arena_alloc(arena, json_object_size(root) + 1, sizeof *list, err);
+    if (!list)
+        st = DSC_E_MEMORY;
+    json_object_foreach(root, name, value)
+    {
+        if (st == DSC_OK && !(list[(*n)++] = dsc_arena_strdup(arena, name, err)))
+            st = DSC_E_MEMORY;
+    }
+    *tensors = list;
+    json_decref(root);
+    return st;
+}

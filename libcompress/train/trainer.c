@@ -17,6 +17,7 @@ struct dsc_trainer {
     struct dsc_param *params;
     struct dsc_tensor *w, *grads; /* [n_params] device */
     struct dsc_tensor *moments;   /* [n_params * n_moments] device */
+    struct dsc_tensor *masks; /* [n_params] device: 0 where a pruned weight is; else no tensor */
     uint64_t n_done;
     int64_t *order; /* of the current epoch */
     int64_t n_order;
@@ -51,6 +52,21 @@ static enum dsc_status own_copy(struct dsc_trainer *t, struct dsc_tensor *dst,
     return t->dev->upload(t->dev, dst->data, src->data, dsc_tensor_n_bytes(src), err);
 }
 
+/* 1 where the weight is not 0. */
+static enum dsc_status init_mask(struct dsc_trainer *t, struct dsc_tensor *mask,
+                                 const struct dsc_tensor *init, struct dsc_err *err)
+{
+    struct dsc_tensor ones;
+    enum dsc_status st;
+
+    DSC_TRY(dsc_tensor_new(&ones, DSC_F32, init->rank, init->dim, err));
+    for (int64_t i = 0; i < dsc_tensor_n_elems(init); i++)
+        ((float *)ones.data)[i] = ((const float *)init->data)[i] != 0 ? 1 : 0;
+    st = own_copy(t, mask, &ones, err);
+    dsc_tensor_clear(&ones);
+    return st;
+}
+
 static enum dsc_status init_weights(struct dsc_trainer *t, struct dsc_err *err)
 {
     const int n_moments = t->c.optim->n_moments;
@@ -62,6 +78,8 @@ static enum dsc_status init_weights(struct dsc_trainer *t, struct dsc_err *err)
             return dsc_fail(err, DSC_E_UNSUPPORTED, "weight '%s' is %s; training works on f32",
                             t->g->values[t->params[i].value].name, dsc_dtype_text(init->dtype));
         DSC_TRY(own_copy(t, &t->w[i], init, err));
+        if (t->params[i].keeps_zeros)
+            DSC_TRY(init_mask(t, &t->masks[i], init, err));
         DSC_TRY(dsc_session_set_weight(t->s, t->params[i].value, &t->w[i], err));
         for (int k = 0; k < n_moments; k++)
             DSC_TRY(dsc_device_zeros(t->dev, &t->moments[i * n_moments + k], DSC_F32, init->rank,
@@ -80,6 +98,7 @@ static enum dsc_status init_trainer(struct dsc_trainer *t, const struct dsc_para
     if (!(t->params = dsc_heap_alloc(n, sizeof *t->params, err)) ||
         !(t->w = dsc_heap_alloc(n, sizeof *t->w, err)) ||
         !(t->grads = dsc_heap_alloc(n, sizeof *t->grads, err)) ||
+        !(t->masks = dsc_heap_alloc(n, sizeof *t->masks, err)) ||
         !(t->moments = dsc_heap_alloc(2 * n, sizeof *t->moments, err)) ||
         !(wanted = dsc_heap_alloc(n, sizeof *wanted, err)))
         return DSC_E_MEMORY;
@@ -142,12 +161,15 @@ void dsc_trainer_close(struct dsc_trainer *t)
         dsc_tensor_clear(&t->w[i]);
     for (int i = 0; t->grads && i < t->n_params; i++)
         dsc_tensor_clear(&t->grads[i]);
+    for (int i = 0; t->masks && i < t->n_params; i++)
+        dsc_tensor_clear(&t->masks[i]);
     for (int i = 0; t->moments && i < t->n_params * t->c.optim->n_moments; i++)
         dsc_tensor_clear(&t->moments[i]);
     dsc_session_close(t->s);
     dsc_heap_free(t->params);
     dsc_heap_free(t->w);
     dsc_heap_free(t->grads);
+    dsc_heap_free(t->masks);
     dsc_heap_free(t->moments);
     dsc_heap_free(t->order);
     dsc_heap_free(t);
@@ -225,6 +247,16 @@ static enum dsc_status diverged(struct dsc_trainer *t, double loss, int bad, con
     return DSC_E_DIVERGED;
 }
 
+/* A weight of 0 whose gradients all were 0 has no momentum and no decay: it stays. */
+static enum dsc_status mask_grads(struct dsc_trainer *t, struct dsc_err *err)
+{
+    for (int i = 0; i < t->n_params; i++)
+        if (dsc_tensor_is_present(&t->masks[i]))
+            DSC_TRY(
+                dsc_binary(t->dev, DSC_BINARY_mul, &t->grads[i], &t->grads[i], &t->masks[i], err));
+    return DSC_OK;
+}
+
 static enum dsc_status grad_norm(struct dsc_trainer *t, double *norm, int *bad, struct dsc_err *err)
 {
     double total = 0;
@@ -286,6 +318,7 @@ enum dsc_status dsc_trainer_step(struct dsc_trainer *t, const struct dsc_train_d
     for (int64_t at = 0; at < n; at += micro)
         DSC_TRY(run_micro(t, data, t->order + first + at, n - at < micro ? n - at : micro, n, &loss,
                           err));
+    DSC_TRY(mask_grads(t, err));
     DSC_TRY(grad_norm(t, &norm, &bad, err));
     if (!isfinite(loss) || bad >= 0)
         return diverged(t, loss, bad, t->order + first, n, err);

@@ -3,7 +3,7 @@
 
     table_models.py --dscompress BIN [--golden tests/golden]
 
-The models of tests/golden/mlp are quantized in every way on their rows. Each file has to pass
+The models of tests/golden/mlp are quantized in every way on their rows, and pruned. Each file has to pass
 onnx.checker and run in ONNX Runtime; at least 99.5 % of its labels there (of a value: all within
 2 % of the range) are those of `dscompress eval --predictions`, and the metrics of eval are what
 scikit-learn says of these predictions.
@@ -25,7 +25,9 @@ WAYS = {"float": None, "static": ("--calib",), "static-plain": ("--calib", "--sm
         "dynamic": ("--method", "dynamic"), "w8": ("--method", "weight-only"),
         "w4": ("--calib", "--method", "weight-only", "--scheme", "w4"),
         "w4-ort": ("--calib", "--method", "weight-only", "--scheme", "w4", "--target", "ort"),
-        "qat": ("--train", "--method", "qat", "--epochs", "2")}
+        "qat": ("--train", "--method", "qat", "--epochs", "2"),
+        "half": ("prune", "--pattern", "unstructured", "--sparsity", "0.5"),
+        "1:4": ("prune", "--pattern", "1:4")}
 AGREE, NEAR, TIMEOUT_S = 0.995, 0.02, 60
 
 
@@ -38,7 +40,8 @@ def call(*args):
 
 def quantized(binary, source, data, way, out):
     words = [w for word in way for w in ((word, data) if word in ("--calib", "--train") else (word,))]
-    call(binary, "quantize", source, *words, "-q", "-f", "-o", out)
+    verb = () if words[0] == "prune" else ("quantize",)
+    call(binary, *verb, *words, source, "-q", "-f", "-o", out)
     return out
 
 

@@ -23,6 +23,7 @@ struct dsc_param {
     int64_t n_elems;
     bool has_decay;   /* rank >= 2 */
     double lr_factor; /* of the learning rate: 1, but for learned quantization scales */
+    bool keeps_zeros; /* pruned: elements that are 0 when the trainer opens stay 0 */
 };
 
 /**

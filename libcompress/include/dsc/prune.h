@@ -1,0 +1,86 @@
+/*
+ * Pruning: which weights may become 0, which do, and what a file says of it.
+ *
+ *   weights -> mask (zeros in the constants; shapes stay)
+ *
+ * What a weight is follows from the operators' pruning rules (dsc/op.h): a float constant that a
+ * matrix product reads, directly or through Transpose and Identity.
+ */
+#ifndef DSC_PRUNE_H
+#define DSC_PRUNE_H
+
+#include "dsc/arena.h"
+#include "dsc/graph.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum dsc_mask_kind {
+    DSC_MASK_ELEMENTS, /* any element */
+    DSC_MASK_GROUPS,   /* n of m that stand together along the summed axis are kept */
+    DSC_MASK_BLOCKS    /* n x m: n outputs by m along the summed axis, all of a block or none */
+};
+
+struct dsc_mask_pattern {
+    enum dsc_mask_kind kind;
+    int64_t n, m;
+};
+
+/**
+ * "unstructured", "2:4" (any N:M, 0 < N < M), "block:4x1" (outputs x summed axis).
+ * Errors  USAGE
+ */
+enum dsc_status dsc_mask_pattern_parse(const char *text, struct dsc_mask_pattern *p,
+                                       struct dsc_err *err);
+
+/** One tensor and its fate. */
+struct dsc_prune_weight {
+    int value;                      /* number of the initializer */
+    int sum_axis;                   /* the axis that products sum over; -1: it has none */
+    int64_t n_elems, n_zero_before; /* counted by dsc_prune_find */
+    int64_t n_zero;                 /* afterwards */
+    const char *why;                /* why it is left as it is; NULL: it is pruned */
+};
+
+struct dsc_prune_weights {
+    int n;
+    struct dsc_prune_weight *items; /* in the order of the graph's values */
+    int n_chosen;                   /* of them without `why` */
+};
+
+/** Vectors and looked-up tables are pruned where they are asked for by name only. */
+enum dsc_prune_choice { DSC_PRUNE_LEFT_OUT, DSC_PRUNE_CHOSEN, DSC_PRUNE_ASKED_FOR };
+
+/** By the tensor's name and those of the nodes that read it. */
+typedef enum dsc_prune_choice dsc_prune_choose_fn(void *ctx, const char *weight, int n_nodes,
+                                                  const char *const *nodes);
+
+/**
+ * The fate of every float parameter of more than one element under a pattern. A tensor that is read
+ * in two roles (as a table and by a product, or along two axes) is left. Where the pattern asks for
+ * groups or blocks, the axes must be multiples of their sizes.
+ *
+ * choose  NULL: all are chosen
+ * Errors  UNSUPPORTED  none can be pruned; the message says why for the first few
+ */
+enum dsc_status dsc_prune_find(const struct dsc_graph *g, const struct dsc_mask_pattern *p,
+                               dsc_prune_choose_fn *choose, void *ctx, struct dsc_arena *arena,
+                               struct dsc_prune_weights *w, struct dsc_err *err);
+
+/**
+ * Set the smallest magnitudes to 0. Of equal ones the first in the order of the list and of the
+ * elements goes first. Zeros that are there count.
+ *
+ * sparsity   ELEMENTS, BLOCKS: round(sparsity * n) of the n elements (of a block: its Frobenius
+ *            norm) of each tensor, or of all together (is_global), halves to the even number, as
+ *            torch.nn.utils.prune does. GROUPS: not used, m - n of every m become 0
+ * n_changed  elements that were no 0 before
+ * Errors     USAGE  nothing would change
+ * Source     magnitude: Han et al. 2015, arXiv:1506.02626; N:M: Mishra et al. 2021,
+ *            arXiv:2104.08378, along the axis that a sparse tensor core sums over
+ */
+enum dsc_status dsc_prune_mask(struct dsc_graph *g, const struct dsc_mask_pattern *p,
+                               double sparsity, bool is_global, struct dsc_prune_weights *w,
+                               int64_t *n_changed, struct dsc_err *err);
+
+#endif
