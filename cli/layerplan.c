@@ -9,8 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Of the spelling of a quantized layer, measured on BERT-like models and rounded up. */
-enum { NODE_BYTES = 256, LAYER_BYTES = 1280, INIT_BYTES = 64, OWN_BYTES = 4096 };
+/* More than the metadata that are written last take, beside those that are there. */
+enum { OWN_BYTES = 4096 };
 
 const char *const dsc_layer_format_names[DSC_N_LAYER_FORMATS] = {
     [DSC_LAYER_FLOAT] = "float", [DSC_LAYER_W8A8] = "w8a8"};
@@ -33,42 +33,101 @@ static int weight_of(const struct dsc_graph *g, const struct dsc_node *n)
     return DSC_NO_VALUE;
 }
 
-int64_t dsc_layer_bytes(const struct dsc_graph *g, const struct dsc_quant_plan *plan, int fate,
-                        enum dsc_layer_format format)
+static int64_t n_scales(const struct dsc_quant_plan *plan, int value, const struct dsc_tensor *w)
+{
+    for (int i = 0; i < plan->n_sites; i++)
+        if (plan->sites[i].value == value)
+            return plan->sites[i].axis < 0 ? 1 : w->dim[plan->sites[i].axis];
+    return 1;
+}
+
+/* Bytes of layer plan->fates[fate]'s weights and their scales. One that layers share is the first
+ * layer's. */
+static int64_t weight_bytes(const struct dsc_graph *g, const struct dsc_quant_plan *plan, int fate,
+                            enum dsc_layer_format format)
 {
     const struct dsc_tensor *w;
     int value = weight_of(g, plan->fates[fate].node);
-    int64_t n_weights, n_slices;
+    int64_t n_weights;
 
     for (int i = 0; i < fate && value != DSC_NO_VALUE; i++)
         if (plan->fates[i].is_quantized && weight_of(g, plan->fates[i].node) == value)
             value = DSC_NO_VALUE;
-    w = value == DSC_NO_VALUE ? NULL : &g->values[value].init;
-    n_weights = w ? dsc_tensor_n_elems(w) : 0;
-    n_slices = w ? (w->dim[0] > w->dim[1] ? w->dim[0] : w->dim[1]) : 0;
+    if (value == DSC_NO_VALUE)
+        return 0;
+    w = &g->values[value].init;
+    n_weights = dsc_tensor_n_elems(w);
     if (format == DSC_LAYER_FLOAT)
         return 4 * n_weights;
-    return n_weights + 9 * n_slices + LAYER_BYTES; /* scale, zero point, scale of the bias */
+    return n_weights + 9 * n_scales(plan, value, w); /* scale, zero point, scale of the bias */
 }
 
-uint64_t dsc_graph_estimate_bytes(const struct dsc_textmodel *m)
+static bool is_none(void *ctx, const char *node)
 {
-    const struct dsc_graph *g = m->model.graph;
-    uint64_t n_bytes = (uint64_t)g->n_nodes * NODE_BYTES + OWN_BYTES;
-    size_t n_tok = 0;
+    return false;
+}
 
-    for (int i = 0; i < g->n_values; i++)
-        if (dsc_tensor_is_present(&g->values[i].init))
-            n_bytes +=
-                dsc_tensor_n_bytes(&g->values[i].init) + strlen(g->values[i].name) + INIT_BYTES;
-    for (int i = 0; i < g->n_props; i++) {
-        const bool is_parent = strcmp(g->props[i].key, DSC_PROP_PROVENANCE) == 0;
+/* Of the file with all layers quantized. */
+static enum dsc_status quantized_bytes(struct dsc_sensitivity *s, uint64_t *n_bytes,
+                                       struct dsc_err *err)
+{
+    struct dsc_graph *g;
+    enum dsc_status st;
 
-        n_bytes += strlen(g->props[i].value) * (is_parent ? 2 : 1); /* quoted once more */
+    DSC_TRY(dsc_quantrun_variant(s->q, is_none, NULL, &g, err));
+    st = dsc_quant_finish(g, &s->q->target, err);
+    if (st == DSC_OK)
+        st = dsc_onnx_size(g, n_bytes, err);
+    dsc_graph_free(g);
+    return st;
+}
+
+/* Before anything is measured: can the target be met? */
+static enum dsc_status check_target(const struct dsc_sensitivity *s, int n_layers,
+                                    struct dsc_err *err)
+{
+    uint64_t least = s->base_bytes;
+
+    for (int i = 0; i < n_layers; i++)
+        least += (uint64_t)s->layers[i].cost[DSC_LAYER_W8A8].size_bytes;
+    if (s->target_bytes == 0 || s->target_bytes + OWN_BYTES >= least)
+        return DSC_OK;
+    dsc_fail(err, DSC_E_CHECK,
+             "the model cannot be made as small as %.3f MB; the nearest is %.3f MB",
+             (double)s->target_bytes / 1e6, (double)least / 1e6);
+    return dsc_err_hint(err, "--target-size %llu", (unsigned long long)least);
+}
+
+/* The nodes, names and scales around a layer are an equal share of what all layers together add to
+ * the file beside their weights: that is exact for all of them, which is the smallest file. */
+enum dsc_status dsc_layer_sizes(struct dsc_sensitivity *s, struct dsc_err *err)
+{
+    const struct dsc_graph *g = s->m->model.graph;
+    const struct dsc_quant_plan *plan = &s->q->plan;
+    const char *parent = dsc_graph_prop(g, DSC_PROP_PROVENANCE);
+    uint64_t n_float, n_quantized;
+    int64_t spelling;
+    int k = 0;
+
+    DSC_TRY(dsc_textmodel_store(s->m, err)); /* the metadata that will be in the file */
+    DSC_TRY(dsc_onnx_size(g, &n_float, err));
+    DSC_TRY(quantized_bytes(s, &n_quantized, err));
+    spelling = (int64_t)n_quantized - (int64_t)n_float;
+    s->base_bytes = n_float + OWN_BYTES + (parent ? strlen(parent) : 0); /* quoted once more */
+    for (int i = 0; i < plan->n_fates; i++) {
+        struct dsc_layer_costs *l = &s->layers[k];
+
+        if (!plan->fates[i].is_quantized)
+            continue;
+        for (int f = 0; f < DSC_N_LAYER_FORMATS; f++)
+            l->cost[f].size_bytes = weight_bytes(g, plan, i, (enum dsc_layer_format)f);
+        spelling += l->cost[DSC_LAYER_FLOAT].size_bytes - l->cost[DSC_LAYER_W8A8].size_bytes;
+        s->base_bytes -= (uint64_t)l->cost[DSC_LAYER_FLOAT].size_bytes;
+        k++;
     }
-    if (m->tok)
-        (void)dsc_tok_json(m->tok, &n_tok);
-    return n_bytes + (dsc_graph_prop(g, DSC_PROP_TOKENIZER) ? 0 : n_tok);
+    for (int i = 0; i < k; i++)
+        s->layers[i].cost[DSC_LAYER_W8A8].size_bytes += (spelling > 0 ? spelling + k - 1 : 0) / k;
+    return check_target(s, k, err);
 }
 
 enum dsc_status dsc_layer_logits(struct dsc_sensitivity *s,
@@ -285,21 +344,14 @@ static enum dsc_status try_point(struct allocation *a, int point, bool *passes, 
     return st;
 }
 
-static enum dsc_status within_target(struct allocation *a, int *last, struct dsc_err *err)
+/* The largest point within the target. The smallest of the front has been found near enough: only
+ * its file tells whether it fits. */
+static int within_target(const struct allocation *a)
 {
-    const struct dsc_sensitivity *s = a->s;
+    const int last = a->s->target_bytes ? dsc_front_within(&a->front, a->s->target_bytes)
+                                        : a->front.n_points - 1;
 
-    *last = a->front.n_points - 1;
-    if (s->target_bytes == 0)
-        return DSC_OK;
-    *last = dsc_front_within(&a->front, s->target_bytes);
-    if (*last >= 0)
-        return DSC_OK;
-    dsc_fail(err, DSC_E_CHECK,
-             "the model cannot be made as small as %.3f MB; the nearest is %.3f MB",
-             (double)s->target_bytes / 1e6, (double)a->front.points[0].bytes / 1e6);
-    dsc_err_hint(err, "--target-size %llu", (unsigned long long)a->front.points[0].bytes);
-    return DSC_E_CHECK;
+    return last > 0 ? last : 0;
 }
 
 /* The smallest point up to `last` that clears the bars, taking for granted that smaller ones of the
@@ -366,7 +418,7 @@ enum dsc_status dsc_sensitivity_allocate(struct dsc_sensitivity *s, struct dsc_e
     int last, point;
 
     DSC_TRY(fill_front(&a, err));
-    DSC_TRY(within_target(&a, &last, err));
+    last = within_target(&a);
     if (take_point(&a, last) == 0 && last > 0) /* all of it float is no choice */
         last--;
     point = last;
@@ -374,15 +426,4 @@ enum dsc_status dsc_sensitivity_allocate(struct dsc_sensitivity *s, struct dsc_e
         DSC_TRY(smallest_passing(&a, last, &point, err));
     DSC_TRY(report_choice(&a, point, err));
     return dsc_sensitivity_use_formats(s, err);
-}
-
-enum dsc_status dsc_sensitivity_check_size(const struct dsc_sensitivity *s, struct dsc_err *err)
-{
-    const uint64_t n_bytes = s->target_bytes ? dsc_graph_estimate_bytes(s->m) : 0;
-
-    if (n_bytes <= s->target_bytes)
-        return DSC_OK;
-    return dsc_fail(err, DSC_E_CHECK,
-                    "the model has about %.3f MB, more than --target-size %.3f MB",
-                    (double)n_bytes / 1e6, (double)s->target_bytes / 1e6);
 }

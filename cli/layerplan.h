@@ -8,13 +8,11 @@ extern const char *const dsc_layer_format_names[DSC_N_LAYER_FORMATS];
 int dsc_layer_format_find(const char *name); /* -1: unknown */
 
 /**
- * Bytes of layer plan->fates[fate] in a format: weights, scales and, if it is no float, the nodes
- * around it. A weight that layers share is the first one's.
+ * Fill size_bytes of each layer and format, and s->base_bytes, so that their sum is the file's size
+ * or a little more. The layers are in the order of q's plan.
+ * Errors  CHECK  the target is smaller than all layers quantized; the nearest is said
  */
-int64_t dsc_layer_bytes(const struct dsc_graph *g, const struct dsc_quant_plan *plan, int fate,
-                        enum dsc_layer_format format);
-/** Bytes that a file of m's graph will have, rounded up: constants, metadata, nodes. */
-uint64_t dsc_graph_estimate_bytes(const struct dsc_textmodel *m);
+enum dsc_status dsc_layer_sizes(struct dsc_sensitivity *s, struct dsc_err *err);
 
 /**
  * Logits of the rows with the layers quantized (simulated) that `keeps_float` does not keep; NULL:

@@ -258,28 +258,23 @@ static enum dsc_status write_report(const struct dsc_sensitivity *s, struct dsc_
 
 /* ---- measuring ---- */
 
-/* Layers and their sizes: all that the plan quantizes. */
+/* All that the plan quantizes. */
 static enum dsc_status list_layers(struct dsc_sensitivity *s, struct dsc_err *err)
 {
     const struct dsc_quant_plan *plan = &s->q->plan;
 
     DSC_NEW(s->layers, s->cmd->arena, plan->n_fates, err);
-    s->base_bytes = dsc_graph_estimate_bytes(s->m);
     for (int i = 0; i < plan->n_fates; i++) {
         struct dsc_layer_costs *l = &s->layers[s->n_layers];
 
         if (!plan->fates[i].is_quantized)
             continue;
         *l = (struct dsc_layer_costs){.name = plan->fates[i].node->name};
-        for (int f = 0; f < DSC_N_LAYER_FORMATS; f++)
-            l->cost[f].size_bytes =
-                dsc_layer_bytes(s->m->model.graph, plan, i, (enum dsc_layer_format)f);
         l->cost[DSC_LAYER_FLOAT].is_measured = true;
         l->cost[DSC_LAYER_FLOAT].sqnr_db = 200;
-        s->base_bytes -= (uint64_t)l->cost[DSC_LAYER_FLOAT].size_bytes;
         s->n_layers++;
     }
-    return DSC_OK;
+    return dsc_layer_sizes(s, err);
 }
 
 static bool is_another(void *ctx, const char *node)

@@ -82,8 +82,6 @@ enum dsc_status dsc_sensitivity_allocate(struct dsc_sensitivity *s, struct dsc_e
 enum dsc_status dsc_sensitivity_read_plan(struct dsc_sensitivity *s, struct dsc_err *err);
 /** q's plan by the formats that were read or chosen. */
 enum dsc_status dsc_sensitivity_use_formats(struct dsc_sensitivity *s, struct dsc_err *err);
-/** CHECK when the finished graph of m will be larger than the target. */
-enum dsc_status dsc_sensitivity_check_size(const struct dsc_sensitivity *s, struct dsc_err *err);
 void dsc_sensitivity_close(struct dsc_sensitivity *s);
 
 #endif

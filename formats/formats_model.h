@@ -137,6 +137,8 @@ enum dsc_status dsc_onnx_read(struct dsc_graph **g, const char *path,
 enum dsc_status dsc_onnx_write(const struct dsc_graph *g, const char *path,
                                const struct dsc_write_opts *opts, struct dsc_write_report *report,
                                struct dsc_err *err);
+/** Bytes that dsc_onnx_write would write, its data file with them; nothing is written. */
+enum dsc_status dsc_onnx_size(const struct dsc_graph *g, uint64_t *n_bytes, struct dsc_err *err);
 
 /** Two graphs are the same: names, order, attributes, types of inputs, bytes of tensors.
  *  Errors  INCONSISTENT, naming the first difference */

@@ -288,18 +288,27 @@ static enum dsc_status verify_file(struct save *s, const char *temp_path)
     return st;
 }
 
-static enum dsc_status write_model(struct save *s, struct dsc_write_report *report)
+static enum dsc_status count_bytes(const struct save *s, const struct onnx_model_out *m,
+                                   uint64_t *n_bytes)
 {
-    const struct onnx_model_out m = {s->g, s->ext_offsets, s->ext_name};
-    struct wire_out counted = {0}, w = {0};
-    struct dsc_out out;
-    enum dsc_status st;
+    struct wire_out counted = {0};
 
-    onnx_emit_model(&counted, &m);
+    onnx_emit_model(&counted, m);
     if (counted.n_bytes > SAVE_MESSAGE_MAX_BYTES)
         return dsc_fail(s->err, DSC_E_LIMIT, "the model without its data has %" PRIu64 " bytes",
                         counted.n_bytes);
-    DSC_TRY(dsc_model_check_size(s->opts, counted.n_bytes + s->ext_bytes, s->err));
+    *n_bytes = counted.n_bytes + s->ext_bytes;
+    return dsc_model_check_size(s->opts, *n_bytes, s->err);
+}
+
+static enum dsc_status write_model(struct save *s, struct dsc_write_report *report)
+{
+    const struct onnx_model_out m = {s->g, s->ext_offsets, s->ext_name};
+    struct wire_out w = {0};
+    struct dsc_out out;
+    enum dsc_status st;
+
+    DSC_TRY(count_bytes(s, &m, &report->size_bytes));
     DSC_TRY(dsc_out_open(&out, s->path, s->opts->may_replace, s->err));
     if (!out.temp_path[0]) {
         dsc_fail(s->err, DSC_E_EXISTS, "the output is no file: it could not be read back");
@@ -312,19 +321,49 @@ static enum dsc_status write_model(struct save *s, struct dsc_write_report *repo
     DSC_TRY_OUT(st, verify_file(s, out.temp_path));
     DSC_TRY_OUT(st, dsc_out_commit(&out, s->err));
     remove_old_external(s);
-    report->size_bytes = counted.n_bytes + s->ext_bytes;
 out:
     dsc_out_abort(&out);
     return st;
 }
 
-static enum dsc_status save(struct save *s, struct dsc_write_report *report)
+/* All that comes before the first byte. */
+static enum dsc_status prepare(struct save *s, const struct dsc_graph *g,
+                               struct dsc_write_report *report)
 {
+    dsc_arena_init(&s->tmp);
+    s->g = dsc_graph_copy(g, s->err);
+    if (!s->g)
+        return s->err->status ? s->err->status : DSC_E_MEMORY;
+    if (!s->g->producer_name[0])
+        s->g->producer_name = dsc_arena_strdup(&s->g->arena, "dscompress", s->err);
+    if (!s->g->producer_name)
+        return DSC_E_MEMORY;
     DSC_TRY(expand_nodes(s->g, s->err));
     DSC_TRY(choose_versions(s, report));
-    DSC_TRY(plan_external(s));
-    DSC_TRY(write_external(s, report));
-    return write_model(s, report);
+    return plan_external(s);
+}
+
+static void close_save(struct save *s)
+{
+    dsc_graph_free(s->g);
+    dsc_arena_clear(&s->tmp);
+}
+
+enum dsc_status dsc_onnx_size(const struct dsc_graph *g, uint64_t *n_bytes, struct dsc_err *err)
+{
+    static const struct dsc_write_opts plain = {0};
+    struct dsc_write_report report = {0};
+    struct save s = {.opts = &plain, .err = err};
+    enum dsc_status st = prepare(&s, g, &report);
+
+    if (st == DSC_OK) {
+        char name[SAVE_HASH_DIGITS + 64] = ""; /* longer than a data file's usual name */
+
+        memset(name, 'x', sizeof name - 1);
+        st = count_bytes(&s, &(struct onnx_model_out){s.g, s.ext_offsets, name}, n_bytes);
+    }
+    close_save(&s);
+    return st;
 }
 
 enum dsc_status dsc_onnx_write(const struct dsc_graph *g, const char *path,
@@ -335,7 +374,7 @@ enum dsc_status dsc_onnx_write(const struct dsc_graph *g, const char *path,
     struct dsc_write_report own_report = {0};
     struct dsc_err own = {0};
     struct save s = {.path = path, .opts = opts ? opts : &plain, .err = err ? err : &own};
-    enum dsc_status st = DSC_OK;
+    enum dsc_status st;
 
     report = report ? report : &own_report;
     if (!s.opts->may_replace && access(path, F_OK) == 0) {
@@ -343,22 +382,15 @@ enum dsc_status dsc_onnx_write(const struct dsc_graph *g, const char *path,
         dsc_err_hint(s.err, "give -f to replace it");
         return dsc_err_file(s.err, path);
     }
-    dsc_arena_init(&s.tmp);
-    s.g = dsc_graph_copy(g, s.err);
-    if (!s.g)
-        st = s.err->status ? s.err->status : DSC_E_MEMORY;
-    else if (!s.g->producer_name[0])
-        s.g->producer_name = dsc_arena_strdup(&s.g->arena, "dscompress", s.err);
-    if (s.g && !s.g->producer_name)
-        st = DSC_E_MEMORY;
-    if (st == DSC_OK)
-        st = save(&s, report);
+    DSC_TRY_OUT(st, prepare(&s, g, report));
+    DSC_TRY_OUT(st, write_external(&s, report));
+    st = write_model(&s, report);
+out:
     if (st != DSC_OK) {
         if (s.is_ext_new)
             unlink(s.ext_path);
         dsc_err_file(s.err, path);
     }
-    dsc_graph_free(s.g);
-    dsc_arena_clear(&s.tmp);
+    close_save(&s);
     return st;
 }
