@@ -5,7 +5,6 @@
 #include "table.h"
 
 #include <inttypes.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 struct job {
@@ -152,18 +151,6 @@ static enum dsc_status open_sides(struct job *j, struct dsc_err *err)
     return DSC_OK;
 }
 
-/* Before minutes of timing, not after. */
-static enum dsc_status check_trace(const struct job *j, struct dsc_err *err)
-{
-    struct stat st;
-
-    if (!j->trace || j->may_replace || stat(j->trace, &st) != 0 || !S_ISREG(st.st_mode))
-        return DSC_OK;
-    dsc_fail(err, DSC_E_EXISTS, "the output exists");
-    dsc_err_hint(err, "give -f to replace it");
-    return dsc_err_file(err, j->trace);
-}
-
 static enum dsc_status work(struct job *j, struct dsc_err *err)
 {
     struct dsc_cmd *cmd = j->cmd;
@@ -184,7 +171,6 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
         dsc_cmd_device_of(cmd, 1, &j->dev, err)); /* reads its options; a wrong one fails here */
     DSC_TRY(open_sides(j, err));
     DSC_TRY(dsc_cmd_check_used(cmd, err));
-    DSC_TRY(check_trace(j, err));
     DSC_TRY(bench_all(j, err));
     if (j->length > 0)
         fprintf(cmd->out, "%" PRId64 " tokens an example, ", j->length);

@@ -181,9 +181,12 @@ static enum dsc_status list_tensors(struct job *j, struct named **all, int *n, s
     return DSC_OK;
 }
 
+/* Infinities beside zeros alone are what an attention mask adds. */
 static void check_values(struct job *j, const struct named *t, const struct dsc_tensor_census *c)
 {
-    if (c->n_nan == 0 && c->n_inf == 0)
+    const bool is_mask = c->n_nan == 0 && c->n_inf == c->n_nonzero;
+
+    if (is_mask || (c->n_nan == 0 && c->n_inf == 0))
         return;
     j->n_problems++;
     dsc_log_printf(&j->cmd->log, DSC_LOG_WARNING,

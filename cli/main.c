@@ -2,6 +2,7 @@
 #include "cmd.h"
 #include "dsc/machine.h"
 #include "help.h"
+#include "output.h"
 #include "progress.h"
 #include "recipe.h"
 #include "report.h"
@@ -105,10 +106,25 @@ static enum dsc_status set_up(struct dsc_cmd *cmd, struct dsc_err *err)
     return DSC_OK;
 }
 
+/* A place that cannot be written to is told before the work, not after it. Verbs look at -o. */
+static enum dsc_status check_places(const struct dsc_cmd *cmd, struct dsc_err *err)
+{
+    static const enum dsc_opt_id reports[] = {DSC_OPT_json, DSC_OPT_predictions, DSC_OPT_junit,
+                                              DSC_OPT_trace};
+
+    for (size_t i = 0; i < sizeof reports / sizeof reports[0]; i++) {
+        const struct dsc_opt_value *v = &cmd->opts.v[reports[i]];
+        const bool may_replace =
+            reports[i] == DSC_OPT_json || cmd->opts.v[DSC_OPT_force].n_given > 0;
+
+        if (v->n_items > 0 && v->items[v->n_items - 1])
+            DSC_TRY(dsc_output_place(v->items[v->n_items - 1], may_replace, err));
+    }
+    return DSC_OK;
+}
+
 static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
 {
-    enum dsc_status st;
-
     if (dsc_opt_flag(cmd, DSC_OPT_version)) {
         fputs("dscompress " DSC_VERSION "\n", cmd->out);
         dsc_json_text(&cmd->json, "version", DSC_VERSION);
@@ -123,10 +139,9 @@ static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
     }
     if (dsc_opt_flag(cmd, DSC_OPT_print_recipe))
         return dsc_recipe_print(cmd, err);
-    st = cmd->row->run(cmd, err);
-    if (st == DSC_OK)
-        st = dsc_cmd_check_used(cmd, err);
-    return st;
+    DSC_TRY(check_places(cmd, err));
+    DSC_TRY(cmd->row->run(cmd, err));
+    return dsc_cmd_check_used(cmd, err);
 }
 
 /* A failed check has its full report and the error; every other failure has the error alone. */

@@ -16,6 +16,8 @@ enum dsc_status dsc_output_place(const char *path, bool may_replace, struct dsc_
 {
     char folder[4096];
 
+    if (dsc_out_is_special(path))
+        return DSC_OK;
     if (access(path, F_OK) == 0 && !may_replace) {
         dsc_fail(err, DSC_E_EXISTS, "the output exists");
         dsc_err_hint(err, "give -f to replace it");

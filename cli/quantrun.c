@@ -293,6 +293,7 @@ enum dsc_status dsc_quantrun_report(struct dsc_quantrun *r, struct dsc_err *err)
     const struct dsc_graph *g = r->m->model.graph;
     struct dsc_json *j = &r->cmd->json;
     struct by_sqnr *order;
+    const bool is_measured = !dsc_opt_flag(r->cmd, DSC_OPT_dry_run);
     struct dsc_table t;
     int n_shown = 0;
 
@@ -300,7 +301,9 @@ enum dsc_status dsc_quantrun_report(struct dsc_quantrun *r, struct dsc_err *err)
     for (int i = 0; i < r->plan.n_sites; i++)
         order[i] = (struct by_sqnr){i, r->sqnr_db[i]};
     qsort(order, (size_t)r->plan.n_sites, sizeof *order, compare_sqnr);
-    dsc_table_init(&t, r->cmd->arena, "worst tensors,type,scale per,>SQNR dB");
+    dsc_table_init(&t, r->cmd->arena,
+                   is_measured ? "worst tensors,type,scale per,>SQNR dB"
+                               : "would be quantized,type,scale per,>SQNR dB");
     dsc_json_array(j, "tensors");
     for (int i = 0; i < r->plan.n_sites; i++) {
         const struct dsc_quant_site *s = &r->plan.sites[order[i].site];
@@ -312,7 +315,8 @@ enum dsc_status dsc_quantrun_report(struct dsc_quantrun *r, struct dsc_err *err)
         dsc_json_text(j, "dtype_in", "f32");
         dsc_json_text(j, "dtype_out", kind_text(r, s));
         dsc_json_text(j, "granularity", granularity_text(r, s));
-        dsc_json_float(j, "sqnr_db", order[i].db);
+        if (is_measured)
+            dsc_json_float(j, "sqnr_db", order[i].db);
         dsc_json_text(j, "why", "");
         dsc_json_end(j);
         if (n_shown++ >= WORST_SHOWN)
@@ -320,7 +324,10 @@ enum dsc_status dsc_quantrun_report(struct dsc_quantrun *r, struct dsc_err *err)
         dsc_table_cell(&t, "%s", g->values[s->value].name);
         dsc_table_cell(&t, "%s", kind_text(r, s));
         dsc_table_cell(&t, "%s", granularity_text(r, s));
-        dsc_table_cell(&t, "%.1f", order[i].db);
+        if (is_measured)
+            dsc_table_cell(&t, "%.1f", order[i].db);
+        else
+            dsc_table_cell(&t, "-");
     }
     report_rest(r);
     dsc_json_end(j);

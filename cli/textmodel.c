@@ -277,6 +277,28 @@ static enum dsc_status open_tokenizer(struct dsc_textmodel *m, struct dsc_cmd *c
     return DSC_OK;
 }
 
+/* An export in training mode: ONNX says that such a node drops whenever the model runs. */
+static void warn_dropout(const struct dsc_textmodel *m, struct dsc_cmd *cmd)
+{
+    const struct dsc_graph *g = m->model.graph;
+
+    for (int i = 0; i < g->n_nodes; i++) {
+        const struct dsc_node *n = g->nodes[i];
+        const struct dsc_tensor *mode;
+
+        if (!n->op || strcmp(n->op->onnx, "Dropout") != 0 || !dsc_node_has_in(n, 2))
+            continue;
+        mode = &g->values[n->in[2]].init;
+        if (!dsc_tensor_is_present(mode) || !dsc_tensor_get_i64(mode, 0))
+            continue;
+        dsc_log_printf(&cmd->log, DSC_LOG_WARNING,
+                       "%s: '%s' asks for dropout whenever the model runs (training_mode): its "
+                       "answers are random; export the model in evaluation mode",
+                       m->path, n->name);
+        return;
+    }
+}
+
 enum dsc_status dsc_textmodel_open(struct dsc_textmodel *m, struct dsc_cmd *cmd, const char *path,
                                    struct dsc_err *err)
 {
@@ -294,6 +316,7 @@ enum dsc_status dsc_textmodel_open(struct dsc_textmodel *m, struct dsc_cmd *cmd,
     if (dsc_opt_is_set(cmd, DSC_OPT_positive))
         m->positive = dsc_opt_text(cmd, DSC_OPT_positive);
     DSC_TRY_OUT(st, dsc_props_labels(m->model.graph, cmd->arena, &m->labels, &m->n_labels, err));
+    warn_dropout(m, cmd);
     return DSC_OK;
 out:
     dsc_err_file(err, path);
@@ -373,6 +396,21 @@ static enum dsc_status list_inputs(const struct dsc_textmodel *m, struct dsc_are
     return DSC_OK;
 }
 
+/* Once a file, whatever parts of it are read. */
+static void tell_duplicates(struct dsc_textmodel *m, struct dsc_cmd *cmd, const char *path,
+                            const struct dsc_dataset *d)
+{
+    const struct dsc_data_report *r = &d->report;
+
+    if (r->n_duplicates == 0 || strcmp(m->told, r->sha256) == 0)
+        return;
+    memcpy(m->told, r->sha256, sizeof m->told);
+    dsc_log_printf(&cmd->log, r->n_conflicts ? DSC_LOG_WARNING : DSC_LOG_INFO,
+                   "%s: %zu of %zu rows are left out, since they repeat one before them%s", path,
+                   r->n_duplicates, r->n_rows,
+                   r->n_conflicts ? "; some of these have another label" : "");
+}
+
 enum dsc_status dsc_textmodel_data(struct dsc_textmodel *m, struct dsc_cmd *cmd, const char *path,
                                    enum dsc_part part, bool needs_label, struct dsc_dataset *d,
                                    struct dsc_err *err)
@@ -394,6 +432,7 @@ enum dsc_status dsc_textmodel_data(struct dsc_textmodel *m, struct dsc_cmd *cmd,
     spec.log = &cmd->log;
     DSC_TRY(list_inputs(m, cmd->arena, &spec.inputs, err));
     DSC_TRY(dsc_data_read(d, path, &spec, cmd->arena, err));
+    tell_duplicates(m, cmd, path, d);
     if (d->arrays || dsc_textmodel_check_texts(m, err) == DSC_OK)
         return DSC_OK;
     dsc_dataset_close(d);

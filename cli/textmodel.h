@@ -35,6 +35,7 @@ struct dsc_textmodel {
     struct dsc_tok *tok;
     int input[DSC_N_ROLES];
     int n_inputs;
+    char told[65]; /* sha256 of the data whose repeated rows were told of */
     bool is_single;
     int output;
     enum dsc_ending ending;

@@ -505,15 +505,15 @@ static enum dsc_status write_codes(struct dsc_trainrun *r, struct dsc_err *err)
 enum dsc_status dsc_trainrun_finish(struct dsc_trainrun *r, struct dsc_err *err)
 {
     struct dsc_json *j = &r->cmd->json;
-    const double n_seen = (double)r->train.n * (double)r->n_epochs;
+    const double rate = r->n_seen > 0 ? (double)r->n_seen / r->seconds : 0; /* of this run */
 
     DSC_TRY(dsc_trainer_write_weights(r->trainer, r->m->model.graph, err));
     DSC_TRY(write_codes(r, err));
     dsc_json_int(j, "steps", (int64_t)r->config.n_steps);
     dsc_json_float(j, "loss", r->last_loss);
-    dsc_json_float(j, "examples_per_s", n_seen / r->seconds);
+    dsc_json_float(j, "examples_per_s", rate);
     fprintf(r->cmd->out, "%" PRIu64 " steps, last loss %.4f, %.1f examples/s\n", r->config.n_steps,
-            r->last_loss, n_seen / r->seconds);
+            r->last_loss, rate);
     return DSC_OK;
 }
 

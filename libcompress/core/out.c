@@ -52,11 +52,24 @@ static enum dsc_status open_temp(struct dsc_out *o, struct dsc_err *err)
     return DSC_OK;
 }
 
-/* A pipe or device is written as it is: putting a file in its place would destroy it. */
+bool dsc_out_is_special(const char *path)
+{
+    static const char *const streams[] = {"/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/"};
+    struct stat st;
+
+    if (stat(path, &st) != 0 || S_ISDIR(st.st_mode))
+        return false;
+    for (size_t i = 0; i < sizeof streams / sizeof streams[0]; i++)
+        if (strncmp(path, streams[i], strlen(streams[i])) == 0)
+            return true;
+    return !S_ISREG(st.st_mode);
+}
+
+/* Appending goes on where a shell's > stands. */
 static enum dsc_status open_special(struct dsc_out *o, struct dsc_err *err)
 {
     o->temp_path[0] = '\0';
-    o->fd = open(o->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    o->fd = open(o->path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
     if (o->fd >= 0)
         return DSC_OK;
     dsc_fail(err, DSC_E_EXISTS, "cannot open for writing: %s", strerror(errno));
@@ -68,7 +81,7 @@ enum dsc_status dsc_out_open(struct dsc_out *o, const char *path, bool may_repla
 {
     struct stat st;
     const bool is_there = stat(path, &st) == 0, is_folder = is_there && S_ISDIR(st.st_mode);
-    const bool is_special = is_there && !S_ISREG(st.st_mode) && !is_folder;
+    const bool is_special = dsc_out_is_special(path);
     enum dsc_status s;
 
     *o = (struct dsc_out){.fd = -1, .may_replace = may_replace};

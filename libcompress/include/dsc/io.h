@@ -77,6 +77,10 @@ struct dsc_out {
     struct dsc_err err;
 };
 
+/** A pipe, a device or an open stream ("/dev/stderr", though it be a file): it is written to where
+ *  it stands, and nothing takes its place. */
+bool dsc_out_is_special(const char *path);
+
 /**
  * Errors  EXISTS  the target is a file and may_replace is false, it is a folder, or its folder
  *                 cannot be written

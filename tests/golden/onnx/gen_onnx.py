@@ -64,6 +64,14 @@ def main():
     bad = B.copy()
     bad[1] = np.nan
     save("nan", model("nan", dense(), {"w": W, "b": bad}))
+    mask = np.array([0, -np.inf, 0], "f4")
+    save("mask", model("mask", [h.make_node("Gemm", ["x", "w", "b"], ["h"]),
+                                h.make_node("Add", ["h", "mask"], ["m"]),
+                                h.make_node("Softmax", ["m"], ["y"], axis=-1)],
+                       {"w": W, "b": B, "mask": mask}))
+    save("dropout", model("dropout", [h.make_node("Dropout", ["x", "ratio", "mode"], ["d"], name="drop"),
+                                      h.make_node("Gemm", ["d", "w", "b"], ["y"])],
+                          {"w": W, "b": B, "ratio": np.float32(0.5), "mode": np.bool_(True)}))
     save("missing", model("missing", [h.make_node("NoSuchOp", ["x"], ["t"]),
                                       h.make_node("Other", ["t"], ["y"], domain="org.example")], {}))
     x = RNG.randn(5, 4).astype("f4")

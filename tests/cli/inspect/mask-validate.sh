@@ -1,0 +1,1 @@
+dscompress inspect "$MODELS/onnx/mask.onnx" --validate
