@@ -119,7 +119,7 @@ enum dsc_status dsc_textmodel_predict(const struct dsc_textmodel *m, struct dsc_
     }
     if (st != DSC_OK) {
         dsc_heap_free(p.logits);
-        return st;
+        return dsc_textmodel_hint_length(m, err);
     }
     *logits = p.logits;
     *n_cols = p.n_cols;

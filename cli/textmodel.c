@@ -439,6 +439,14 @@ enum dsc_status dsc_textmodel_data(struct dsc_textmodel *m, struct dsc_cmd *cmd,
     return dsc_err_file(err, m->path);
 }
 
+enum dsc_status dsc_textmodel_hint_length(const struct dsc_textmodel *m, struct dsc_err *err)
+{
+    return m->tok && err->status == DSC_E_SHAPE
+               ? dsc_err_hint(err, "texts have up to %d tokens here; --max-length cuts them",
+                              (int)m->max_length)
+               : err->status;
+}
+
 enum dsc_status dsc_textmodel_share_labels(struct dsc_textmodel *a, struct dsc_textmodel *b,
                                            struct dsc_err *err)
 {

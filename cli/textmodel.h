@@ -154,6 +154,9 @@ enum dsc_status dsc_textmodel_logits(const struct dsc_textmodel *m, const struct
                                      const struct dsc_dataset *d, int64_t batch, float **logits,
                                      int64_t *n_cols, struct dsc_err *err);
 
+/** After a run of m has failed: sizes that do not fit may be texts longer than the model takes. */
+enum dsc_status dsc_textmodel_hint_length(const struct dsc_textmodel *m, struct dsc_err *err);
+
 /**
  * A class must mean the same to two models that are compared: what only one of them knows of labels
  * and the positive class holds for both.

@@ -389,7 +389,8 @@ static enum dsc_status one_step(struct dsc_trainrun *r, const struct dsc_train_d
     struct dsc_train_report report;
 
     DSC_TRY(dsc_cmd_stopped(r->cmd, err));
-    DSC_TRY(dsc_trainer_step(r->trainer, data, &report, err));
+    if (dsc_trainer_step(r->trainer, data, &report, err) != DSC_OK)
+        return dsc_textmodel_hint_length(r->m, err);
     r->last_loss = report.loss;
     r->n_seen += report.n_examples;
     dsc_progress_update(r->cmd->progress, (int64_t)report.step,
