@@ -13,7 +13,50 @@
 #include "dsc/quant.h"
 #include "dsc/status.h"
 
+#include <stdbool.h>
 #include <stdint.h>
+
+/** Codes of an activation: value = (code - zero) * scale, codes bottom .. top, as FakeQuantize. */
+struct dsc_act_codes {
+    float scale, zero, bottom, top;
+};
+
+/** Those of a range (dsc_quant_params); and the value that the code nearest to x has. */
+struct dsc_act_codes dsc_act_codes_of(enum dsc_dtype code, bool is_symmetric, double low,
+                                      double high);
+float dsc_act_value(const struct dsc_act_codes *c, float x);
+
+enum { DSC_SAMPLE_TOKENS = 512 };
+
+/** What is to be known of a layer's input. */
+enum {
+    DSC_INPUT_GRAM = 1,
+    DSC_INPUT_LIMITS = 2,
+    DSC_INPUT_SAMPLE = 4,
+    DSC_INPUT_MEANS = 8, /* needs codes */
+};
+
+/** What a layer reads, over all its tokens; pointers are NULL to what is not wanted. */
+struct dsc_layer_input {
+    int value; /* the caller's */
+    int64_t k, n_tokens;
+    float *h;          /* [k,k] the upper half of the sum of x^T x */
+    float *low, *high; /* [k] limits of each channel and 0 */
+    float *sample;     /* [DSC_SAMPLE_TOKENS,k] every stride-th token, as many as find room */
+    int64_t n_sample, stride;
+    struct dsc_act_codes codes;
+    double *sum, *code_sum; /* [k] of x, and of the values of its codes */
+};
+
+/** Zero-initialise; close it even if this fails. Errors: MEMORY. */
+enum dsc_status dsc_layer_input_open(struct dsc_layer_input *in, int64_t k, unsigned wanted,
+                                     struct dsc_err *err);
+void dsc_layer_input_close(struct dsc_layer_input *in);
+/** Tokens x [n_tokens,k]; any cut into calls gives the same but for rounding in h. */
+enum dsc_status dsc_layer_input_add(struct dsc_device *dev, struct dsc_layer_input *in,
+                                    const float *x, int64_t n_tokens, struct dsc_err *err);
+/** h as of x / s, s [k]. */
+void dsc_layer_input_scale(struct dsc_layer_input *in, const double *s);
 
 /**
  * Scales and zero points of least squared error, each group of a row on its own: a search over
@@ -67,5 +110,27 @@ enum dsc_status dsc_awq(struct dsc_device *dev, int n_weights, const float *cons
                         const int64_t *n_rows, int64_t n_cols, const float *h,
                         const struct dsc_weight_layout *layout, float *s, double *alpha,
                         struct dsc_err *err);
+
+/** An activation that is to be smoothed, and the weights that are multiplied by it. */
+struct dsc_smooth_job {
+    const struct dsc_layer_input *in; /* with gram, limits and sample */
+    int n_weights;
+    const float *const *w; /* [n_weights] pointers to [n_rows[i],k] */
+    const int64_t *n_rows;
+    double weight_limit; /* the largest code of a weight: 127 */
+    bool is_gptq;        /* weights are rounded by GPTQ, else to the nearest */
+    enum dsc_dtype code; /* of the activation */
+    bool is_symmetric;
+};
+
+/**
+ * SmoothQuant's alpha (0.5 to 1, dsc_smooth_scale) by the least squared error of the outputs of all
+ * weights together: the activation's by rounding the sampled tokens in the range of all of them,
+ * the weights' as it is expected of their rounding (see smooth.c).
+ *
+ * Errors  MEMORY; NONFINITE
+ */
+enum dsc_status dsc_smooth_search(struct dsc_device *dev, const struct dsc_smooth_job *job,
+                                  double *alpha, struct dsc_err *err);
 
 #endif

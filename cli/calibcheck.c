@@ -98,33 +98,32 @@ void dsc_calibcheck_observer(struct dsc_cmd *cmd, const struct dsc_ranges *r,
     end(&l, what, "more rows, or another --observer");
 }
 
-static int64_t n_silent(const struct dsc_quant_site *s)
+static int64_t n_silent(const struct dsc_layer_input *in)
 {
     int64_t n = 0;
 
-    for (int64_t k = 0; k < s->n_channels; k++)
-        n += !(s->channel_max[k] > 0);
+    for (int64_t k = 0; k < in->k; k++)
+        n += !(in->low[k] < 0 || in->high[k] > 0);
     return n;
 }
 
-void dsc_calibcheck_channels(struct dsc_cmd *cmd, const struct dsc_graph *g,
-                             const struct dsc_quant_plan *plan)
+void dsc_calibcheck_channels(struct dsc_cmd *cmd, const struct dsc_layer_input *inputs,
+                             const char *const *names, int n)
 {
     struct list l;
 
     begin(&l, cmd, "silent_channels");
-    for (int i = 0; i < plan->n_sites; i++) {
-        const struct dsc_quant_site *s = &plan->sites[i];
-        const int64_t n = n_silent(s);
+    for (int i = 0; i < n; i++) {
+        const int64_t n_bad = n_silent(&inputs[i]);
 
-        if (n == 0)
+        if (n_bad == 0)
             continue;
         dsc_json_object(&cmd->json, NULL);
-        dsc_json_text(&cmd->json, "name", g->values[s->value].name);
-        dsc_json_int(&cmd->json, "silent", n);
-        dsc_json_int(&cmd->json, "channels", s->n_channels);
+        dsc_json_text(&cmd->json, "name", names[i]);
+        dsc_json_int(&cmd->json, "silent", n_bad);
+        dsc_json_int(&cmd->json, "channels", inputs[i].k);
         dsc_json_end(&cmd->json);
-        add(&l, g->values[s->value].name);
+        add(&l, names[i]);
     }
     end(&l, "had channels that stayed 0 on every row", "in full in --json: silent_channels");
 }

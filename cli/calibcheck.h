@@ -8,7 +8,7 @@
 
 #include "calib.h"
 #include "cmd.h"
-#include "dsc/quant.h"
+#include "weights.h"
 
 /** Tokens of the rows without padding, and how many of them are unknown. */
 struct dsc_token_count {
@@ -21,8 +21,8 @@ void dsc_calibcheck_ranges(struct dsc_cmd *cmd, const struct dsc_ranges *r, int6
 /** Tensors of fewer values than the observer needs. */
 void dsc_calibcheck_observer(struct dsc_cmd *cmd, const struct dsc_ranges *r,
                              const struct dsc_observer *o, double param);
-/** Channels of the plan's sites that were 0 on every row: channel_max has been observed. */
-void dsc_calibcheck_channels(struct dsc_cmd *cmd, const struct dsc_graph *g,
-                             const struct dsc_quant_plan *plan);
+/** Channels that were 0 on every row, of n inputs with limits, which have these names. */
+void dsc_calibcheck_channels(struct dsc_cmd *cmd, const struct dsc_layer_input *inputs,
+                             const char *const *names, int n);
 
 #endif

@@ -1,4 +1,5 @@
 /* quantize: int8, after training or while training. */
+#include "biasrun.h"
 #include "cmd.h"
 #include "dsc/pass.h"
 #include "models.h"
@@ -6,6 +7,7 @@
 #include "output.h"
 #include "quantrun.h"
 #include "sensitivity.h"
+#include "smoothrun.h"
 #include "trainrun.h"
 #include "weightrun.h"
 
@@ -50,7 +52,9 @@ struct job {
     struct dsc_dataset calib;
     struct dsc_device *dev;
     const char *ranges; /* of --ranges */
-    double smooth;
+    struct dsc_smoothrun smoothed;
+    struct dsc_biasrun b;
+    bool corrects_biases;
     int rounding; /* word of --rounding; of static */
     int64_t batch;
     uint64_t size_before;
@@ -61,18 +65,16 @@ struct job {
  * afterwards: an outlier that smoothing has not seen stretches the range of its whole tensor. */
 static enum dsc_status smooth(struct job *j, struct dsc_err *err)
 {
-    const int64_t n = (int64_t)j->calib.n;
-    int n_smoothed;
-
-    if (j->smooth == 0)
+    j->smoothed.cmd = j->cmd;
+    j->smoothed.m = &j->m;
+    j->smoothed.q = &j->q;
+    j->smoothed.dev = j->dev;
+    j->smoothed.calib = &j->calib;
+    j->smoothed.batch = j->batch;
+    j->smoothed.is_gptq = j->rounding == DSC_ROUND_GPTQ;
+    if (!j->smoothed.smooth.is_auto && j->smoothed.smooth.alpha == 0)
         return DSC_OK;
-    DSC_TRY(dsc_observe_channels(j->cmd, &j->m, &j->calib, n, j->batch, j->dev, &j->q.plan, err));
-    DSC_TRY(dsc_quant_smooth(j->m.model.graph, &j->q.plan, j->smooth, &n_smoothed, err));
-    dsc_log_printf(&j->cmd->log, DSC_LOG_INFO,
-                   "smoothed %d activations by the channels of %lld rows (--smooth %g)", n_smoothed,
-                   (long long)n, j->smooth);
-    dsc_json_int(&j->cmd->json, "smoothed", n_smoothed);
-    return dsc_quantrun_plan(&j->q, err);
+    return dsc_smoothrun(&j->smoothed, err);
 }
 
 static enum dsc_status read_calib(struct job *j, const char *data, struct dsc_err *err)
@@ -125,7 +127,11 @@ static enum dsc_status open_static(struct job *j, struct dsc_err *err)
     if (!data && !j->ranges)
         return dsc_fail(err, DSC_E_USAGE,
                         "quantize --method static needs --calib DATA, or --ranges FILE");
-    j->smooth = j->ranges ? 0 : dsc_opt_float(j->cmd, DSC_OPT_smooth);
+    if (!j->ranges)
+        DSC_TRY(dsc_smooth_parse(dsc_opt_text(j->cmd, DSC_OPT_smooth), &j->smoothed.smooth, err));
+    j->corrects_biases = dsc_opt_enum(j->cmd, DSC_OPT_bias_correction) == 1;
+    if (j->corrects_biases && !data)
+        return dsc_fail(err, DSC_E_USAGE, "--bias-correction on needs --calib DATA");
     if (data)
         DSC_TRY(read_calib(j, data, err));
     return choose_rounding(j, err);
@@ -179,12 +185,25 @@ static struct dsc_weightrun weights_of(struct job *j)
 /* FakeQuantize by the ranges that are known, and the file of it. */
 static enum dsc_status insert_and_write(struct job *j, struct dsc_err *err)
 {
+    if (j->corrects_biases) {
+        j->b = (struct dsc_biasrun){.cmd = j->cmd,
+                                    .m = &j->m,
+                                    .q = &j->q,
+                                    .dev = j->dev,
+                                    .calib = &j->calib,
+                                    .batch = j->batch};
+        DSC_TRY(dsc_biasrun_observe(&j->b, err));
+    }
     if (j->rounding == DSC_ROUND_GPTQ) {
         j->w = weights_of(j);
+        j->w.known = j->smoothed.inputs;
+        j->w.n_known = j->smoothed.has_grams ? j->smoothed.n_inputs : 0;
         DSC_TRY(dsc_weightrun_round(&j->w, err));
         j->q.rounded = &j->w;
     }
     DSC_TRY(dsc_quantrun_insert(&j->q, err));
+    if (j->corrects_biases)
+        DSC_TRY(dsc_biasrun_correct(&j->b, err));
     DSC_TRY(dsc_quantrun_report(&j->q, err));
     return write_model(j, j->calib.n > 0 ? &j->calib : NULL, err);
 }
@@ -192,7 +211,7 @@ static enum dsc_status insert_and_write(struct job *j, struct dsc_err *err)
 static enum dsc_status quantize_static(struct job *j, struct dsc_err *err)
 {
     DSC_TRY(open_static(j, err));
-    DSC_TRY(start(j, !j->ranges || j->rounding == DSC_ROUND_GPTQ, err));
+    DSC_TRY(start(j, !j->ranges || j->rounding == DSC_ROUND_GPTQ || j->corrects_biases, err));
     if (j->is_dry)
         return dsc_quantrun_report(&j->q, err);
     DSC_TRY(observe_static(j, err));
@@ -204,7 +223,7 @@ static enum dsc_status quantize_planned(struct job *j, struct dsc_err *err)
 {
     DSC_TRY(dsc_sensitivity_open(&j->s, j->size_before, err));
     DSC_TRY(open_static(j, err));
-    DSC_TRY(start(j, !j->ranges || j->rounding == DSC_ROUND_GPTQ, err));
+    DSC_TRY(start(j, !j->ranges || j->rounding == DSC_ROUND_GPTQ || j->corrects_biases, err));
     DSC_TRY(dsc_sensitivity_read_plan(&j->s, err));
     if (!j->is_dry) /* all layers, as they were when the formats were chosen */
         DSC_TRY(observe_static(j, err));
@@ -377,10 +396,13 @@ static enum dsc_status check_scheme(struct job *j, struct dsc_err *err)
  * (docs/results/observers.md). */
 static enum dsc_status choose_observer(struct job *j, struct dsc_err *err)
 {
-    const bool is_smoothed = j->row->run != quantize_qat &&
-                             !dsc_opt_is_set(j->cmd, DSC_OPT_ranges) &&
-                             dsc_opt_float(j->cmd, DSC_OPT_smooth) > 0;
+    bool is_smoothed = j->row->run != quantize_qat && !dsc_opt_is_set(j->cmd, DSC_OPT_ranges);
+    struct dsc_smooth smooth;
 
+    if (is_smoothed) {
+        DSC_TRY(dsc_smooth_parse(dsc_opt_text(j->cmd, DSC_OPT_smooth), &smooth, err));
+        is_smoothed = smooth.is_auto || smooth.alpha > 0;
+    }
     return dsc_opt_resolve(j->cmd, DSC_OPT_observer, is_smoothed ? "minmax" : "mse", err);
 }
 
@@ -434,6 +456,8 @@ static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
     struct job j = {.cmd = cmd};
     const enum dsc_status st = work(&j, err);
 
+    dsc_biasrun_close(&j.b);
+    dsc_smoothrun_close(&j.smoothed);
     dsc_weightrun_close(&j.w);
     dsc_trainrun_close(&j.r);
     dsc_sensitivity_close(&j.s);
@@ -450,13 +474,16 @@ const struct dsc_command dsc_command_quantize = {
     .summary = "make a model int8, or its weights alone 8- or 4-bit",
     .about =
         "static: ranges of activations are observed on rows of --calib (--calib-rows), after "
-        "SmoothQuant has moved the channels' differences into the weights (--smooth); what the "
-        "rows "
+        "SmoothQuant has moved the channels' differences into the weights (--smooth; auto takes "
+        "for "
+        "each activation the alpha by which the layers' outputs lose least); what the rows "
         "lack (few of them, unknown tokens, tensors and channels that never change) is warned of "
         "by "
         "name. Weights are then rounded by GPTQ on what the layers read (--rounding); layers that "
         "are "
         "chosen by measuring them (--target-size and others, --plan) are rounded to the nearest. "
+        "--bias-correction on takes from each layer's bias what its codes add to the mean of its "
+        "outputs over the rows. "
         "dynamic: "
         "ranges are computed when the model runs, no data are needed; the result of a row depends "
         "on the batch that it is in. qat: weights and scales learn on --train data with the "

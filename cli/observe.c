@@ -2,10 +2,8 @@
 #include "observe.h"
 
 #include "calibcheck.h"
-#include "dsc/linalg.h"
 #include "progress.h"
 
-#include <math.h>
 #include <string.h>
 
 enum dsc_status dsc_observe_watch(struct dsc_ranges *r, const struct dsc_graph *g,
@@ -18,10 +16,9 @@ enum dsc_status dsc_observe_watch(struct dsc_ranges *r, const struct dsc_graph *
 }
 
 struct watcher {
-    struct dsc_ranges *r;        /* or NULL */
-    struct dsc_quant_plan *plan; /* whose channels are observed; or NULL */
-    struct dsc_gram *grams;
-    int n_grams;
+    struct dsc_ranges *r; /* or NULL */
+    struct dsc_layer_input *inputs;
+    int n_inputs;
     struct dsc_device *dev;
     const struct dsc_graph *g;
     struct dsc_token_count tokens;
@@ -95,34 +92,12 @@ enum dsc_status dsc_observe_values(struct dsc_kept *k, const struct dsc_tensor *
     return DSC_OK;
 }
 
-static struct dsc_quant_site *channels_of(const struct watcher *w, int value)
+static struct dsc_layer_input *input_of(const struct watcher *w, int value)
 {
-    for (int i = 0; w->plan && i < w->plan->n_sites; i++)
-        if (w->plan->sites[i].value == value && w->plan->sites[i].n_channels > 0)
-            return &w->plan->sites[i];
+    for (int i = 0; i < w->n_inputs; i++)
+        if (w->inputs[i].value == value)
+            return &w->inputs[i];
     return NULL;
-}
-
-static void add_channels(const struct dsc_quant_site *s, const float *x, int64_t n)
-{
-    for (int64_t i = 0; i + s->n_channels <= n; i += s->n_channels)
-        for (int64_t k = 0; k < s->n_channels; k++)
-            s->channel_max[k] = fmaxf(s->channel_max[k], fabsf(x[i + k]));
-}
-
-static struct dsc_gram *gram_of(const struct watcher *w, int value)
-{
-    for (int i = 0; i < w->n_grams; i++)
-        if (w->grams[i].value == value)
-            return &w->grams[i];
-    return NULL;
-}
-
-static enum dsc_status add_gram(const struct watcher *w, struct dsc_gram *gram, const float *x,
-                                int64_t n, struct dsc_err *err)
-{
-    gram->n_tokens += n / gram->k;
-    return dsc_linalg_gram(w->dev, gram->h, x, n / gram->k, gram->k, err);
 }
 
 static enum dsc_status watch_value(struct watcher *w, int value, const struct dsc_tensor *t,
@@ -130,14 +105,13 @@ static enum dsc_status watch_value(struct watcher *w, int value, const struct ds
 {
     const char *name = w->g->values[value].name;
     struct dsc_hist *h = w->r ? dsc_ranges_hist(w->r, name) : NULL;
-    struct dsc_quant_site *site = channels_of(w, value);
-    struct dsc_gram *gram = gram_of(w, value);
+    struct dsc_layer_input *in = input_of(w, value);
     struct dsc_tensor host;
     const float *x;
     int64_t n_x;
     enum dsc_status st;
 
-    if (!h && !site && !gram)
+    if (!h && !in)
         return DSC_OK;
     if (t->dtype != DSC_F32)
         return dsc_fail(err, DSC_E_TYPE, "'%s' is %s, ranges are of f32", name,
@@ -146,10 +120,8 @@ static enum dsc_status watch_value(struct watcher *w, int value, const struct ds
     st = dsc_observe_values(&w->kept, mask, &host, &x, &n_x, err);
     if (st == DSC_OK && h)
         dsc_hist_add(h, x, n_x, w->dev->pool);
-    if (st == DSC_OK && site)
-        add_channels(site, x, n_x);
-    if (st == DSC_OK && gram)
-        st = add_gram(w, gram, x, n_x, err);
+    if (st == DSC_OK && in)
+        st = dsc_layer_input_add(w->dev, in, x, n_x / in->k, err);
     dsc_tensor_clear(&host);
     return st;
 }
@@ -291,26 +263,14 @@ enum dsc_status dsc_observe_run(struct dsc_cmd *cmd, const struct dsc_textmodel 
     return DSC_OK;
 }
 
-enum dsc_status dsc_observe_channels(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
-                                     const struct dsc_dataset *d, int64_t n, int64_t batch,
-                                     struct dsc_device *dev, struct dsc_quant_plan *plan,
-                                     struct dsc_err *err)
+enum dsc_status dsc_observe_inputs(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
+                                   const struct dsc_dataset *d, int64_t n_rows, int64_t batch,
+                                   struct dsc_device *dev, struct dsc_layer_input *inputs, int n,
+                                   struct dsc_err *err)
 {
-    struct watcher w = {.plan = plan};
+    struct watcher w = {.inputs = inputs, .n_inputs = n, .dev = dev};
 
-    DSC_TRY(observe(cmd, m, d, n, batch, dev, "channels", &w, err));
-    dsc_calibcheck_channels(cmd, w.g, plan);
-    return DSC_OK;
-}
-
-enum dsc_status dsc_observe_grams(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
-                                  const struct dsc_dataset *d, int64_t n, int64_t batch,
-                                  struct dsc_device *dev, struct dsc_gram *grams, int n_grams,
-                                  struct dsc_err *err)
-{
-    struct watcher w = {.grams = grams, .n_grams = n_grams, .dev = dev};
-
-    return observe(cmd, m, d, n, batch, dev, "observe", &w, err);
+    return observe(cmd, m, d, n_rows, batch, dev, "observe", &w, err);
 }
 
 static enum dsc_status check_model(const struct dsc_bundle *b, char model[65], struct dsc_err *err)

@@ -6,6 +6,7 @@
 #include "cmd.h"
 #include "dsc/quant.h"
 #include "textmodel.h"
+#include "weights.h"
 
 /** Called after each node; mask: [rows, tokens] of the batch, NULL: nothing is padding. */
 typedef enum dsc_status dsc_see_fn(void *ctx, const struct dsc_node *n,
@@ -50,24 +51,11 @@ enum dsc_status dsc_observe_run(struct dsc_cmd *cmd, const struct dsc_textmodel 
                                 const struct dsc_dataset *d, int64_t n, int64_t batch,
                                 struct dsc_device *dev, struct dsc_ranges *r, struct dsc_err *err);
 
-/** The same for the largest magnitude of each channel, into the plan's sites. */
-enum dsc_status dsc_observe_channels(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
-                                     const struct dsc_dataset *d, int64_t n, int64_t batch,
-                                     struct dsc_device *dev, struct dsc_quant_plan *plan,
-                                     struct dsc_err *err);
-
-/** What a layer's input is like: the upper half of the sum of x^T x over its tokens. */
-struct dsc_gram {
-    int value;
-    int64_t k, n_tokens;
-    float *h; /* [k,k] on the heap */
-};
-
-/** The same for Gram matrices of n_grams values, whose h hold what earlier rows gave. */
-enum dsc_status dsc_observe_grams(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
-                                  const struct dsc_dataset *d, int64_t n, int64_t batch,
-                                  struct dsc_device *dev, struct dsc_gram *grams, int n_grams,
-                                  struct dsc_err *err);
+/** The same for n inputs of layers (by value number), which may hold earlier rows. */
+enum dsc_status dsc_observe_inputs(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
+                                   const struct dsc_dataset *d, int64_t n_rows, int64_t batch,
+                                   struct dsc_device *dev, struct dsc_layer_input *inputs, int n,
+                                   struct dsc_err *err);
 
 /**
  * A ranges file: a safetensors of histograms, with the sha256 of their model beside. `model` is the

@@ -111,15 +111,31 @@ enum dsc_status dsc_quantrun_plan(struct dsc_quantrun *r, struct dsc_err *err)
     return dsc_patterns_check(&r->exclude, err);
 }
 
-static bool range_of(void *ctx, const char *value, double *low, double *high)
+struct dsc_quant_site *dsc_quantrun_input_of(const struct dsc_quantrun *r, int weight)
 {
-    struct dsc_quantrun *r = ctx;
+    const struct dsc_quant_plan *plan = &r->plan;
+    struct dsc_quant_site *last = NULL;
+
+    for (struct dsc_quant_site *a = plan->sites; a < plan->sites + plan->n_sites; a++)
+        if (a->kind == DSC_SITE_ACTIVATION && a->n_channels > 0 &&
+            dsc_quant_reads(r->m->model.graph, plan, weight, a->value))
+            last = a;
+    return last;
+}
+
+bool dsc_quantrun_range(struct dsc_quantrun *r, const char *value, double *low, double *high)
+{
     const struct dsc_hist *h = dsc_ranges_hist(r->ranges, value);
 
     if (!h || h->n == 0)
         return false;
     r->observer->range(h, r->param, 1 << dsc_dtype_bits(r->target.act_dtype), low, high);
     return true;
+}
+
+static bool range_of(void *ctx, const char *value, double *low, double *high)
+{
+    return dsc_quantrun_range(ctx, value, low, high);
 }
 
 static bool is_site_named(const struct dsc_quantrun *r, int site, const char *name)

@@ -37,6 +37,10 @@ struct dsc_quantrun {
 enum dsc_status dsc_quantrun_open(struct dsc_quantrun *r, struct dsc_err *err);
 /** Prepare m's graph and choose the sites. Errors: USAGE, a pattern or plan that holds nothing. */
 enum dsc_status dsc_quantrun_plan(struct dsc_quantrun *r, struct dsc_err *err);
+/** The activation site with channels that a weight's product reads; NULL: there is none. */
+struct dsc_quant_site *dsc_quantrun_input_of(const struct dsc_quantrun *r, int weight);
+/** Range of an activation by what was observed; false: nothing was. */
+bool dsc_quantrun_range(struct dsc_quantrun *r, const char *value, double *low, double *high);
 /** FakeQuantize in m's graph, by the ranges. */
 enum dsc_status dsc_quantrun_insert(struct dsc_quantrun *r, struct dsc_err *err);
 /**

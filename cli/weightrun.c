@@ -9,12 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/*
- * Gram matrices that are held at once. Layers beyond it are observed in a further pass over the
- * rows, in which the layers before them are rounded already.
- */
-#define GRAMS_MAX_BYTES ((uint64_t)512 << 20)
-
 /* GPTQ's damping of the paper. */
 #define GPTQ_DAMPING 0.01
 
@@ -184,7 +178,7 @@ static enum dsc_status check_weight(const float *w, int64_t n, struct dsc_err *e
 }
 
 /* What the squared errors of each column weigh: the mean of x^2. */
-static enum dsc_status weigh_columns(const struct dsc_gram *gram, float *importance,
+static enum dsc_status weigh_columns(const struct dsc_layer_input *gram, float *importance,
                                      struct dsc_err *err)
 {
     for (int64_t k = 0; k < gram->k; k++) {
@@ -196,7 +190,7 @@ static enum dsc_status weigh_columns(const struct dsc_gram *gram, float *importa
 }
 
 static enum dsc_status round_by_gram(struct dsc_weightrun *r, struct dsc_weight_made *m,
-                                     const float *w, const struct dsc_gram *gram,
+                                     const float *w, const struct dsc_layer_input *gram,
                                      struct dsc_err *err)
 {
     const char *name = graph_of(r)->values[m->value].name;
@@ -218,8 +212,8 @@ static enum dsc_status round_by_gram(struct dsc_weightrun *r, struct dsc_weight_
 }
 
 static enum dsc_status choose_codes(struct dsc_weightrun *r, struct dsc_weight_made *m,
-                                    const float *w, const struct dsc_gram *gram, float *importance,
-                                    struct dsc_err *err)
+                                    const float *w, const struct dsc_layer_input *gram,
+                                    float *importance, struct dsc_err *err)
 {
     DSC_TRY(check_weight(w, m->codes.n_rows * m->codes.n_cols, err));
     if (gram)
@@ -234,7 +228,7 @@ static enum dsc_status choose_codes(struct dsc_weightrun *r, struct dsc_weight_m
 
 /* Codes of one site, and in the graph what they stand for, so that later layers read it. */
 static enum dsc_status make_site(struct dsc_weightrun *r, const struct dsc_quant_site *s,
-                                 const struct dsc_gram *gram, struct dsc_err *err)
+                                 const struct dsc_layer_input *gram, struct dsc_err *err)
 {
     struct dsc_weight_made *m = made_of(r, s);
     struct dsc_tensor rows = {0}, rounded = {0};
@@ -268,21 +262,7 @@ out:
 
 /* ---- layers that are observed ---- */
 
-/* The activation site that a weight's product reads, by channels; or NULL. */
-static const struct dsc_quant_site *input_of(const struct dsc_weightrun *r,
-                                             const struct dsc_quant_site *s)
-{
-    const struct dsc_quant_plan *plan = &r->q->plan;
-    const struct dsc_quant_site *last = NULL;
-
-    for (const struct dsc_quant_site *a = plan->sites; a < plan->sites + plan->n_sites; a++)
-        if (a->kind == DSC_SITE_ACTIVATION && a->n_channels > 0 &&
-            dsc_quant_reads(graph_of(r), plan, s->value, a->value))
-            last = a;
-    return last;
-}
-
-static struct dsc_gram *gram_at(struct dsc_gram *grams, int n, int value)
+static struct dsc_layer_input *gram_at(struct dsc_layer_input *grams, int n, int value)
 {
     for (int i = 0; i < n; i++)
         if (grams[i].value == value)
@@ -291,7 +271,7 @@ static struct dsc_gram *gram_at(struct dsc_gram *grams, int n, int value)
 }
 
 /* The next inputs whose matrices fit; at least one. */
-static enum dsc_status take_inputs(struct dsc_weightrun *r, struct dsc_gram *grams, int *n,
+static enum dsc_status take_inputs(struct dsc_weightrun *r, struct dsc_layer_input *grams, int *n,
                                    struct dsc_err *err)
 {
     const struct dsc_quant_plan *plan = &r->q->plan;
@@ -304,24 +284,20 @@ static enum dsc_status take_inputs(struct dsc_weightrun *r, struct dsc_gram *gra
 
         if (s->kind != DSC_SITE_WEIGHT || !m || m->is_done)
             continue;
-        x = input_of(r, s);
+        x = dsc_quantrun_input_of(r->q, s->value);
         if (!x || gram_at(grams, *n, x->value))
             continue;
         n_bytes += (uint64_t)x->n_channels * (uint64_t)x->n_channels * sizeof(float);
-        if (*n > 0 && n_bytes > GRAMS_MAX_BYTES)
+        if (*n > 0 && n_bytes > DSC_INPUTS_MAX_BYTES)
             return DSC_OK;
-        grams[*n] = (struct dsc_gram){.value = x->value, .k = x->n_channels};
-        grams[*n].h =
-            dsc_heap_alloc((size_t)x->n_channels, (size_t)x->n_channels * sizeof(float), err);
-        if (!grams[*n].h)
-            return DSC_E_MEMORY;
-        ++*n;
+        grams[*n] = (struct dsc_layer_input){.value = x->value};
+        DSC_TRY(dsc_layer_input_open(&grams[(*n)++], x->n_channels, DSC_INPUT_GRAM, err));
     }
     return DSC_OK;
 }
 
 /* AWQ's scales of one input: into the graph and, as x is divided, into its matrix. */
-static enum dsc_status scale_input(struct dsc_weightrun *r, struct dsc_gram *gram,
+static enum dsc_status scale_input(struct dsc_weightrun *r, struct dsc_layer_input *gram,
                                    const struct dsc_quant_site *x, double *alpha,
                                    struct dsc_err *err)
 {
@@ -372,7 +348,7 @@ out:
 }
 
 /* The matrices of the weights: kept by weight, since AWQ puts a Mul in front of them. */
-static enum dsc_status scale_inputs(struct dsc_weightrun *r, struct dsc_gram *grams, int n,
+static enum dsc_status scale_inputs(struct dsc_weightrun *r, struct dsc_layer_input *grams, int n,
                                     struct dsc_err *err)
 {
     double sum = 0;
@@ -395,8 +371,9 @@ static enum dsc_status scale_inputs(struct dsc_weightrun *r, struct dsc_gram *gr
     return DSC_OK;
 }
 
-static enum dsc_status check_observed(const struct dsc_weightrun *r, const struct dsc_gram *grams,
-                                      int n, struct dsc_err *err)
+static enum dsc_status check_observed(const struct dsc_weightrun *r,
+                                      const struct dsc_layer_input *grams, int n,
+                                      struct dsc_err *err)
 {
     for (int g = 0; g < n; g++)
         if (grams[g].n_tokens == 0)
@@ -405,19 +382,17 @@ static enum dsc_status check_observed(const struct dsc_weightrun *r, const struc
     return DSC_OK;
 }
 
-static enum dsc_status round_inputs(struct dsc_weightrun *r, struct dsc_gram *grams, int n,
+static enum dsc_status round_inputs(struct dsc_weightrun *r, struct dsc_layer_input *grams, int n,
                                     struct dsc_err *err)
 {
     const struct dsc_quant_plan *plan = &r->q->plan;
-    struct dsc_gram **of_site;
+    struct dsc_layer_input **of_site;
 
-    DSC_TRY(dsc_observe_grams(r->cmd, r->m, r->calib, (int64_t)r->calib->n, r->batch, r->dev, grams,
-                              n, err));
-    DSC_TRY(check_observed(r, grams, n, err));
     DSC_NEW(of_site, r->cmd->arena, plan->n_sites, err);
     for (int i = 0; i < plan->n_sites; i++) {
-        const struct dsc_quant_site *x =
-            plan->sites[i].kind == DSC_SITE_WEIGHT ? input_of(r, &plan->sites[i]) : NULL;
+        const struct dsc_quant_site *x = plan->sites[i].kind == DSC_SITE_WEIGHT
+                                             ? dsc_quantrun_input_of(r->q, plan->sites[i].value)
+                                             : NULL;
 
         of_site[i] = x ? gram_at(grams, n, x->value) : NULL;
     }
@@ -433,19 +408,31 @@ static enum dsc_status round_inputs(struct dsc_weightrun *r, struct dsc_gram *gr
     return dsc_quantrun_plan(r->q, err);
 }
 
+static enum dsc_status observe_inputs(struct dsc_weightrun *r, struct dsc_layer_input *grams, int n,
+                                      struct dsc_err *err)
+{
+    DSC_TRY(dsc_observe_inputs(r->cmd, r->m, r->calib, (int64_t)r->calib->n, r->batch, r->dev,
+                               grams, n, err));
+    return check_observed(r, grams, n, err);
+}
+
 static enum dsc_status round_observed(struct dsc_weightrun *r, struct dsc_err *err)
 {
-    struct dsc_gram *grams;
+    struct dsc_layer_input *grams;
     int n = 0;
     enum dsc_status st;
 
+    if (r->n_known > 0)
+        DSC_TRY(round_inputs(r, r->known, r->n_known, err));
     do {
         DSC_NEW(grams, r->cmd->arena, r->q->plan.n_sites + 1, err);
         st = take_inputs(r, grams, &n, err);
         if (st == DSC_OK && n > 0)
+            st = observe_inputs(r, grams, n, err);
+        if (st == DSC_OK && n > 0)
             st = round_inputs(r, grams, n, err);
-        for (int g = 0; g <= n; g++)
-            dsc_heap_free(grams[g].h);
+        for (int g = 0; g < n; g++)
+            dsc_layer_input_close(&grams[g]);
     } while (st == DSC_OK && n > 0);
     return st;
 }
@@ -501,7 +488,8 @@ enum dsc_status dsc_weightrun_round(struct dsc_weightrun *r, struct dsc_err *err
     r->rounding = DSC_ROUND_GPTQ;
     DSC_NEW(r->made, r->cmd->arena, plan->n_sites + 1, err);
     for (int i = 0; i < plan->n_sites; i++)
-        if (plan->sites[i].kind == DSC_SITE_WEIGHT && input_of(r, &plan->sites[i]))
+        if (plan->sites[i].kind == DSC_SITE_WEIGHT &&
+            dsc_quantrun_input_of(r->q, plan->sites[i].value))
             set_layout(r, &plan->sites[i], 0, &r->made[r->n_made++]);
     return round_observed(r, err);
 }

@@ -39,6 +39,11 @@ static void add_weight_max(const struct dsc_tensor *w, bool is_trans, double *mo
             most[k] = fmax(most[k], fabs((double)v[at(w, is_trans, k, j)]));
 }
 
+double dsc_smooth_scale(double x_max, double w_max, double alpha)
+{
+    return pow(fmax(x_max, LEAST), alpha) / pow(fmax(w_max, LEAST), 1 - alpha);
+}
+
 /* s of each channel; false where a weight is read by somebody else as well. */
 static bool find_scales(const struct dsc_graph *g, const struct dsc_quant_plan *plan,
                         const struct dsc_quant_site *site, double alpha, double *s)
@@ -55,8 +60,7 @@ static bool find_scales(const struct dsc_graph *g, const struct dsc_quant_plan *
         add_weight_max(dsc_constant(g, n->in[1]), is_transposed(n), s);
     }
     for (int64_t k = 0; k < site->n_channels; k++)
-        s[k] = pow(fmax((double)site->channel_max[k], LEAST), alpha) /
-               pow(fmax(s[k], LEAST), 1 - alpha);
+        s[k] = dsc_smooth_scale((double)site->channel_max[k], s[k], alpha);
     return true;
 }
 
@@ -173,26 +177,9 @@ enum dsc_status dsc_quant_scale_channels(struct dsc_graph *g, const struct dsc_q
 }
 
 enum dsc_status dsc_quant_smooth(struct dsc_graph *g, const struct dsc_quant_plan *plan,
-                                 double alpha, int *n_smoothed, struct dsc_err *err)
+                                 const struct dsc_quant_site *site, double alpha, double *s,
+                                 bool *is_done, struct dsc_err *err)
 {
-    *n_smoothed = 0;
-    for (int i = 0; i < plan->n_sites; i++) {
-        const struct dsc_quant_site *site = &plan->sites[i];
-        double *s;
-        enum dsc_status st = DSC_OK;
-
-        if (site->kind != DSC_SITE_ACTIVATION || site->n_channels == 0)
-            continue;
-        s = dsc_heap_alloc((size_t)site->n_channels, sizeof *s, err);
-        if (!s)
-            return DSC_E_MEMORY;
-        if (find_scales(g, plan, site, alpha, s)) {
-            st = smooth_site(g, plan, site, s, err);
-            ++*n_smoothed;
-        }
-        dsc_heap_free(s);
-        DSC_TRY(st);
-    }
-    DSC_TRY(dsc_graph_sort(g, true, err));
-    return dsc_graph_verify(g, err);
+    *is_done = find_scales(g, plan, site, alpha, s);
+    return *is_done ? smooth_site(g, plan, site, s, err) : DSC_OK;
 }

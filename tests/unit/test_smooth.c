@@ -30,14 +30,23 @@ static int smooth(struct dsc_graph *g, struct choice *c, double alpha)
 {
     struct dsc_quant_plan plan;
     struct dsc_arena arena;
-    int n_smoothed = -1;
+    int n_smoothed = 0;
 
     dsc_arena_init(&arena);
     OK(dsc_quant_make_plan(g, target("ort"), choose, c, &arena, &plan, &err));
-    for (int i = 0; i < plan.n_sites; i++)
-        for (int64_t k = 0; k < plan.sites[i].n_channels; k++)
-            plan.sites[i].channel_max[k] = most[k % K];
-    OK(dsc_quant_smooth(g, &plan, alpha, &n_smoothed, &err));
+    for (int i = 0; i < plan.n_sites; i++) {
+        struct dsc_quant_site *site = &plan.sites[i];
+        bool is_done = false;
+        double s[K];
+
+        for (int64_t k = 0; k < site->n_channels; k++)
+            site->channel_max[k] = most[k % K];
+        if (site->n_channels > 0)
+            OK(dsc_quant_smooth(g, &plan, site, alpha, s, &is_done, &err));
+        n_smoothed += is_done;
+    }
+    OK(dsc_graph_sort(g, true, &err));
+    OK(dsc_graph_verify(g, &err));
     dsc_arena_clear(&arena);
     return n_smoothed;
 }

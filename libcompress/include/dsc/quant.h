@@ -103,15 +103,30 @@ void dsc_quant_full_scales(const struct dsc_tensor *w, int axis, double limit, d
 /** Rewrites before quantization: MatMul + Add with a constant bias becomes Gemm on [rows, K]. */
 enum dsc_status dsc_quant_prepare(struct dsc_graph *g, struct dsc_err *err);
 
+/** s of one channel, of its largest magnitudes in x and in the weights. */
+double dsc_smooth_scale(double x_max, double w_max, double alpha);
+
 /**
- * SmoothQuant (Xiao et al. 2022, arXiv:2211.10438): x W = (x / s) (s W) with
+ * SmoothQuant (Xiao et al. 2022, arXiv:2211.10438) of one activation: x W = (x / s) (s W) with
  * s_k = max |x_k|^alpha / max |W_k|^(1 - alpha), the weights of all quantized products that read x
  * taken together, so that no channel decides x's range alone. x / s is a Mul in the graph. Needs
- * channel_max of the plan's sites; sites whose weights others read, too, are left as they are. Make
- * the plan anew afterwards. n_smoothed counts the activations.
+ * the site's channel_max. is_done false: others read a weight of it, too, and all is as it was.
+ * Afterwards sort the graph and make the plan anew.
+ *
+ * Shapes  s [n_channels] the scales
  */
 enum dsc_status dsc_quant_smooth(struct dsc_graph *g, const struct dsc_quant_plan *plan,
-                                 double alpha, int *n_smoothed, struct dsc_err *err);
+                                 const struct dsc_quant_site *site, double alpha, double *s,
+                                 bool *is_done, struct dsc_err *err);
+
+/**
+ * Take what a product's outputs have too much on average from its bias: of the Gemm whose constant
+ * weight is `weight`. is_done false: the weight has more than one reader, or no constant bias.
+ *
+ * Shapes  excess [N]
+ */
+enum dsc_status dsc_quant_shift_bias(struct dsc_graph *g, int weight, const double *excess,
+                                     bool *is_done, struct dsc_err *err);
 
 /** Put FakeQuantize on every site of the plan (made for this graph). */
 enum dsc_status dsc_quant_insert(struct dsc_graph *g, const struct dsc_quant_plan *plan,

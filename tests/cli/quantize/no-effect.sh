@@ -17,6 +17,8 @@ done <<END
 --method dynamic --pad-to 8
 --method dynamic --calib $messages
 --method dynamic --smooth 0.5
+--method dynamic --smooth auto
+--method dynamic --bias-correction on
 --method dynamic --ranges m.ranges
 --method dynamic --rounding nearest
 --method dynamic --embeddings w8
@@ -32,10 +34,14 @@ done <<END
 --method weight-only --calib-rows 9
 --method weight-only --columns text=text
 --method weight-only --smooth 0.5
+--method weight-only --smooth auto
+--method weight-only --bias-correction on
 --method weight-only --target-size 50%
 --method weight-only --epochs 2
 --method qat --train $messages --calib $messages
 --method qat --train $messages --smooth 0.5
+--method qat --train $messages --smooth auto
+--method qat --train $messages --bias-correction on
 --method qat --train $messages --ranges m.ranges
 --method qat --train $messages --calib-rows 9
 --method qat --train $messages --reduce-range
@@ -44,6 +50,8 @@ done <<END
 --ranges m.ranges --batch 4
 --ranges m.ranges --pad-to 8
 --ranges m.ranges --smooth 0.5
+--ranges m.ranges --smooth auto
+--ranges m.ranges --bias-correction on
 --ranges m.ranges --calib-rows 9
 --ranges m.ranges --calib $messages --rounding nearest --calib-rows 9
 --ranges m.ranges --rounding gptq
