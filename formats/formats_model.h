@@ -116,6 +116,12 @@ enum dsc_status dsc_model_write(const struct dsc_graph *g, const char *path,
                                 const struct dsc_write_opts *opts, struct dsc_write_report *report,
                                 struct dsc_err *err);
 
+/**
+ * The graph is no longer what the config.json builds that it came with: no folder can be written of
+ * it.
+ */
+enum dsc_status dsc_model_forget_config(struct dsc_graph *g, struct dsc_err *err);
+
 /** For writers: CHECK where the options want a smaller model. */
 enum dsc_status dsc_model_check_size(const struct dsc_write_opts *o, uint64_t n_bytes,
                                      struct dsc_err *err);

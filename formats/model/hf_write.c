@@ -410,6 +410,11 @@ static enum dsc_status write_to(struct hf_out *w, const char *path)
     return folder_commit(&w->folder, w->err);
 }
 
+enum dsc_status dsc_model_forget_config(struct dsc_graph *g, struct dsc_err *err)
+{
+    return dsc_graph_set_prop(g, HF_PROP_CONFIG, NULL, err);
+}
+
 enum dsc_status hf_can_write(const struct dsc_graph *g, const char *path, struct dsc_err *err)
 {
     struct dsc_err own = {0};

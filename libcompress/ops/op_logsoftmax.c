@@ -11,6 +11,7 @@ const struct dsc_op dsc_op_logsoftmax = {
     .since = 13,
     .saves = DSC_OUT(0),
     .is_rowwise = true,
+    .prune = DSC_PRUNE_ALONG,
     .fn = 1,
     .upgrade = dsc_softmax_upgrade,
     .infer = dsc_softmax_infer,

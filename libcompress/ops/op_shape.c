@@ -51,6 +51,7 @@ const struct dsc_op dsc_op_shape = {
     .since = 1,
     .shape_in = DSC_IN(0),
     .is_host = true,
+    .prune = DSC_PRUNE_SHAPE,
     .infer = infer,
     .forward = forward,
     .min_opset = min_opset,

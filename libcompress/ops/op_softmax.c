@@ -8,6 +8,7 @@ const struct dsc_op dsc_op_softmax = {
     .since = 13,
     .saves = DSC_OUT(0),
     .is_rowwise = true,
+    .prune = DSC_PRUNE_ALONG,
     .fn = 0,
     .upgrade = dsc_softmax_upgrade,
     .infer = dsc_softmax_infer,

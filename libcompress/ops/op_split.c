@@ -135,6 +135,7 @@ const struct dsc_op dsc_op_split = {
     .host_in = DSC_IN(1),
     .saves = DSC_IN(1),
     .quant = DSC_QUANT_PASS,
+    .prune = DSC_PRUNE_SPLIT,
     .upgrade = upgrade,
     .infer = infer,
     .forward = forward,

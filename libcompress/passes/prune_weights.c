@@ -45,7 +45,7 @@ enum dsc_status dsc_mask_pattern_parse(const char *text, struct dsc_mask_pattern
         return dsc_fail(err, DSC_E_USAGE, "--pattern %s keeps every element", text);
     }
     dsc_fail(err, DSC_E_USAGE, "there is no pattern '%s'", text);
-    dsc_err_hint(err, "unstructured, N:M (2:4), block:RxC (block:4x1)");
+    dsc_err_hint(err, "unstructured, N:M (2:4), block:RxC (block:4x1), ffn, heads");
     return DSC_E_USAGE;
 }
 
@@ -152,7 +152,7 @@ static const char *why_not_shape(const struct dsc_tensor *t, int sum_axis,
 static const char *why_not(const struct dsc_tensor *t, const struct role *r,
                            enum dsc_prune_choice choice, const struct dsc_mask_pattern *p)
 {
-    if (choice == DSC_PRUNE_LEFT_OUT)
+    if (choice <= DSC_PRUNE_LEFT_OUT)
         return "left out by --include or --exclude";
     if (t->dtype != DSC_F32 && t->dtype != DSC_F16 && t->dtype != DSC_BF16)
         return "its type is not f32, f16 or bf16";

@@ -74,6 +74,8 @@ static const struct verb verbs[] = {
     {"prune", "prune ../base.onnx --pattern 2:4 -j 1 -o pruned.onnx --json"},
     {"prune-blocks", "prune ../base.onnx --pattern block:2x2 --sparsity 0.5 --scope global "
                      "--exclude classifier -j 1 -o blocks.onnx"},
+    {"prune-heads", "prune ../base.onnx --pattern heads --sparsity 0.5 -j 1 -o heads.onnx --json"},
+    {"prune-ffn", "prune ../base.onnx --pattern ffn --sparsity 0.5 --scope global -j 1 -o f.onnx"},
     {"train-pruned", "train ../pruned.onnx --train ../rows.tsv --epochs 1 --batch 8 --max-length 8 "
                      "-j 1 -q -o tp.onnx"},
     {"gate", "gate ../static.onnx --baseline ../base.onnx --data ../rows.tsv --max-drop f1=1 "

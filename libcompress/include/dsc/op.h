@@ -81,8 +81,11 @@ enum dsc_prune_rule {
     DSC_PRUNE_TRANSPOSE, /* axes move by `perm` */
     DSC_PRUNE_RESHAPE,   /* axes split and merge: groups follow */
     DSC_PRUNE_GATHER,    /* axis 0 of input 0 is a vocabulary */
-    DSC_PRUNE_CONCAT,
-    DSC_PRUNE_REDUCE
+    DSC_PRUNE_CONCAT,    /* joins along `axis` */
+    DSC_PRUNE_SPLIT,     /* cuts along `axis` */
+    DSC_PRUNE_REDUCE,    /* the axes of input 1 go */
+    DSC_PRUNE_ALONG,     /* computes along `axis` (-1), the others stay */
+    DSC_PRUNE_SHAPE      /* reads sizes alone */
 };
 
 struct dsc_op {

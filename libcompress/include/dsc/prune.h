@@ -1,7 +1,8 @@
 /*
- * Pruning: which weights may become 0, which do, and what a file says of it.
+ * Pruning: which weights may become 0 or go, which do, and what a file says of it.
  *
  *   weights -> mask (zeros in the constants; shapes stay)
+ *   axes -> choose -> cut (units of tied axes are removed; shapes shrink)
  *
  * What a weight is follows from the operators' pruning rules (dsc/op.h): a float constant that a
  * matrix product reads, directly or through Transpose and Identity.
@@ -49,7 +50,12 @@ struct dsc_prune_weights {
 };
 
 /** Vectors and looked-up tables are pruned where they are asked for by name only. */
-enum dsc_prune_choice { DSC_PRUNE_LEFT_OUT, DSC_PRUNE_CHOSEN, DSC_PRUNE_ASKED_FOR };
+enum dsc_prune_choice {
+    DSC_PRUNE_EXCLUDED, /* by name */
+    DSC_PRUNE_LEFT_OUT, /* others are named */
+    DSC_PRUNE_CHOSEN,
+    DSC_PRUNE_ASKED_FOR
+};
 
 /** By the tensor's name and those of the nodes that read it. */
 typedef enum dsc_prune_choice dsc_prune_choose_fn(void *ctx, const char *weight, int n_nodes,
@@ -82,5 +88,81 @@ enum dsc_status dsc_prune_find(const struct dsc_graph *g, const struct dsc_mask_
 enum dsc_status dsc_prune_mask(struct dsc_graph *g, const struct dsc_mask_pattern *p,
                                double sparsity, bool is_global, struct dsc_prune_weights *w,
                                int64_t *n_changed, struct dsc_err *err);
+
+/* ---- units: structured pruning ---- */
+
+/**
+ * An axis of a value. Element i belongs to unit[i] of its group: the elements of one unit, on all
+ * axes of the group, stay or go together.
+ */
+struct dsc_tied_axis {
+    int value, axis;
+    int64_t n;      /* elements of the axis */
+    int *unit;      /* [n] */
+    bool is_summed; /* a product sums over it: with zeros here the unit is without effect */
+    bool is_made;   /* a product makes it: a constant's outputs */
+};
+
+/**
+ * Axes that are tied by the operators' pruning rules, from one that a product makes (ffn) or that
+ * attention runs over (heads).
+ */
+struct dsc_axis_group {
+    const char *name; /* of the node that it was found from */
+    const char *why;  /* why it is left as it is; NULL: it can be pruned. Then the rest is filled */
+    int n_units, n_gone;
+    bool *is_gone; /* [n_units] by dsc_prune_choose */
+    double *score; /* [n_units] by dsc_prune_find_axes */
+    int n_axes;
+    struct dsc_tied_axis *axes;
+};
+
+struct dsc_axis_groups {
+    int n, n_chosen; /* of them without `why` */
+    struct dsc_axis_group *items;
+};
+
+enum dsc_axis_pattern {
+    DSC_AXIS_FFN,  /* the inner width of products with elementwise nodes between them */
+    DSC_AXIS_HEADS /* heads of attention: a batch axis of products of two activations */
+};
+
+/**
+ * Sizes that stand in the shapes of Reshape nodes beside others that are computed, as exporters
+ * write the split into heads. To be called before groups are looked for.
+ */
+enum dsc_status dsc_prune_learn_sizes(struct dsc_graph *g, struct dsc_err *err);
+
+/**
+ * Groups of a pattern, in the order of the graph's nodes. From the first axis on, the rule of every
+ * node that reads or makes a tied value says which other axes are tied to it, until only axes are
+ * left that constants end: the outputs of the products before, the summed axes of those behind. A
+ * group that reaches an input or output of the graph, a norm, a lookup or a node without a rule
+ * cannot be pruned; `why` names the node.
+ *
+ * choose  as for dsc_prune_find, by the constants of a group and the nodes that read them; NULL:
+ * all score   of a unit: the Euclidean norm of all constants' elements that belong to it Errors
+ * UNSUPPORTED  no group can be pruned; the message says why for the first few Source  Fang et al.
+ * 2023, arXiv:2301.12900 (dependency graph, group norm)
+ */
+enum dsc_status dsc_prune_find_axes(const struct dsc_graph *g, enum dsc_axis_pattern pattern,
+                                    dsc_prune_choose_fn *choose, void *ctx, struct dsc_arena *arena,
+                                    struct dsc_axis_groups *groups, struct dsc_err *err);
+
+/**
+ * Choose the units of least score: round(sparsity * n) of each group's n, or of all together by
+ * score over the mean score of the group. One unit of a group always stays.
+ * Errors  USAGE  nothing would go
+ */
+enum dsc_status dsc_prune_choose(struct dsc_axis_groups *groups, double sparsity, bool is_global,
+                                 struct dsc_err *err);
+
+/**
+ * Remove the chosen units: constants shrink, Reshape nodes get the new sizes, the graph is sorted
+ * and verified. The result equals that of the graph with zeros at the summed axes of these units.
+ * Errors  INTERNAL  the graph does not fit together any more
+ */
+enum dsc_status dsc_prune_cut(struct dsc_graph *g, const struct dsc_axis_groups *groups,
+                              struct dsc_err *err);
 
 #endif

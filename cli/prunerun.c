@@ -1,0 +1,52 @@
+/* Options and results that all patterns of prune have. */
+#include "prunerun.h"
+
+static bool matches(struct dsc_patterns *p, const char *weight, int n, const char *const *nodes)
+{
+    bool is_match = dsc_patterns_match(p, weight);
+
+    for (int i = 0; i < n; i++)
+        is_match |= dsc_patterns_match(p, nodes[i]);
+    return is_match;
+}
+
+enum dsc_prune_choice dsc_prunerun_choose(void *ctx, const char *weight, int n,
+                                          const char *const *nodes)
+{
+    struct dsc_prunerun *r = ctx;
+    const bool is_in = matches(&r->include, weight, n, nodes);
+
+    if (matches(&r->exclude, weight, n, nodes))
+        return DSC_PRUNE_EXCLUDED;
+    if (is_in)
+        return DSC_PRUNE_ASKED_FOR;
+    return r->include.n == 0 ? DSC_PRUNE_CHOSEN : DSC_PRUNE_LEFT_OUT;
+}
+
+enum dsc_status dsc_prunerun_found(struct dsc_prunerun *r, enum dsc_status st,
+                                   const struct dsc_err *why, struct dsc_err *err)
+{
+    if (st == DSC_OK || st == DSC_E_UNSUPPORTED) {
+        DSC_TRY(dsc_patterns_check(&r->include, err));
+        DSC_TRY(dsc_patterns_check(&r->exclude, err));
+    }
+    if (st == DSC_OK)
+        return st;
+    *err = *why;
+    return dsc_err_file(err, r->cmd->args[0]);
+}
+
+enum dsc_status dsc_prunerun_counts(struct dsc_prunerun *r, double sparsity,
+                                    struct dsc_param_census *after, struct dsc_err *err)
+{
+    struct dsc_json *json = &r->cmd->json;
+
+    DSC_TRY(dsc_graph_param_census(r->m.model.graph, after, err));
+    dsc_json_float(json, "sparsity", sparsity);
+    dsc_json_int(json, "params_before", r->before.n_params);
+    dsc_json_int(json, "params_after", after->n_params);
+    dsc_json_int(json, "nonzero_before", r->before.n_nonzero);
+    dsc_json_int(json, "nonzero_after", after->n_nonzero);
+    dsc_json_int(json, "size_bytes_before", (int64_t)r->m.model.size_bytes);
+    return DSC_OK;
+}

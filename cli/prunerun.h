@@ -1,0 +1,41 @@
+/* What the patterns of prune share: options, the choice by name, the report. */
+#ifndef DSC_CLI_PRUNERUN_H
+#define DSC_CLI_PRUNERUN_H
+
+#include "cmd.h"
+#include "dsc/census.h"
+#include "dsc/prune.h"
+#include "pattern.h"
+#include "textmodel.h"
+
+struct dsc_prunerun {
+    struct dsc_cmd *cmd;
+    struct dsc_textmodel m;
+    struct dsc_patterns include, exclude;
+    const char *pattern; /* of --pattern */
+    double sparsity;
+    bool is_global;
+    struct dsc_param_census before;
+};
+
+/** Of --include and --exclude; ctx is a struct dsc_prunerun. */
+enum dsc_prune_choice dsc_prunerun_choose(void *ctx, const char *weight, int n,
+                                          const char *const *nodes);
+/**
+ * What a search for things to prune has given: USAGE for a pattern that matches nothing comes
+ * first, since it may be why nothing was found; then `why` with the model's name.
+ */
+enum dsc_status dsc_prunerun_found(struct dsc_prunerun *r, enum dsc_status st,
+                                   const struct dsc_err *why, struct dsc_err *err);
+/** Parameters, nonzeros and bytes before and after, in the JSON report. */
+enum dsc_status dsc_prunerun_counts(struct dsc_prunerun *r, double sparsity,
+                                    struct dsc_param_census *after, struct dsc_err *err);
+
+/** Patterns of zeros: find, mask, report, note in the metadata. */
+enum dsc_status dsc_prune_to_zeros(struct dsc_prunerun *r, const struct dsc_mask_pattern *p,
+                                   struct dsc_err *err);
+/** Patterns of units: find, choose, report, cut (unless it is dry), note in the metadata. */
+enum dsc_status dsc_prune_to_units(struct dsc_prunerun *r, enum dsc_axis_pattern p,
+                                   struct dsc_err *err);
+
+#endif

@@ -1,0 +1,51 @@
+/* Tying axes: from one axis to all that shrink with it. */
+#ifndef DSC_PRUNE_TIE_H
+#define DSC_PRUNE_TIE_H
+
+#include "dsc/prune.h"
+#include "passes/rewrite.h"
+
+enum { DSC_TIE_WHY_BYTES = 240 };
+
+/** A group that grows. Units are numbers below n_units whose sets only ever merge. */
+struct dsc_tie {
+    const struct dsc_graph *g;
+    struct dsc_arena *arena;
+    int n_units;
+    int *parent; /* [n_units] */
+    int n, cap;
+    struct dsc_tied_axis *axes;  /* unit[] by any member of its set: read it by dsc_tie_unit */
+    bool has_attention;          /* a product of two activations has been passed */
+    char why[DSC_TIE_WHY_BYTES]; /* "" as long as nothing stands against it */
+    struct dsc_err *err;         /* MEMORY */
+};
+
+/** Where a tied axis meets a node: input or output k. */
+struct dsc_tie_port {
+    bool is_out;
+    int k;
+    const struct dsc_tied_axis *at;
+};
+
+/** The set's own number. */
+int dsc_tie_unit(const struct dsc_tie *t, int unit);
+void dsc_tie_join(struct dsc_tie *t, int a, int b);
+/** Say why the group cannot be pruned; false. */
+bool dsc_tie_refuse(struct dsc_tie *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/** Tie an axis, n elements with these units; one that is tied already gets its units joined. */
+bool dsc_tie_add(struct dsc_tie *t, int value, int axis, int64_t n, const int *unit);
+struct dsc_tied_axis *dsc_tie_find(const struct dsc_tie *t, int value, int axis);
+/** What the node's pruning rule ties to an axis. False: refused. */
+bool dsc_tie_through(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_tie_port *p);
+
+/** The rule of Reshape and its like, in a file of its own. */
+bool dsc_tie_reshape(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_tie_port *p);
+
+/** A size in the shape input of a Reshape, where it is known before it runs; else
+ *  DSC_DIM_UNKNOWN: the rest (-1), or 0: it is computed. */
+int64_t dsc_reshape_size(const struct dsc_graph *g, const struct dsc_node *n, int axis);
+/** Make a known size at an axis of its output `size`; a -1 stays. */
+enum dsc_status dsc_reshape_set_size(struct dsc_graph *g, struct dsc_node *n, int axis,
+                                     int64_t size, struct dsc_err *err);
+
+#endif

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Structured pruning against ONNX Runtime: TAP on stdout.
+
+    prune_axes.py --dscompress BIN [--golden tests/golden]
+
+Each model is pruned; the report says which units went, and which axes of which constants hold them.
+The reference is the source with zeros, put by NumPy, where products sum over these units; both run
+in ONNX Runtime on drawn token ids. With DSC_ASSETS the real MiniLM is one of the models.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import numpy_helper
+
+TOL, TIMEOUT_S = 1e-5, 300
+
+
+def call(*args):
+    r = subprocess.run(args, capture_output=True, text=True, timeout=TIMEOUT_S)
+    if r.returncode:
+        raise RuntimeError((r.stderr.strip() or f"exit {r.returncode}").splitlines()[0])
+    return r.stdout
+
+
+def masked(path, report):
+    """The source with zeros at the summed axes of the units that went."""
+    model = onnx.load(path)
+    inits = {i.name: i for i in model.graph.initializer}
+    for group in report["groups"]:
+        for t in group["tensors"]:
+            if not t["is_summed"]:
+                continue
+            w = numpy_helper.to_array(inits[t["name"]]).copy()
+            per_unit = t["size_before"] // group["units"]  # a unit's elements stand together
+            for u in group["removed_units"]:
+                at = [slice(None)] * w.ndim
+                at[t["axis"]] = slice(u * per_unit, (u + 1) * per_unit)
+                w[tuple(at)] = 0
+            inits[t["name"]].CopyFrom(numpy_helper.from_array(w, t["name"]))
+    return model.SerializeToString()
+
+
+def drawn(session, rng, n_ids, length):
+    feeds = {}
+    for i in session.get_inputs():
+        ids = rng.integers(0, n_ids, (3, length)).astype(np.int64)
+        feeds[i.name] = ids if "ids" in i.name and "type" not in i.name else \
+            np.ones_like(ids) if "mask" in i.name else np.zeros_like(ids)
+    return feeds
+
+
+def check(binary, source, n_ids, pattern, scope, tmp):
+    plain, out = os.path.join(tmp, "source.onnx"), os.path.join(tmp, "pruned.onnx")
+    call(binary, "export", source, "-q", "-f", "-o", plain)
+    report = json.loads(call(binary, "prune", plain, "--pattern", pattern, "--sparsity", "0.5",
+                             "--scope", scope, "-q", "-f", "--json", "-o", out))
+    if report["params_after"] >= report["params_before"] or \
+            os.path.getsize(out) != report["size_bytes"] or os.path.getsize(out) >= os.path.getsize(plain):
+        return "it is not smaller"
+    onnx.checker.check_model(onnx.load(out), full_check=True)
+    a = ort.InferenceSession(out, providers=["CPUExecutionProvider"])
+    b = ort.InferenceSession(masked(plain, report), providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(3)
+    for length in (5, 11):
+        feeds = drawn(a, rng, n_ids, length)
+        for x, y in zip(a.run(None, feeds), b.run(None, feeds)):
+            worst = np.abs(x - y).max() / np.abs(y).max()
+            if not worst <= TOL:
+                return f"values differ by {worst:.3g} of the largest"
+    return ""
+
+
+def models(golden):
+    yield os.path.join(golden, "hf", "sentence-mean"), 97
+    yield os.path.join(golden, "hf", "sentence-cls"), 97
+    yield os.path.join(golden, "torch", "tiny_bert_dynamo.onnx"), 100
+    minilm = os.path.join(os.environ.get("DSC_ASSETS") or "/nonexistent", "minilm")
+    if os.path.isdir(minilm):
+        yield minilm, 30522
+
+
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument("--dscompress", required=True)
+    a.add_argument("--golden", default="tests/golden")
+    args = a.parse_args()
+    cases = [(m, n, p, s) for m, n in models(args.golden)
+             for p in ("ffn", "heads") for s in ("local", "global")]
+    n_bad = 0
+    print(f"1..{len(cases)}")
+    for i, (model, n_ids, pattern, scope) in enumerate(cases, 1):
+        with tempfile.TemporaryDirectory() as tmp:
+            try:
+                fault = check(args.dscompress, model, n_ids, pattern, scope, tmp)
+            except (RuntimeError, subprocess.TimeoutExpired, onnx.checker.ValidationError) as e:
+                fault = str(e)
+        n_bad += bool(fault)
+        print(f"{'not ok' if fault else 'ok'} {i} - {os.path.basename(model)} {pattern} {scope}"
+              + (f": {fault}" if fault else ""), flush=True)
+    sys.exit(n_bad > 0)
+
+
+if __name__ == "__main__":
+    main()
