@@ -28,7 +28,7 @@ enum method {
 
 struct job;
 
-enum { SCHEMES_MAX = 2, DISREGARDED_MAX = 2 };
+enum { SCHEMES_MAX = 3, DISREGARDED_MAX = 2 };
 
 struct method_row {
     const char *name;
@@ -330,8 +330,11 @@ static enum dsc_status check_output(struct job *j, struct dsc_err *err)
 }
 
 static const struct method_row methods[] = {
-    [METHOD_STATIC] =
-        {"static", quantize_static, {"w8a8"}, .has_ranges = true, .rounds_by_rows = true},
+    [METHOD_STATIC] = {"static",
+                       quantize_static,
+                       {"w8a8", "w4a8", "w8a16"},
+                       .has_ranges = true,
+                       .rounds_by_rows = true},
     [METHOD_DYNAMIC] = {"dynamic",
                         quantize_dynamic,
                         {"w8a8"},
@@ -344,7 +347,7 @@ static const struct method_row methods[] = {
                             .n_disregarded = 2},
     [METHOD_QAT] = {"qat",
                     quantize_qat,
-                    {"w8a8"},
+                    {"w8a8", "w4a8", "w8a16"},
                     .has_ranges = true,
                     .disregarded = {DSC_OPT_reduce_range}, /* weights learn beyond it */
                     .n_disregarded = 1},
@@ -440,7 +443,7 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     DSC_TRY(check_float(j, err));
     DSC_TRY(check_output(j, err));
     j->size_before = j->m.model.size_bytes;
-    j->q = (struct dsc_quantrun){.cmd = cmd, .m = &j->m};
+    j->q = (struct dsc_quantrun){.cmd = cmd, .m = &j->m, .dev = j->dev};
     j->q.target.is_weight_only = method == METHOD_WEIGHT_ONLY;
     j->s = (struct dsc_sensitivity){
         .cmd = cmd, .m = &j->m, .q = &j->q, .dev = j->dev, .batch = j->batch};
@@ -493,7 +496,11 @@ const struct dsc_command dsc_command_quantize = {
         "The output is standard QuantizeLinear/DequantizeLinear ONNX with int8 weights, and runs "
         "on integers here and in ONNX Runtime and OpenVINO. Weights are symmetric per output "
         "channel, embeddings per column; LayerNorm and Softmax stay float, and so do "
-        "the products of attention unless --include names them. The fate of every tensor is in "
+        "the products of attention unless --include names them. --scheme w4a8 has weights of 4 "
+        "bits per "
+        "channel (embeddings stay int8; products run on integers here), w8a16 activations of 16 "
+        "bits (products run in float here and in ONNX Runtime): both need opset 21. The fate of "
+        "every tensor is in "
         "--json, the worst are printed.\n\n"
         "weight-only writes DequantizeLinear (with block_size from opset 21 where --granularity "
         "is group:N), for --target ort com.microsoft MatMulNBits; embeddings are int8 by row "

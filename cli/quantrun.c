@@ -4,6 +4,7 @@
 #include "calibcheck.h"
 #include "table.h"
 #include "weightrun.h"
+#include "weights.h"
 
 #include <errno.h>
 #include <math.h>
@@ -51,6 +52,38 @@ static enum dsc_status read_granularity(struct dsc_quantrun *r, struct dsc_err *
                     text);
 }
 
+/* Widths beside those of weight-only, and the targets that run such files. */
+static const struct {
+    const char *name;
+    enum dsc_dtype weight;
+    int act_bits;
+    const char *targets; /* "": all */
+} schemes[] = {
+    {"w8a8", DSC_I8, 8, ""},
+    {"w4a8", DSC_I4, 8, "generic ort openvino"},
+    {"w8a16", DSC_I8, 16, "generic ort openvino"},
+};
+
+static enum dsc_status read_scheme(struct dsc_quantrun *r, struct dsc_err *err)
+{
+    const char *name = dsc_opt_text(r->cmd, DSC_OPT_scheme);
+    struct dsc_quant_target *t = &r->target;
+
+    for (size_t i = 0; name && i < sizeof schemes / sizeof schemes[0]; i++) {
+        if (strcmp(schemes[i].name, name) != 0)
+            continue;
+        t->weight_dtype = schemes[i].weight;
+        if (schemes[i].act_bits == 16)
+            t->act_dtype = t->act_dtype == DSC_U8 ? DSC_U16 : DSC_I16;
+        if (schemes[i].targets[0] && !strstr(schemes[i].targets, t->name)) {
+            dsc_fail(err, DSC_E_UNSUPPORTED, "--target %s has no kernels for --scheme %s", t->name,
+                     name);
+            return dsc_err_hint(err, "it is for --target %s", schemes[i].targets);
+        }
+    }
+    return DSC_OK;
+}
+
 enum dsc_status dsc_quantrun_open(struct dsc_quantrun *r, struct dsc_err *err)
 {
     const char *observer = dsc_opt_text(r->cmd, DSC_OPT_observer);
@@ -60,6 +93,7 @@ enum dsc_status dsc_quantrun_open(struct dsc_quantrun *r, struct dsc_err *err)
 
     r->target = *dsc_quant_target_find(dsc_opt_text(r->cmd, DSC_OPT_quantize_target));
     r->target.is_weight_only = is_weight_only;
+    DSC_TRY(read_scheme(r, err));
     DSC_TRY(read_symmetric(r, err));
     DSC_TRY(read_granularity(r, err));
     items = dsc_opt_items(r->cmd, DSC_OPT_include, &n);
@@ -152,7 +186,7 @@ static bool is_site(const struct dsc_quantrun *r, const char *name)
 }
 
 static double weight_sqnr_db(const struct dsc_tensor *w, int axis, const double *scales,
-                             int64_t n_scales)
+                             int64_t n_scales, double limit)
 {
     const int64_t n = dsc_tensor_n_elems(w);
     const float *v = w->data;
@@ -163,14 +197,47 @@ static double weight_sqnr_db(const struct dsc_tensor *w, int axis, const double 
         inner *= w->dim[i];
     for (int64_t i = 0; i < n; i++) {
         const double s = scales[n_scales == 1 ? 0 : i / inner % n_scales], x = (double)v[i];
+        const double e = x - fmin(fmax(rint(x / s), -limit), limit) * s;
 
         signal += x * x;
-        noise += (x - rint(x / s) * s) * (x - rint(x / s) * s);
+        noise += e * e;
     }
     return noise > 0 ? 10 * log10(signal / noise) : 200;
 }
 
-/* Scales of the largest magnitude, and what they cost. */
+/* Of least squared error: codes of few bits waste most of them on the largest magnitude. */
+static enum dsc_status search_scales(const struct dsc_quantrun *r, const struct dsc_quant_site *s,
+                                     double *scales, struct dsc_err *err)
+{
+    const struct dsc_weight_layout layout = {.bits = dsc_dtype_bits(r->target.weight_dtype),
+                                             .is_symmetric = true};
+    struct dsc_weight_codes q = {0};
+    struct dsc_tensor rows;
+    enum dsc_status st;
+
+    DSC_TRY(dsc_weight_rows(r->m->model.graph, s, &rows, err));
+    st = dsc_weight_codes_new(&q, &layout, rows.dim[0], rows.dim[1], err);
+    if (st == DSC_OK)
+        dsc_weight_scales(r->dev, &q, rows.data, NULL);
+    for (int64_t i = 0; st == DSC_OK && i < q.n_rows; i++)
+        scales[i] = (double)q.scale[i];
+    dsc_weight_codes_clear(&q);
+    dsc_tensor_clear(&rows);
+    return st;
+}
+
+/* Of the largest magnitude for 8 bits. */
+static enum dsc_status choose_scales(const struct dsc_quantrun *r, const struct dsc_quant_site *s,
+                                     const struct dsc_tensor *w, double limit, double *scales,
+                                     int64_t n_scales, struct dsc_err *err)
+{
+    if (limit < 127 && s->axis >= 0)
+        return search_scales(r, s, scales, err);
+    dsc_quant_full_scales(w, s->axis, fmin(limit, r->weight_limit), scales, n_scales);
+    return DSC_OK;
+}
+
+/* The scales of a weight, and what they cost. */
 static enum dsc_status weight_scales(void *ctx, const char *name, const struct dsc_quant_site *s,
                                      const struct dsc_tensor *w, double limit, double *scales,
                                      int64_t n_scales, struct dsc_err *err)
@@ -180,8 +247,8 @@ static enum dsc_status weight_scales(void *ctx, const char *name, const struct d
 
     if (!r->rounded || s->kind != DSC_SITE_WEIGHT ||
         !dsc_weightrun_scales(r->rounded, s->value, scales, n_scales, &sqnr_db)) {
-        dsc_quant_full_scales(w, s->axis, fmin(limit, r->weight_limit), scales, n_scales);
-        sqnr_db = weight_sqnr_db(w, s->axis, scales, n_scales);
+        DSC_TRY(choose_scales(r, s, w, limit, scales, n_scales, err));
+        sqnr_db = weight_sqnr_db(w, s->axis, scales, n_scales, limit);
     }
     for (int i = 0; i < r->plan.n_sites; i++) /* s may be of a variant's plan */
         if (r->plan.sites[i].kind == s->kind && is_site_named(r, i, name))
@@ -250,7 +317,9 @@ static const char *kind_text(const struct dsc_quantrun *r, const struct dsc_quan
 {
     if (r->site_texts)
         return r->site_texts[s - r->plan.sites].dtype;
-    return s->kind == DSC_SITE_ACTIVATION ? dsc_dtype_text(r->target.act_dtype) : "i8";
+    return dsc_dtype_text(s->kind == DSC_SITE_ACTIVATION ? r->target.act_dtype
+                          : s->kind == DSC_SITE_WEIGHT   ? r->target.weight_dtype
+                                                         : DSC_I8);
 }
 
 static const char *granularity_text(const struct dsc_quantrun *r, const struct dsc_quant_site *s)

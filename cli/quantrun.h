@@ -16,13 +16,14 @@ struct dsc_site_text {
 struct dsc_quantrun {
     struct dsc_cmd *cmd;
     struct dsc_textmodel *m;
-    struct dsc_quant_target target; /* of --target, changed by --symmetric */
+    struct dsc_device *dev;         /* that scales of weights are searched on; calibrate: NULL */
+    struct dsc_quant_target target; /* of --target, changed by --scheme and --symmetric */
     struct dsc_patterns include, exclude;
     struct dsc_quant_plan plan;
     struct dsc_ranges *ranges;
     const struct dsc_observer *observer; /* NULL: no ranges of activations are needed */
     double param;
-    double weight_limit;                              /* 127, or 63 with --reduce-range */
+    double weight_limit; /* of codes of 8 bits: 127, or 63 with --reduce-range */
     bool is_per_tensor;                               /* --granularity tensor */
     bool is_symmetric_weights;                        /* --symmetric weights */
     int64_t group;                                    /* --granularity group:N; 0: channel */

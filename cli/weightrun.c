@@ -53,7 +53,7 @@ static int64_t group_of(const struct dsc_weightrun *r, int bits, int64_t n)
 {
     if (r->q->group > 0)
         return r->q->group;
-    if (bits == 8 || dsc_opt_is_set(r->cmd, DSC_OPT_granularity))
+    if (bits == 8 || !r->q->target.is_weight_only || dsc_opt_is_set(r->cmd, DSC_OPT_granularity))
         return 0;
     for (int64_t g = GROUP_DEFAULT; g >= GROUP_LEAST; g--)
         if (n % g == 0)
@@ -69,7 +69,8 @@ static void set_layout(const struct dsc_weightrun *r, const struct dsc_quant_sit
     const int64_t n = inner_size(r, s);
 
     *m = (struct dsc_weight_made){.kind = s->kind, .value = s->value, .layout = {.bits = bits}};
-    m->layout.is_symmetric = bits == 8 || r->q->is_symmetric_weights;
+    m->layout.is_symmetric =
+        bits == 8 || !r->q->target.is_weight_only || r->q->is_symmetric_weights;
     if (!is_table || bits == 4)
         m->layout.group = group_of(r, bits, n);
     if (is_table && m->layout.group > 0 && n % m->layout.group != 0)
@@ -484,7 +485,7 @@ enum dsc_status dsc_weightrun_round(struct dsc_weightrun *r, struct dsc_err *err
 {
     const struct dsc_quant_plan *plan = &r->q->plan;
 
-    r->bits = 8;
+    r->bits = dsc_dtype_bits(r->q->target.weight_dtype);
     r->rounding = DSC_ROUND_GPTQ;
     DSC_NEW(r->made, r->cmd->arena, plan->n_sites + 1, err);
     for (int i = 0; i < plan->n_sites; i++)

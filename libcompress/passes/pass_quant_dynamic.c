@@ -103,7 +103,7 @@ enum dsc_status dsc_quant_dynamic(struct dsc_graph *g, struct dsc_err *err)
         struct dsc_node *n = g->nodes[i];
         struct dsc_int_weight w;
 
-        if (!n->op || !dsc_match_int_weight(g, n, &w) ||
+        if (!n->op || !dsc_match_int_weight(g, n, &w) || w.code->dtype != DSC_I8 ||
             dsc_node_is(dsc_producer(g, n->in[0]), "", "DequantizeLinear"))
             continue;
         DSC_TRY(spell(g, n, &w, zero, err));

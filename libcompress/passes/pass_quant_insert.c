@@ -202,6 +202,8 @@ static enum dsc_status insert_weight(struct inserter *p, const struct dsc_quant_
     const struct dsc_tensor *w = &p->g->values[s->value].init;
     const char *name = p->g->values[s->value].name;
     const int64_t n = s->axis < 0 ? 1 : w->dim[s->axis];
+    const enum dsc_dtype code = s->kind == DSC_SITE_WEIGHT ? p->plan->target->weight_dtype : DSC_I8;
+    const double limit = ldexp(1, dsc_dtype_bits(code) - 1) - 1;
     double *scales;
     int scale_id, zero_id;
     enum dsc_status st = DSC_OK;
@@ -211,11 +213,11 @@ static enum dsc_status insert_weight(struct inserter *p, const struct dsc_quant_
     if (!scales)
         return DSC_E_MEMORY;
     if (p->source->weight_scales)
-        st = p->source->weight_scales(p->source->ctx, name, s, w, 127, scales, n, err);
+        st = p->source->weight_scales(p->source->ctx, name, s, w, limit, scales, n, err);
     else
-        dsc_quant_full_scales(w, s->axis, 127, scales, n);
+        dsc_quant_full_scales(w, s->axis, limit, scales, n);
     if (st == DSC_OK)
-        st = add_params(p, name, DSC_I8, scales, n, s->axis < 0, 0, &scale_id, &zero_id, err);
+        st = add_params(p, name, code, scales, n, s->axis < 0, 0, &scale_id, &zero_id, err);
     if (st == DSC_OK)
         st = s->kind == DSC_SITE_TABLE ? insert_behind_lookups(p, s, scale_id, zero_id, err)
                                        : insert_node(p, s, scale_id, zero_id, err);

@@ -8,11 +8,13 @@
 static const struct dsc_quant_target targets[] = {
     {.name = "generic",
      .act_dtype = DSC_U8,
+     .weight_dtype = DSC_I8,
      .has_int_embedding = true,
      .has_int_bias = true,
      .has_dynamic = true},
     {.name = "ort",
      .act_dtype = DSC_U8,
+     .weight_dtype = DSC_I8,
      .has_int_embedding = true,
      .has_int_bias = true,
      .has_dynamic = true,
@@ -20,10 +22,11 @@ static const struct dsc_quant_target targets[] = {
      .prefers_nbits = true},
     {.name = "openvino",
      .act_dtype = DSC_U8,
+     .weight_dtype = DSC_I8,
      .has_int_embedding = true,
      .has_int_bias = true,
      .has_nbits = true},
-    {.name = "tensorrt", .act_dtype = DSC_I8, .is_act_symmetric = true},
+    {.name = "tensorrt", .act_dtype = DSC_I8, .weight_dtype = DSC_I8, .is_act_symmetric = true},
 };
 
 const struct dsc_quant_target *dsc_quant_target_find(const char *name)

@@ -68,19 +68,30 @@ bool dsc_match_int_weight(const struct dsc_graph *g, const struct dsc_node *prod
                                  .scale_id = dq->in[1],
                                  .is_trans = dsc_node_is(product, "", "Gemm") &&
                                              dsc_node_int(product, "transB", 0) != 0};
-    if (!w->code || !w->scale || w->code->dtype != DSC_I8 || w->code->rank != 2 ||
-        w->scale->dtype != DSC_F32 || (dsc_node_has_in(dq, 2) && (!zero || !dsc_is_zero(zero))))
+    if (!w->code || !w->scale || (w->code->dtype != DSC_I8 && w->code->dtype != DSC_I4) ||
+        w->code->rank != 2 || w->scale->dtype != DSC_F32 ||
+        (dsc_node_has_in(dq, 2) && (!zero || !dsc_is_zero(zero))))
         return false;
     axis = dsc_node_int(dq, "axis", 1);
     axis = axis < 0 ? axis + 2 : axis;
     return dsc_tensor_n_elems(w->scale) == 1 || axis == (w->is_trans ? 0 : 1);
 }
 
+/* Codes of 4 bits as those of 8, which the kernels read. */
+static enum dsc_status widen(struct dsc_tensor *wide, const struct dsc_tensor *code,
+                             struct dsc_err *err)
+{
+    DSC_TRY(dsc_tensor_new(wide, DSC_I8, code->rank, code->dim, err));
+    for (int64_t i = 0; i < dsc_tensor_n_elems(code); i++)
+        dsc_tensor_set_i64(wide, i, dsc_tensor_get_i64(code, i));
+    return DSC_OK;
+}
+
 enum dsc_status dsc_add_packed(struct dsc_graph *g, const char *name, const struct dsc_tensor *code,
                                bool is_trans, int *packed, int *col_sum, struct dsc_err *err)
 {
     const int64_t k = code->dim[is_trans ? 1 : 0], n = code->dim[is_trans ? 0 : 1];
-    struct dsc_tensor p, c = {0};
+    struct dsc_tensor p, c = {0}, wide = {0};
     size_t n_bytes;
     char text[300];
     enum dsc_status st;
@@ -89,8 +100,11 @@ enum dsc_status dsc_add_packed(struct dsc_graph *g, const char *name, const stru
         return dsc_fail(err, DSC_E_OVERFLOW, "a weight of %lld x %lld", (long long)k, (long long)n);
     DSC_TRY(dsc_tensor_new(&p, DSC_I8, 1, (int64_t[]){(int64_t)n_bytes}, err));
     st = dsc_tensor_new(&c, DSC_I32, 1, &n, err);
+    if (st == DSC_OK && code->dtype == DSC_I4)
+        st = widen(&wide, code, err);
     if (st == DSC_OK)
-        dsc_qgemm_pack(p.data, c.data, code->data, false, k, n, is_trans ? 1 : n, is_trans ? k : 1);
+        dsc_qgemm_pack(p.data, c.data, code->dtype == DSC_I4 ? wide.data : code->data, false, k, n,
+                       is_trans ? 1 : n, is_trans ? k : 1);
     snprintf(text, sizeof text, "%s/packed", name);
     if (st == DSC_OK)
         st = dsc_add_init(g, text, &p, packed, err);
@@ -99,5 +113,6 @@ enum dsc_status dsc_add_packed(struct dsc_graph *g, const char *name, const stru
         st = dsc_add_init(g, text, &c, col_sum, err);
     dsc_tensor_clear(&p);
     dsc_tensor_clear(&c);
+    dsc_tensor_clear(&wide);
     return st;
 }

@@ -39,7 +39,24 @@ static const struct product_case product_cases[] = {
     {"tensorrt", ONE_FOR_ALL, true, false, false, 2, true, true},
 };
 
-enum { N_PRODUCTS = sizeof product_cases / sizeof product_cases[0] };
+enum widths { W8A8, W4A8, W8A16 };
+
+static const struct {
+    struct product_case product;
+    enum widths widths;
+} width_cases[] = {
+    {{"generic", NO_BIAS, false, false, false, 3, false, false}, W4A8},
+    {{"generic", BY_COLUMN, true, true, false, 2, false, false}, W4A8},
+    {{"ort", BY_COLUMN, true, false, true, 2, true, false}, W4A8},
+    {{"generic", NO_BIAS, false, false, false, 3, false, true}, W8A16},
+    {{"generic", BY_COLUMN, true, true, false, 2, false, true}, W8A16},
+    {{"ort", BY_COLUMN, true, true, true, 2, true, true}, W8A16},
+};
+
+enum {
+    N_PRODUCTS = sizeof product_cases / sizeof product_cases[0],
+    N_WIDTHS = sizeof width_cases / sizeof width_cases[0]
+};
 
 static struct dsc_graph *product_graph(const struct product_case *c)
 {
@@ -69,7 +86,7 @@ struct codes {
 };
 
 static void weight_codes(struct codes *q, const struct dsc_tensor *w, bool is_trans,
-                         bool is_per_tensor)
+                         bool is_per_tensor, double limit)
 {
     double top[N] = {0}, all = 0;
 
@@ -81,7 +98,7 @@ static void weight_codes(struct codes *q, const struct dsc_tensor *w, bool is_tr
             all = fmax(all, v);
         }
     for (int n = 0; n < N; n++)
-        q->sw[n] = (double)(float)((is_per_tensor ? all : top[n]) / 127);
+        q->sw[n] = (double)(float)((is_per_tensor ? all : top[n]) / limit);
     for (int k = 0; k < K; k++)
         for (int n = 0; n < N; n++) {
             const float v = (float)dsc_tensor_get_f64(w, is_trans ? n * K + k : k * N + n);
@@ -138,21 +155,24 @@ static void computes(const char *what, const struct dsc_graph *g, const struct d
     dsc_tensor_clear(&y);
 }
 
-static struct dsc_quant_target target_of(const struct product_case *c)
+static struct dsc_quant_target target_of(const struct product_case *c, enum widths widths)
 {
     struct dsc_quant_target t = *target(c->target);
 
     t.is_act_symmetric = c->is_symmetric;
+    if (widths == W4A8)
+        t.weight_dtype = DSC_I4;
+    if (widths == W8A16)
+        t.act_dtype = DSC_U16;
     return t;
 }
 
 /* Ranges that cut some values off. */
 static const struct choice cut = {.low = -1.7, .high = 2.1};
 
-START_TEST(static_products_compute_the_same_simulated_written_and_on_integers)
+static void static_product(const struct product_case *c, enum widths widths)
 {
-    const struct product_case *c = &product_cases[_i];
-    const struct dsc_quant_target t = target_of(c);
+    const struct dsc_quant_target t = target_of(c, widths);
     struct dsc_graph *g = product_graph(c);
     struct choice choice = cut;
     struct codes *q = dsc_heap_alloc(1, sizeof *q, NULL);
@@ -163,11 +183,15 @@ START_TEST(static_products_compute_the_same_simulated_written_and_on_integers)
 
     choice.is_per_tensor = c->is_per_tensor;
     make_x(c, &x, &y);
-    weight_codes(q, init_of(g, "w"), c->is_trans, c->is_per_tensor);
+    weight_codes(q, init_of(g, "w"), c->is_trans, c->is_per_tensor,
+                 t.weight_dtype == DSC_I4 ? 7 : 127);
     dsc_quant_params(t.act_dtype, t.is_act_symmetric, cut.low, cut.high, &scale, &zero);
     q->sx = (float)scale;
     q->zero = (float)zero;
-    activation_codes(q, &x, t.act_dtype == DSC_U8 ? 0 : -128, t.act_dtype == DSC_U8 ? 255 : 127);
+    activation_codes(q, &x, t.act_dtype == DSC_I8 ? -128 : 0,
+                     t.act_dtype == DSC_I8    ? 127
+                     : t.act_dtype == DSC_U16 ? 65535
+                                              : 255);
     expected(q, c->bias == NO_BIAS ? NULL : init_of(g, "b"), &y);
     OK(dsc_quant_prepare(g, &err));
     OK(insert(g, &t, &choice, &err));
@@ -188,6 +212,17 @@ START_TEST(static_products_compute_the_same_simulated_written_and_on_integers)
     dsc_tensor_clear(&y);
     dsc_graph_free(g);
 }
+
+START_TEST(static_products_compute_the_same_simulated_written_and_on_integers)
+{
+    static_product(&product_cases[_i], W8A8);
+}
+END_TEST
+
+START_TEST(products_of_other_widths_compute_the_same)
+{
+    static_product(&width_cases[_i].product, width_cases[_i].widths);
+}
 END_TEST
 
 START_TEST(dynamic_products_compute_the_same_as_written_and_on_integers)
@@ -201,7 +236,7 @@ START_TEST(dynamic_products_compute_the_same_as_written_and_on_integers)
     int n_int;
 
     make_x(c, &x, &y);
-    weight_codes(q, init_of(g, "w"), c->is_trans, c->is_per_tensor);
+    weight_codes(q, init_of(g, "w"), c->is_trans, c->is_per_tensor, 127);
     for (int64_t i = 0; i < dsc_tensor_n_elems(&x); i++) {
         low = fminf(low, ((float *)x.data)[i]);
         high = fmaxf(high, ((float *)x.data)[i]);
@@ -493,6 +528,7 @@ int main(void)
                         N_PRODUCTS);
     tcase_add_loop_test(t, dynamic_products_compute_the_same_as_written_and_on_integers, 0,
                         N_PRODUCTS);
+    tcase_add_loop_test(t, products_of_other_widths_compute_the_same, 0, N_WIDTHS);
     tcase_add_loop_test(t, products_of_activations_compute_the_same_on_integers, 0, 2);
     tcase_add_loop_test(t, an_encoder_computes_the_same_simulated_written_and_on_integers, 0, 4);
     tcase_add_loop_test(t, scales_that_learned_their_way_below_zero_are_written_as_simulated, 0, 4);

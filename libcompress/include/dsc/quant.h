@@ -22,7 +22,8 @@
 /** What a target wants (`quantize --target`). */
 struct dsc_quant_target {
     const char *name;
-    enum dsc_dtype act_dtype; /* U8 or I8 */
+    enum dsc_dtype act_dtype;    /* U8 or I8; U16 or I16 by the scheme */
+    enum dsc_dtype weight_dtype; /* of products: I8; I4 by the scheme. Tables are I8 */
     bool is_act_symmetric;
     bool has_int_embedding; /* lookup of int8 rows */
     bool has_int_bias;      /* bias as int32 with scale sx * sw */

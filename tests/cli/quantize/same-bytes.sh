@@ -25,6 +25,7 @@ same gptq-w8 quantize m.onnx --method weight-only --calib "$messages" -o out/q.o
 same awq $w4 --rounding awq --embeddings w4
 same nearest quantize m.onnx --method weight-only --scheme w4 -o out/q.onnx --json=out/q.json
 same smooth-auto quantize m.onnx --calib "$messages" --smooth auto --bias-correction on -o out/q.onnx --json=out/q.json
+same w4a8 quantize m.onnx --scheme w4a8 --calib "$messages" -o out/q.onnx --json=out/q.json
 same sensitivity quantize m.onnx --calib "$messages" --calib-rows 100 --sensitivity=out/t.json --json=out/q.json
 coarse="--smooth 0 --granularity tensor --observer percentile:55"
 same allocated quantize m.onnx --calib "$messages" $coarse --sensitivity=out/t.json --target-size 90% \
