@@ -23,12 +23,12 @@ struct dsc_quantrun {
     struct dsc_ranges *ranges;
     const struct dsc_observer *observer; /* NULL: no ranges of activations are needed */
     double param;
-    double weight_limit; /* of codes of 8 bits: 127, or 63 with --reduce-range */
-    bool is_per_tensor;                               /* --granularity tensor */
-    bool is_symmetric_weights;                        /* --symmetric weights */
-    int64_t group;                                    /* --granularity group:N; 0: channel */
-    double *sqnr_db;                                  /* [n_sites], after dsc_quantrun_insert */
-    const struct dsc_site_text *site_texts;           /* [n_sites], or NULL */
+    double weight_limit;                    /* of codes of 8 bits: 127, or 63 with --reduce-range */
+    bool is_per_tensor;                     /* --granularity tensor */
+    bool is_symmetric_weights;              /* --symmetric weights */
+    int64_t group;                          /* --granularity group:N; 0: channel */
+    double *sqnr_db;                        /* [n_sites], after dsc_quantrun_insert */
+    const struct dsc_site_text *site_texts; /* [n_sites], or NULL */
     bool (*keeps_float)(void *ctx, const char *node); /* a plan of layers; NULL: none */
     void *keeps_ctx;
     const struct dsc_weightrun *rounded; /* whose weights have their scales; NULL: none */

@@ -44,9 +44,9 @@ enum dsc_status dsc_weightrun_open(struct dsc_weightrun *r, struct dsc_err *err)
 enum dsc_status dsc_weightrun_quantize(struct dsc_weightrun *r, struct dsc_err *err);
 /**
  * For static ranges: the planned weights of products become multiples of scales by channel, in the
- * target's bits, chosen by GPTQ on the rows; r has not been opened. Where the rows do not decide (an input that is
- * always 0) a weight is rounded to the nearest, with a warning.
- * Errors  as dsc_weightrun_quantize
+ * target's bits, chosen by GPTQ on the rows; r has not been opened. Where the rows do not decide
+ * (an input that is always 0) a weight is rounded to the nearest, with a warning. Errors  as
+ * dsc_weightrun_quantize
  */
 enum dsc_status dsc_weightrun_round(struct dsc_weightrun *r, struct dsc_err *err);
 /** The scales [n] of a weight that has been rounded, and what its output lost; false: it was not.
