@@ -12,22 +12,44 @@
 
 enum { SPEED_TOKENS = 128 };
 
-/* Patterns of units; the others are of zeros. */
-static const struct unit_row {
+struct job;
+
+/* Patterns that change sizes; the others are of zeros. */
+struct size_row {
     const char *name;
-    enum dsc_axis_pattern pattern;
-} unit_rows[] = {{"ffn", DSC_AXIS_FFN}, {"heads", DSC_AXIS_HEADS}};
+    enum dsc_status (*run)(struct job *j, struct dsc_err *err);
+    bool is_by_data; /* no --sparsity says how much */
+};
 
 struct job {
     struct dsc_cmd *cmd;
     struct dsc_prunerun r;
+    struct dsc_dataset data;
     struct dsc_device *dev;
-    const struct unit_row *units; /* NULL: zeros */
+    const struct size_row *sizes; /* NULL: zeros */
     struct dsc_mask_pattern zeros;
     uint64_t max_bytes; /* 0: any */
     double min_speedup; /* 0: any */
     struct dsc_bench_side side[2];
 };
+
+static enum dsc_status prune_ffn(struct job *j, struct dsc_err *err)
+{
+    return dsc_prune_to_units(&j->r, DSC_AXIS_FFN, err);
+}
+
+static enum dsc_status prune_heads(struct job *j, struct dsc_err *err)
+{
+    return dsc_prune_to_units(&j->r, DSC_AXIS_HEADS, err);
+}
+
+static enum dsc_status prune_vocab(struct job *j, struct dsc_err *err)
+{
+    return dsc_prune_to_vocab(&j->r, &j->data, err);
+}
+
+static const struct size_row size_rows[] = {
+    {"ffn", prune_ffn, false}, {"heads", prune_heads, false}, {"vocab", prune_vocab, true}};
 
 /* ---- options ---- */
 
@@ -50,10 +72,12 @@ static enum dsc_status read_size(struct job *j, const char *text, struct dsc_err
     return DSC_OK;
 }
 
+/* Fewer rows of a table change no speed. */
 static enum dsc_status read_bars(struct job *j, struct dsc_err *err)
 {
+    const bool is_vocab = j->sizes && j->sizes->is_by_data;
     const char *size = dsc_opt_text(j->cmd, DSC_OPT_require_size);
-    const char *speed = dsc_opt_text(j->cmd, DSC_OPT_require_speedup);
+    const char *speed = is_vocab ? NULL : dsc_opt_text(j->cmd, DSC_OPT_require_speedup);
     struct dsc_check check;
 
     if (size)
@@ -69,8 +93,10 @@ static enum dsc_status read_bars(struct job *j, struct dsc_err *err)
 /* A pattern of groups says itself how many zeros there are. */
 static enum dsc_status read_sparsity(struct job *j, struct dsc_err *err)
 {
+    if (j->sizes && j->sizes->is_by_data)
+        return DSC_OK;
     (void)dsc_opt_enum(j->cmd, DSC_OPT_importance); /* there is one so far */
-    if (j->zeros.kind == DSC_MASK_GROUPS)
+    if (!j->sizes && j->zeros.kind == DSC_MASK_GROUPS)
         return DSC_OK;
     if (!dsc_opt_is_set(j->cmd, DSC_OPT_sparsity))
         return dsc_fail(err, DSC_E_USAGE, "--pattern %s needs --sparsity S", j->r.pattern);
@@ -86,8 +112,11 @@ static enum dsc_status read_sparsity(struct job *j, struct dsc_err *err)
 static enum dsc_status open_patterns(struct job *j, struct dsc_err *err)
 {
     int n;
-    const char *const *items = dsc_opt_items(j->cmd, DSC_OPT_prune_include, &n);
+    const char *const *items;
 
+    if (j->sizes && j->sizes->is_by_data)
+        return DSC_OK;
+    items = dsc_opt_items(j->cmd, DSC_OPT_prune_include, &n);
     DSC_TRY(dsc_patterns_open(&j->r.include, "--include", items, n, j->cmd->arena, err));
     items = dsc_opt_items(j->cmd, DSC_OPT_prune_exclude, &n);
     return dsc_patterns_open(&j->r.exclude, "--exclude", items, n, j->cmd->arena, err);
@@ -139,17 +168,17 @@ static enum dsc_status time_both(struct job *j, struct dsc_err *err)
 static enum dsc_status read_pattern(struct job *j, struct dsc_err *err)
 {
     j->r.pattern = dsc_opt_text(j->cmd, DSC_OPT_pattern);
-    for (size_t i = 0; i < sizeof unit_rows / sizeof unit_rows[0]; i++)
-        if (strcmp(j->r.pattern, unit_rows[i].name) == 0)
-            j->units = &unit_rows[i];
-    return j->units ? DSC_OK : dsc_mask_pattern_parse(j->r.pattern, &j->zeros, err);
+    for (size_t i = 0; i < sizeof size_rows / sizeof size_rows[0]; i++)
+        if (strcmp(j->r.pattern, size_rows[i].name) == 0)
+            j->sizes = &size_rows[i];
+    return j->sizes ? DSC_OK : dsc_mask_pattern_parse(j->r.pattern, &j->zeros, err);
 }
 
 static enum dsc_status prune(struct job *j, bool is_dry, struct dsc_err *err)
 {
     DSC_TRY(dsc_graph_param_census(j->r.m.model.graph, &j->r.before, err));
-    if (j->units)
-        DSC_TRY(dsc_prune_to_units(&j->r, j->units->pattern, err));
+    if (j->sizes)
+        DSC_TRY(j->sizes->run(j, err));
     else
         DSC_TRY(dsc_prune_to_zeros(&j->r, &j->zeros, err));
     if (is_dry)
@@ -157,7 +186,8 @@ static enum dsc_status prune(struct job *j, bool is_dry, struct dsc_err *err)
     DSC_TRY(dsc_textmodel_store(&j->r.m, err));
     if (j->min_speedup > 0)
         DSC_TRY(time_both(j, err));
-    return dsc_output_write_within(j->cmd, &j->r.m, NULL, j->dev, j->max_bytes, NULL, err);
+    return dsc_output_write_within(j->cmd, &j->r.m, j->data.n > 0 ? &j->data : NULL, j->dev,
+                                   j->max_bytes, NULL, err);
 }
 
 static enum dsc_status work(struct job *j, struct dsc_err *err)
@@ -172,6 +202,10 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     DSC_TRY(dsc_textmodel_open(&j->r.m, cmd, cmd->args[0], err));
     DSC_TRY(check_float(j, err));
     DSC_TRY(dsc_model_can_write(j->r.m.model.graph, dsc_opt_text(cmd, DSC_OPT_output), err));
+    if (j->sizes)
+        DSC_TRY(dsc_prunerun_check_folder(&j->r, err));
+    if (j->sizes && j->sizes->is_by_data)
+        DSC_TRY(dsc_prune_open_vocab(&j->r, &j->data, err));
     DSC_TRY(read_bars(j, err));
     DSC_TRY(open_patterns(j, err));
     is_dry = dsc_opt_flag(cmd, DSC_OPT_dry_run);
@@ -193,6 +227,7 @@ static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
         dsc_bench_close(&j->side[k]);
     dsc_patterns_close(&j->r.include);
     dsc_patterns_close(&j->r.exclude);
+    dsc_dataset_close(&j->data);
     dsc_textmodel_close(&j->r.m);
     dsc_device_close(j->dev);
     return st;
@@ -201,7 +236,7 @@ static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
 const struct dsc_command dsc_command_prune = {
     .name = "prune",
     .args = "MODEL",
-    .summary = "set weights to 0, or remove neurons and heads",
+    .summary = "set weights to 0, or remove neurons, heads and tokens",
     .about =
         "Prunes by magnitude, at once and without data.\n\n"
         "Patterns of zeros. unstructured: any element, --sparsity of each tensor or of all "
@@ -218,6 +253,11 @@ const struct dsc_command dsc_command_prune = {
         "(with --scope global over the mean of its group). What the rules cannot carry is left, "
         "and --json says why. The result is that of the same model with zeros where products "
         "sum over these units.\n\n"
+        "vocab removes the tokens that no row of --data uses, from the embedding and from the "
+        "tokenizer. Special and added tokens stay, and so do single characters: a word whose piece "
+        "is gone falls apart into shorter ones. Rows of the data keep their tokens; a row that "
+        "does "
+        "not is warned of.\n\n"
         "--require-size and --require-speedup are conditions: when one is missed, the exit status "
         "is 1 and nothing is written. Speed is the median latency of one row of up to 128 tokens, "
         "measured here in turns with the source.\n\n"
@@ -228,6 +268,7 @@ const struct dsc_command dsc_command_prune = {
                 "dscompress prune sms.onnx --pattern 2:4 --exclude classifier -o sparse.onnx\n"
                 "dscompress prune sms.onnx --pattern block:8x1 --sparsity 0.4 --scope local --json "
                 "-o blocks.onnx\n"
+                "dscompress prune sms.onnx --pattern vocab --data sms.tsv -o words.onnx\n"
                 "dscompress prune sms.onnx --pattern ffn --sparsity 0.5 -o narrow.onnx\n"
                 "dscompress prune narrow.onnx --pattern heads --sparsity 0.25 --require-size 99% "
                 "-o fewer.onnx",

@@ -1,6 +1,8 @@
 /* Options and results that all patterns of prune have. */
 #include "prunerun.h"
 
+#include <string.h>
+
 static bool matches(struct dsc_patterns *p, const char *weight, int n, const char *const *nodes)
 {
     bool is_match = dsc_patterns_match(p, weight);
@@ -49,4 +51,16 @@ enum dsc_status dsc_prunerun_counts(struct dsc_prunerun *r, double sparsity,
     dsc_json_int(json, "nonzero_after", after->n_nonzero);
     dsc_json_int(json, "size_bytes_before", (int64_t)r->m.model.size_bytes);
     return DSC_OK;
+}
+
+/* A folder is what its config.json builds, and that knows one size for all layers. */
+enum dsc_status dsc_prunerun_check_folder(struct dsc_prunerun *r, struct dsc_err *err)
+{
+    const char *path = dsc_opt_text(r->cmd, DSC_OPT_output);
+
+    if (path[strlen(path) - 1] != '/')
+        return DSC_OK;
+    dsc_fail(err, DSC_E_UNSUPPORTED, "a Hugging Face folder holds no model of other sizes");
+    dsc_err_hint(err, "-o FILE.onnx holds them");
+    return dsc_err_file(err, path);
 }

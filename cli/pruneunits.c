@@ -5,7 +5,6 @@
 #include "table.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 /* Shapes of a group's constants, which a cut changes. */
 static void report_tensors(struct dsc_prunerun *r, const struct dsc_axis_group *group)
@@ -94,18 +93,6 @@ static enum dsc_status note(struct dsc_prunerun *r, const struct dsc_axis_groups
     return dsc_props_add_sparsity(r->m.model.graph, names, n, r->pattern, err);
 }
 
-/* A folder is what its config.json builds, and that knows one size for all layers. */
-static enum dsc_status check_output(struct dsc_prunerun *r, struct dsc_err *err)
-{
-    const char *path = dsc_opt_text(r->cmd, DSC_OPT_output);
-
-    if (path[strlen(path) - 1] != '/')
-        return DSC_OK;
-    dsc_fail(err, DSC_E_UNSUPPORTED, "a Hugging Face folder holds no layers of other sizes");
-    dsc_err_hint(err, "-o FILE.onnx holds them");
-    return dsc_err_file(err, path);
-}
-
 enum dsc_status dsc_prune_to_units(struct dsc_prunerun *r, enum dsc_axis_pattern p,
                                    struct dsc_err *err)
 {
@@ -116,7 +103,6 @@ enum dsc_status dsc_prune_to_units(struct dsc_prunerun *r, enum dsc_axis_pattern
     double sparsity;
     enum dsc_status st;
 
-    DSC_TRY(check_output(r, err));
     DSC_TRY(dsc_prune_learn_sizes(g, err));
     st = dsc_prune_find_axes(g, p, dsc_prunerun_choose, r, r->cmd->arena, &groups, &why);
     for (int i = 0; st == DSC_E_UNSUPPORTED && i < groups.n; i++)

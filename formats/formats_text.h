@@ -93,6 +93,19 @@ int32_t dsc_tok_id(const struct dsc_tok *tok, const char *token, size_t n_bytes)
 /** The token of an id, as the vocabulary spells it; NULL for an id without one. */
 const char *dsc_tok_token(const struct dsc_tok *tok, int64_t id, size_t *n_bytes);
 
+/**
+ * A tokenizer without the tokens that are not used, ids closed up. Those stay, too, that it puts in
+ * or knows by name (special and added tokens), characters and bytes, into which a word falls apart
+ * whose longer pieces are gone, and what tokens that stay are merged from.
+ *
+ * is_used  [n_ids]
+ * new_id   [n_ids], filled: -1 a token that is gone
+ * Memory   *small is the caller's, to be closed
+ * Errors   UNSUPPORTED  a BPE tokenizer with a prefix or suffix of words
+ */
+enum dsc_status dsc_tok_shrink(const struct dsc_tok *tok, const bool *is_used, int32_t *new_id,
+                               int32_t *n_kept, struct dsc_tok **small, struct dsc_err *err);
+
 /** One text, or a pair of texts (pair not NULL), in UTF-8; a 0 byte is a character like others. */
 struct dsc_tok_in {
     const char *text;

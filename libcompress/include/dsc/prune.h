@@ -165,4 +165,24 @@ enum dsc_status dsc_prune_choose(struct dsc_axis_groups *groups, double sparsity
 enum dsc_status dsc_prune_cut(struct dsc_graph *g, const struct dsc_axis_groups *groups,
                               struct dsc_err *err);
 
+/* ---- tokens ---- */
+
+/** Token ids before and after: new_id [n], -1 for one that is gone. */
+struct dsc_prune_ids {
+    int32_t n, n_kept;
+    const int32_t *new_id;
+};
+
+/**
+ * Constant tables that the graph's input `ids` looks up get the rows of the tokens that stay.
+ *
+ * tables  their value numbers, in the arena
+ * Errors  UNSUPPORTED   no such table; a table that others read, too; a node that does anything
+ * else with ids, or compares them with one that would change INCONSISTENT  a table with fewer rows
+ * than there are tokens
+ */
+enum dsc_status dsc_prune_vocab(struct dsc_graph *g, int ids, const struct dsc_prune_ids *map,
+                                struct dsc_arena *arena, int **tables, int *n_tables,
+                                struct dsc_err *err);
+
 #endif

@@ -1,0 +1,155 @@
+/* Pattern vocab: the tokens that rows of data use, and the tables and the tokenizer without others.
+ */
+#include "formats_props.h"
+#include "prunerun.h"
+
+#include <inttypes.h>
+
+/* Uncut: what --max-length leaves out today may be read tomorrow. */
+static enum dsc_status encode(const struct dsc_tok *tok, const struct dsc_dataset *d, size_t row,
+                              struct dsc_tok_enc *enc, struct dsc_err *err)
+{
+    const struct dsc_tok_in in = {
+        .text = d->text[row].data,
+        .n_text_bytes = d->text[row].n_bytes,
+        .pair = d->text_b ? d->text_b[row].data : NULL,
+        .n_pair_bytes = d->text_b ? d->text_b[row].n_bytes : 0,
+    };
+
+    if (dsc_tok_encode(tok, &in, enc, err) == DSC_OK)
+        return DSC_OK;
+    return dsc_err_where(err, "row %" PRId64, d->row[row]);
+}
+
+static enum dsc_status mark_used(struct dsc_prunerun *r, const struct dsc_dataset *d, bool *is_used,
+                                 struct dsc_err *err)
+{
+    struct dsc_tok_enc enc = {0};
+    enum dsc_status st = DSC_OK;
+
+    for (size_t i = 0; st == DSC_OK && i < d->n; i++) {
+        st = encode(r->m.tok, d, i, &enc, err);
+        for (size_t k = 0; st == DSC_OK && k < enc.n; k++)
+            is_used[enc.ids[k]] = true;
+        if (st == DSC_OK && i % 1024 == 0)
+            st = dsc_cmd_stopped(r->cmd, err);
+    }
+    dsc_tok_enc_clear(&enc);
+    return st;
+}
+
+/* Rows that the smaller tokenizer cuts otherwise: a word that was unknown may fall apart now. */
+static enum dsc_status count_changed(struct dsc_prunerun *r, const struct dsc_dataset *d,
+                                     const struct dsc_tok *small, const int32_t *new_id,
+                                     int64_t *n_changed, struct dsc_err *err)
+{
+    struct dsc_tok_enc a = {0}, b = {0};
+    enum dsc_status st = DSC_OK;
+
+    *n_changed = 0;
+    for (size_t i = 0; i < d->n; i++) {
+        bool is_same;
+
+        DSC_TRY_OUT(st, encode(r->m.tok, d, i, &a, err));
+        DSC_TRY_OUT(st, encode(small, d, i, &b, err));
+        is_same = a.n == b.n;
+        for (size_t k = 0; is_same && k < a.n; k++)
+            is_same = new_id[a.ids[k]] == b.ids[k];
+        *n_changed += !is_same;
+    }
+out:
+    dsc_tok_enc_clear(&a);
+    dsc_tok_enc_clear(&b);
+    return st;
+}
+
+static enum dsc_status cut(struct dsc_prunerun *r, const struct dsc_prune_ids *map,
+                           struct dsc_err *err)
+{
+    struct dsc_graph *g = r->m.model.graph;
+    const char **names;
+    int *tables, n;
+
+    if (map->n_kept == map->n)
+        return dsc_fail(err, DSC_E_USAGE, "nothing would go: the data use every token");
+    DSC_TRY(dsc_prune_vocab(g, g->inputs[r->m.input[DSC_ROLE_IDS]], map, r->cmd->arena, &tables, &n,
+                            err));
+    DSC_NEW(names, r->cmd->arena, n, err);
+    dsc_json_array(&r->cmd->json, "tensors");
+    for (int i = 0; i < n; i++) {
+        names[i] = g->values[tables[i]].name;
+        dsc_json_text(&r->cmd->json, NULL, names[i]);
+    }
+    dsc_json_end(&r->cmd->json);
+    DSC_TRY(dsc_props_add_sparsity(g, names, (size_t)n, r->pattern, err));
+    return dsc_model_forget_config(g, err);
+}
+
+static enum dsc_status report(struct dsc_prunerun *r, const struct dsc_dataset *d,
+                              const struct dsc_prune_ids *map, int64_t n_changed,
+                              struct dsc_err *err)
+{
+    struct dsc_json *json = &r->cmd->json;
+    struct dsc_param_census after;
+
+    dsc_json_int(json, "rows", (int64_t)d->n);
+    dsc_json_int(json, "rows_changed", n_changed);
+    dsc_json_int(json, "tokens_before", map->n);
+    dsc_json_int(json, "tokens_after", map->n_kept);
+    DSC_TRY(dsc_prunerun_counts(r, 1 - (double)map->n_kept / map->n, &after, err));
+    if (n_changed > 0)
+        dsc_log_printf(&r->cmd->log, DSC_LOG_WARNING,
+                       "%" PRId64 " of %zu rows are cut into other tokens than before", n_changed,
+                       d->n);
+    fprintf(r->cmd->out,
+            "%" PRId32 " of %" PRId32 " tokens stay, by %zu rows\n%" PRId64
+            " parameters, before %" PRId64 "\n",
+            map->n_kept, map->n, d->n, after.n_params, r->before.n_params);
+    return DSC_OK;
+}
+
+enum dsc_status dsc_prune_open_vocab(struct dsc_prunerun *r, struct dsc_dataset *d,
+                                     struct dsc_err *err)
+{
+    const char *data = dsc_opt_text(r->cmd, DSC_OPT_data);
+
+    if (!data)
+        return dsc_fail(err, DSC_E_USAGE, "--pattern vocab needs --data DATA: its tokens stay");
+    if (!r->m.tok || r->m.input[DSC_ROLE_IDS] < 0) {
+        dsc_fail(err, DSC_E_UNSUPPORTED, "the model reads no texts: it has no tokens");
+        dsc_err_hint(err, "--tokenizer gives one to a model that carries none");
+        return dsc_err_file(err, r->cmd->args[0]);
+    }
+    DSC_TRY(dsc_textmodel_data(&r->m, r->cmd, data, DSC_PART_ALL, false, d, err));
+    return d->n > 0 ? DSC_OK : dsc_fail(err, DSC_E_EMPTY, "the data hold no row");
+}
+
+enum dsc_status dsc_prune_to_vocab(struct dsc_prunerun *r, const struct dsc_dataset *d,
+                                   struct dsc_err *err)
+{
+    struct dsc_prune_ids map = {.n = dsc_tok_info(r->m.tok).n_ids};
+    struct dsc_tok *small = NULL;
+    int64_t n_changed;
+    bool *is_used;
+    int32_t *new_id;
+    enum dsc_status st;
+
+    DSC_NEW(is_used, r->cmd->arena, map.n + 1, err);
+    DSC_NEW(new_id, r->cmd->arena, map.n + 1, err);
+    map.new_id = new_id;
+    DSC_TRY(mark_used(r, d, is_used, err));
+    DSC_TRY(dsc_tok_shrink(r->m.tok, is_used, new_id, &map.n_kept, &small, err));
+    DSC_TRY_OUT(st, count_changed(r, d, small, new_id, &n_changed, err));
+    st = cut(r, &map, err);
+    if (st != DSC_OK) {
+        dsc_err_file(err, r->cmd->args[0]);
+        goto out;
+    }
+    DSC_TRY_OUT(st, report(r, d, &map, n_changed, err));
+    dsc_tok_close(r->m.tok);
+    r->m.tok = small;
+    small = NULL;
+out:
+    dsc_tok_close(small);
+    return st;
+}
