@@ -26,6 +26,9 @@ static enum dsc_status read_config(struct dsc_trainrun *r, struct dsc_err *err)
     c->lr = dsc_opt_float(cmd, r->lr_opt);
     c->weight_decay = dsc_opt_float(cmd, DSC_OPT_weight_decay);
     c->clip = dsc_opt_float(cmd, DSC_OPT_clip);
+    c->ema = dsc_opt_float(cmd, DSC_OPT_ema);
+    if ((r->is_quantized || r->lr_opt == DSC_OPT_qat_lr) && dsc_opt_is_set(cmd, DSC_OPT_scale_lr))
+        r->scale_lr = dsc_opt_float(cmd, DSC_OPT_scale_lr); /* else it is said to have no effect */
     c->seed = (uint64_t)dsc_opt_int(cmd, DSC_OPT_seed);
     c->batch = batch * n_accumulate; /* of one update */
     c->micro = dsc_opt_is_set(cmd, DSC_OPT_micro) ? dsc_opt_int(cmd, DSC_OPT_micro) : batch;
@@ -244,6 +247,13 @@ static void log_params(struct dsc_trainrun *r)
     dsc_json_int(&r->cmd->json, "trained_params", n_weights);
 }
 
+static void set_scale_rate(struct dsc_trainrun *r)
+{
+    for (int i = 0; r->scale_lr > 0 && i < r->n_params; i++)
+        if (r->params[i].is_scale)
+            r->params[i].lr_factor *= r->scale_lr / r->config.lr;
+}
+
 static enum dsc_status attach_loss(struct dsc_trainrun *r, struct dsc_err *err)
 {
     static const char target[] = "dscompress.target";
@@ -272,6 +282,7 @@ enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err
     DSC_TRY(dsc_params_find(r->graph, is_trained, r, r->cmd->arena, &r->params, &r->n_params, err));
     DSC_TRY(dsc_patterns_check(&r->freeze, err));
     DSC_TRY(dsc_patterns_check(&r->unfreeze, err));
+    set_scale_rate(r);
     DSC_TRY(warn_copies(r, err));
     DSC_TRY(keep_zeros(r, err));
     if (r->config.n_segments == 0)

@@ -21,6 +21,7 @@ struct dsc_trainrun {
     struct dsc_train_config config;
     enum dsc_opt_id epochs_opt, lr_opt; /* the verb's own: defaults differ */
     int64_t n_epochs;
+    double scale_lr; /* of --scale-lr; 0: as the weights */
     struct dsc_patterns freeze, unfreeze;
     const struct dsc_loss *loss;
     struct dsc_teacher teacher;

@@ -187,6 +187,7 @@ enum dsc_status dsc_params_find(const struct dsc_graph *g, dsc_param_choose_fn *
         p[n++] = (struct dsc_param){.value = i,
                                     .n_elems = dsc_tensor_n_elems(&v->init),
                                     .has_decay = v->init.rank >= 2,
+                                    .is_scale = (marks[i] & PARAM_IS_SCALE) != 0,
                                     .lr_factor =
                                         marks[i] & PARAM_IS_SCALE ? scale_lr_factor(&v->init) : 1};
     }

@@ -17,6 +17,7 @@ struct dsc_trainer {
     struct dsc_param *params;
     struct dsc_tensor *w, *grads; /* [n_params] device */
     struct dsc_tensor *moments;   /* [n_params * n_moments] device */
+    struct dsc_tensor *means;     /* [n_params] device: moving averages of w; NULL without ema */
     struct dsc_tensor *masks; /* [n_params] device: 0 where a pruned weight is; else no tensor */
     uint64_t n_done;
     int64_t *order; /* of the current epoch */
@@ -81,6 +82,8 @@ static enum dsc_status init_weights(struct dsc_trainer *t, struct dsc_err *err)
         if (t->params[i].keeps_zeros)
             DSC_TRY(init_mask(t, &t->masks[i], init, err));
         DSC_TRY(dsc_session_set_weight(t->s, t->params[i].value, &t->w[i], err));
+        if (t->means)
+            DSC_TRY(own_copy(t, &t->means[i], init, err));
         for (int k = 0; k < n_moments; k++)
             DSC_TRY(dsc_device_zeros(t->dev, &t->moments[i * n_moments + k], DSC_F32, init->rank,
                                      init->dim, err));
@@ -100,6 +103,7 @@ static enum dsc_status init_trainer(struct dsc_trainer *t, const struct dsc_para
         !(t->grads = dsc_heap_alloc(n, sizeof *t->grads, err)) ||
         !(t->masks = dsc_heap_alloc(n, sizeof *t->masks, err)) ||
         !(t->moments = dsc_heap_alloc(2 * n, sizeof *t->moments, err)) ||
+        (t->c.ema > 0 && !(t->means = dsc_heap_alloc(n, sizeof *t->means, err))) ||
         !(wanted = dsc_heap_alloc(n, sizeof *wanted, err)))
         return DSC_E_MEMORY;
     for (int i = 0; i < t->n_params; i++) {
@@ -117,6 +121,8 @@ static enum dsc_status check_config(const struct dsc_train_config *c, struct dsc
 {
     if (!(c->lr > 0) || !isfinite(c->lr))
         return dsc_fail(err, DSC_E_USAGE, "learning rate %g must be positive", c->lr);
+    if (!(c->ema >= 0 && c->ema < 1))
+        return dsc_fail(err, DSC_E_USAGE, "a moving average of %g is not in [0, 1)", c->ema);
     if (c->batch < 1 || c->micro < 0 || c->n_steps < 1)
         return dsc_fail(err, DSC_E_USAGE, "batch, micro-batch and steps must be positive");
     if (c->micro > c->batch)
@@ -165,12 +171,15 @@ void dsc_trainer_close(struct dsc_trainer *t)
         dsc_tensor_clear(&t->masks[i]);
     for (int i = 0; t->moments && i < t->n_params * t->c.optim->n_moments; i++)
         dsc_tensor_clear(&t->moments[i]);
+    for (int i = 0; t->means && i < t->n_params; i++)
+        dsc_tensor_clear(&t->means[i]);
     dsc_session_close(t->s);
     dsc_heap_free(t->params);
     dsc_heap_free(t->w);
     dsc_heap_free(t->grads);
     dsc_heap_free(t->masks);
     dsc_heap_free(t->moments);
+    dsc_heap_free(t->means);
     dsc_heap_free(t->order);
     dsc_heap_free(t);
 }
@@ -299,6 +308,18 @@ static enum dsc_status apply_step(struct dsc_trainer *t, double norm, double lr,
     return DSC_OK;
 }
 
+/* mean = d mean + (1 - d) w, with a smaller d in the first steps. */
+static enum dsc_status average(struct dsc_trainer *t, struct dsc_err *err)
+{
+    const double n = (double)t->n_done, d = fmin(t->c.ema, (1 + n) / (10 + n));
+
+    for (int i = 0; t->means && i < t->n_params; i++) {
+        DSC_TRY(dsc_axpy(t->dev, d - 1, &t->means[i], &t->means[i], err));
+        DSC_TRY(dsc_axpy(t->dev, 1 - d, &t->means[i], &t->w[i], err));
+    }
+    return DSC_OK;
+}
+
 enum dsc_status dsc_trainer_step(struct dsc_trainer *t, const struct dsc_train_data *data,
                                  struct dsc_train_report *report, struct dsc_err *err)
 {
@@ -330,7 +351,7 @@ enum dsc_status dsc_trainer_step(struct dsc_trainer *t, const struct dsc_train_d
         .step = t->n_done + 1};
     DSC_TRY(apply_step(t, norm, report->lr, err));
     t->n_done++;
-    return DSC_OK;
+    return average(t, err);
 }
 
 uint64_t dsc_trainer_n_done(const struct dsc_trainer *t)
@@ -351,6 +372,8 @@ struct dsc_session *dsc_trainer_session(struct dsc_trainer *t)
 enum dsc_status dsc_trainer_write_weights(struct dsc_trainer *t, struct dsc_graph *g,
                                           struct dsc_err *err)
 {
+    const struct dsc_tensor *w = t->means ? t->means : t->w;
+
     for (int i = 0; i < t->n_params; i++) {
         const char *name = t->g->values[t->params[i].value].name;
         const int value = dsc_graph_find_value(g, name);
@@ -359,8 +382,8 @@ enum dsc_status dsc_trainer_write_weights(struct dsc_trainer *t, struct dsc_grap
 
         if (value < 0)
             return dsc_fail(err, DSC_E_INTERNAL, "the graph has no weight '%s'", name);
-        DSC_TRY(dsc_tensor_new(&own, DSC_F32, t->w[i].rank, t->w[i].dim, err));
-        st = t->dev->download(t->dev, own.data, t->w[i].data, dsc_tensor_n_bytes(&own), err);
+        DSC_TRY(dsc_tensor_new(&own, DSC_F32, w[i].rank, w[i].dim, err));
+        st = t->dev->download(t->dev, own.data, w[i].data, dsc_tensor_n_bytes(&own), err);
         if (st == DSC_OK)
             st = dsc_graph_set_init(g, value, &own, err);
         dsc_tensor_clear(&own);
@@ -371,20 +394,24 @@ enum dsc_status dsc_trainer_write_weights(struct dsc_trainer *t, struct dsc_grap
 
 int dsc_trainer_n_state(const struct dsc_trainer *t)
 {
-    return t->n_params * (1 + t->c.optim->n_moments);
+    return t->n_params * (1 + t->c.optim->n_moments + (t->means != NULL));
 }
 
-/* State tensor i: weights first, then all first moments, then all second ones. */
+/* State tensor i: weights first, then all first moments, then all second ones, then averages. */
 static struct dsc_tensor *state_tensor(struct dsc_trainer *t, int i, char *name, size_t n_name)
 {
     const int p = i % t->n_params, kind = i / t->n_params;
+    const int n_moments = t->c.optim->n_moments;
     const char *own = t->g->values[t->params[p].value].name;
 
     if (kind == 0)
         snprintf(name, n_name, "%s", own);
     else
-        snprintf(name, n_name, "%s/%s", t->c.optim->moment_names[kind - 1], own);
-    return kind == 0 ? &t->w[p] : &t->moments[p * t->c.optim->n_moments + kind - 1];
+        snprintf(name, n_name, "%s/%s",
+                 kind > n_moments ? "ema" : t->c.optim->moment_names[kind - 1], own);
+    return kind == 0          ? &t->w[p]
+           : kind > n_moments ? &t->means[p]
+                              : &t->moments[p * n_moments + kind - 1];
 }
 
 enum dsc_status dsc_trainer_get_state(struct dsc_trainer *t, int i, char *name, size_t n_name,

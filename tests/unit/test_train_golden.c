@@ -199,7 +199,73 @@ static void compare_params(struct dsc_trainer *t, const struct dsc_bundle *want)
     ck_assert_int_eq(n_compared, want->n - 2); /* two layers' key biases */
 }
 
-static void check_training(const char *optim, double lr, double decay)
+/* Averages in f64 of the trainer's weights; NULL: none are kept. */
+struct averages {
+    double ema;
+    double *mean;
+    int64_t n;
+};
+
+/* Take the weights in: as they are (step 0), or after step `step`. */
+static void follow(struct averages *a, struct dsc_trainer *t, int n_params, int64_t step)
+{
+    const double d = fmin(a->ema, (1 + (double)step) / (10 + (double)step));
+
+    a->n = 0;
+    for (int i = 0; i < n_params; i++) {
+        struct dsc_tensor w;
+        char name[256];
+
+        ck_assert_int_eq(dsc_trainer_get_state(t, i, name, sizeof name, &w, NULL), DSC_OK);
+        if (step == 0)
+            a->mean = realloc(a->mean, (size_t)(a->n + dsc_tensor_n_elems(&w)) * sizeof *a->mean);
+        for (int64_t k = 0; k < dsc_tensor_n_elems(&w); k++, a->n++)
+            a->mean[a->n] = step == 0 ? dsc_tensor_get_f64(&w, k)
+                                      : d * a->mean[a->n] + (1 - d) * dsc_tensor_get_f64(&w, k);
+        dsc_tensor_clear(&w);
+    }
+}
+
+/* What is written are the averages, and a trainer that is given them back has them. */
+static void compare_averages(const struct averages *a, struct dsc_trainer *t,
+                             const struct dsc_graph *trained, int n_params)
+{
+    const int n_state = dsc_trainer_n_state(t);
+    struct dsc_graph *g = dsc_graph_copy(trained, NULL);
+    struct dsc_err err = {0};
+    int64_t at = 0;
+
+    ck_assert_ptr_nonnull(g);
+
+    ck_assert_int_eq(n_state, 4 * n_params);
+    ck_assert_int_eq(dsc_trainer_write_weights(t, g, &err), DSC_OK);
+    for (int i = 0; i < n_params; i++) {
+        const struct dsc_tensor *written;
+        struct dsc_tensor mean;
+        char name[256];
+
+        ck_assert_int_eq(dsc_trainer_get_state(t, 3 * n_params + i, name, sizeof name, &mean, NULL),
+                         DSC_OK);
+        ck_assert_int_eq(strncmp(name, "ema/", 4), 0);
+        written = &g->values[dsc_graph_find_value(g, name + 4)].init;
+        for (int64_t k = 0; k < dsc_tensor_n_elems(&mean); k++, at++) {
+            ck_assert_double_eq_tol(dsc_tensor_get_f64(&mean, k), a->mean[at],
+                                    1e-7 + 1e-6 * fabs(a->mean[at]));
+            ck_assert(dsc_tensor_get_f64(&mean, k) == dsc_tensor_get_f64(written, k));
+        }
+        ((float *)mean.data)[0] = 7;
+        ck_assert_int_eq(dsc_trainer_set_state(t, name, &mean, &err), DSC_OK);
+        dsc_tensor_clear(&mean);
+        ck_assert_int_eq(dsc_trainer_get_state(t, 3 * n_params + i, name, sizeof name, &mean, NULL),
+                         DSC_OK);
+        ck_assert(dsc_tensor_get_f64(&mean, 0) == 7);
+        dsc_tensor_clear(&mean);
+    }
+    ck_assert_int_eq(at, a->n);
+    dsc_graph_free(g);
+}
+
+static void check_training(const char *optim, double lr, double decay, struct averages *averages)
 {
     struct dsc_train_config c = dsc_train_defaults();
     struct dsc_bundle batches, want, params;
@@ -220,6 +286,7 @@ static void check_training(const char *optim, double lr, double decay)
     ck_assert_int_eq(dsc_params_find(r.g, NULL, NULL, &arena, &list, &n_params, &err), DSC_OK);
     ck_assert_int_eq(n_params, params.n);
     c.optim = dsc_optim_find(optim);
+    c.ema = averages ? averages->ema : 0;
     c.lr = lr;
     c.weight_decay = decay;
     c.batch = BATCH;
@@ -231,6 +298,8 @@ static void check_training(const char *optim, double lr, double decay)
     struct batches b = {.g = r.g, .b = &batches};
     const struct dsc_train_data data = {.n_examples = BATCH, .fill = fill, .ctx = &b};
 
+    if (averages)
+        follow(averages, t, n_params, 0);
     for (b.step = 0; b.step < N_STEPS; b.step++) {
         struct dsc_train_report report;
 
@@ -242,7 +311,11 @@ static void check_training(const char *optim, double lr, double decay)
         ck_assert_double_eq_tol(report.grad_norm,
                                 dsc_tensor_get_f64(dsc_bundle_find(&want, "grad_norm"), b.step),
                                 1e-4);
+        if (averages)
+            follow(averages, t, n_params, b.step + 1);
     }
+    if (averages)
+        compare_averages(averages, t, r.g, n_params);
     compare_params(t, &params);
     dsc_trainer_close(t);
     dsc_arena_clear(&arena);
@@ -252,15 +325,24 @@ static void check_training(const char *optim, double lr, double decay)
     close_rig(&r);
 }
 
+START_TEST(averages_of_weights_are_those_of_the_formula)
+{
+    struct averages a = {.ema = _i ? 0.5 : 0.999};
+
+    check_training("adamw", 5e-3, 0.01, &a);
+    free(a.mean);
+}
+END_TEST
+
 START_TEST(twenty_steps_of_adamw_equal_pytorch)
 {
-    check_training("adamw", 5e-3, 0.01);
+    check_training("adamw", 5e-3, 0.01, NULL);
 }
 END_TEST
 
 START_TEST(twenty_steps_of_sgd_equal_pytorch)
 {
-    check_training("sgd", 5e-2, 0);
+    check_training("sgd", 5e-2, 0, NULL);
 }
 END_TEST
 
@@ -567,6 +649,7 @@ int main(void)
     tcase_add_loop_test(t, gradients_of_exported_models_equal_pytorch, 0, 6);
     tcase_add_loop_test(t, recomputed_gradients_equal_pytorch, 0, 6);
     tcase_add_loop_test(t, gradients_on_the_shadow_device_equal_pytorch, 0, 6);
+    tcase_add_loop_test(t, averages_of_weights_are_those_of_the_formula, 0, 2);
     tcase_add_test(t, twenty_steps_of_adamw_equal_pytorch);
     tcase_add_test(t, twenty_steps_of_sgd_equal_pytorch);
     tcase_add_loop_test(t, merged_weights_of_a_fresh_model_train_apart_as_in_pytorch, 0, 4);

@@ -22,6 +22,7 @@ struct dsc_param {
     int value; /* value number of the initializer: its name is its identity */
     int64_t n_elems;
     bool has_decay;   /* rank >= 2 */
+    bool is_scale;    /* of FakeQuantize */
     double lr_factor; /* of the learning rate: 1, but for learned quantization scales */
     bool keeps_zeros; /* pruned: elements that are 0 when the trainer opens stay 0 */
 };
@@ -157,6 +158,12 @@ struct dsc_train_config {
     const struct dsc_sched *sched; /* NULL: linear */
     double lr, weight_decay, clip; /* clip: global norm, 0 = off */
     double beta1, beta2, eps, momentum;
+    /*
+     * Moving average of the weights, [0, 1); 0: none. After step t of 1, 2, ..
+     * mean = d mean + (1 - d) w with d = min(ema, (1 + t) / (10 + t)), from the weights at the
+     * start (Polyak and Juditsky 1992; the ramp is TensorFlow's ExponentialMovingAverage).
+     */
+    double ema;
     uint64_t n_steps, n_warmup, seed;
     int64_t batch, micro; /* examples per optimizer step, and per forward pass (0: batch) */
     int n_segments;       /* gradient checkpointing; 1: off */
@@ -207,14 +214,15 @@ uint64_t dsc_train_steps_per_epoch(int64_t n_examples, int64_t batch);
 
 /** The session with the current weights, to evaluate between steps (same graph). */
 struct dsc_session *dsc_trainer_session(struct dsc_trainer *t);
-/** Copy the weights into the initializers of a graph that has them by name. */
+/** Copy the weights, or with ema their averages, into the initializers of a graph that has them by
+ * name. */
 enum dsc_status dsc_trainer_write_weights(struct dsc_trainer *t, struct dsc_graph *g,
                                           struct dsc_err *err);
 
 /** State that a checkpoint needs, and the caller writes: the number of tensors; then each: weights
- * by name, moments as "m/NAME", "v/NAME". */
+ * by name, moments as "m/NAME", "v/NAME", averages as "ema/NAME". */
 int dsc_trainer_n_state(const struct dsc_trainer *t);
-/** name: n_name bytes are enough for the longest weight name and two more; tensor: on the host. */
+/** name: n_name bytes are enough for the longest weight name and four more; tensor: on the host. */
 enum dsc_status dsc_trainer_get_state(struct dsc_trainer *t, int i, char *name, size_t n_name,
                                       struct dsc_tensor *tensor, struct dsc_err *err);
 /** Set one by name (INCONSISTENT: unknown name or another shape), and the position. */

@@ -8,7 +8,7 @@ rows() {
 }
 rows > rows.tsv
 train="dscompress train $MODELS/hf/bert/base --train rows.tsv --epochs 60 --batch 4 --lr 1e-3
-    --seed 3 -q --progress none"
+    --seed 3 --ema 0.9 -q --progress none"
 $train -o whole.onnx > /dev/null || exit
 for pause in 0.1 0.15 0.2 0.3; do
     $train --state run -o killed.onnx -f > /dev/null &
