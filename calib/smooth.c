@@ -137,25 +137,42 @@ static void round_sample(struct search *a)
         }
 }
 
+/* Of n rows, the largest magnitude after smoothing. */
+static double largest(const struct search *a, const float *w, int64_t n)
+{
+    const int64_t k = a->job->in->k;
+    double most = 0;
+
+    for (int64_t i = 0; i < n * k; i++)
+        most = fmax(most, fabs((double)w[i]) * a->s[i % k]);
+    return most;
+}
+
+static void full_scales(const struct search *a, const float *w, int64_t n_rows, int64_t stride,
+                        struct dsc_weight_codes *q)
+{
+    const bool is_one = a->job->is_per_tensor;
+    const double of_all = is_one ? largest(a, w, n_rows) : 0;
+
+    for (int64_t r = 0; r < q->n_rows; r++) {
+        const double most = is_one ? of_all : largest(a, w + r * stride * q->n_cols, 1);
+
+        q->scale[r] = most > 0 ? (float)(most / a->job->weight_limit) : 1;
+    }
+}
+
 /* Some rows of a weight, smoothed; what they and their codes differ by is left in `rounded`. */
-static enum dsc_status round_rows(const struct search *a, const float *w, int64_t stride, int64_t n,
-                                  struct dsc_weight_codes *q, struct dsc_err *err)
+static enum dsc_status round_rows(const struct search *a, const float *w, int64_t n_rows,
+                                  int64_t stride, int64_t n, struct dsc_weight_codes *q,
+                                  struct dsc_err *err)
 {
     const int64_t k = a->job->in->k;
     const struct dsc_weight_layout layout = {.bits = 8, .is_symmetric = true};
 
     DSC_TRY(dsc_weight_codes_new(q, &layout, n, k, err));
-    for (int64_t r = 0; r < n; r++) {
-        double most = 0;
-
-        for (int64_t c = 0; c < k; c++) {
-            const double v = (double)w[r * stride * k + c] * a->s[c];
-
-            a->rounded[r * k + c] = (float)v;
-            most = fmax(most, fabs(v));
-        }
-        q->scale[r] = most > 0 ? (float)(most / a->job->weight_limit) : 1;
-    }
+    for (int64_t i = 0; i < n * k; i++)
+        a->rounded[i] = (float)((double)w[i / k * stride * k + i % k] * a->s[i % k]);
+    full_scales(a, w, n_rows, stride, q);
     for (int64_t c = 0; c < k; c++)
         a->importance[c] = (float)((double)a->job->in->h[c * k + c] / (double)a->job->in->n_tokens /
                                    (a->s[c] * a->s[c]));
@@ -174,7 +191,7 @@ static enum dsc_status weight_error(const struct search *a, const float *w, int6
     const int64_t k = a->job->in->k, stride = (n_rows + ROWS - 1) / ROWS;
     const int64_t n = stride > 0 ? (n_rows + stride - 1) / stride : 0;
     struct dsc_weight_codes q = {0};
-    enum dsc_status st = round_rows(a, w, stride, n, &q, err);
+    enum dsc_status st = round_rows(a, w, n_rows, stride, n, &q, err);
     double sum = 0;
 
     for (int64_t i = 0; st == DSC_OK && i < n * k; i++)

@@ -118,6 +118,7 @@ struct dsc_smooth_job {
     const float *const *w; /* [n_weights] pointers to [n_rows[i],k] */
     const int64_t *n_rows;
     double weight_limit; /* the largest code of a weight: 127 */
+    bool is_per_tensor;  /* a weight has one scale */
     bool is_gptq;        /* weights are rounded by GPTQ, else to the nearest */
     enum dsc_dtype code; /* of the activation */
     bool is_symmetric;

@@ -49,14 +49,27 @@ static enum dsc_status list_layers(struct dsc_biasrun *r, struct dsc_err *err)
     return DSC_OK;
 }
 
-/* sum over k of w [n,k] times the mean of `sum`. */
-static void mean_outputs(const float *w, int64_t n, const struct dsc_layer_input *in,
-                         const double *sum, double *mean)
+/* The value that the code of a weight has. */
+static float round_weight(float w, float scale)
+{
+    return fminf(fmaxf(rintf(w / scale), -127), 127) * scale;
+}
+
+/* sum over k of w [n,k] times the mean of `sum`; scales [n] or [1]: of w's codes, NULL: of w. */
+static void mean_outputs(const float *w, int64_t n, const struct dsc_tensor *scales,
+                         const struct dsc_layer_input *in, const double *sum, double *mean)
 {
     for (int64_t i = 0; i < n; i++) {
+        const float scale =
+            scales ? ((const float *)scales->data)[dsc_tensor_n_elems(scales) == 1 ? 0 : i] : 1;
+
         mean[i] = 0;
-        for (int64_t k = 0; k < in->k; k++)
-            mean[i] += (double)w[i * in->k + k] * (sum[k] / (double)in->n_tokens);
+        for (int64_t k = 0; k < in->k; k++) {
+            const float v = w[i * in->k + k];
+
+            mean[i] +=
+                (double)(scales ? round_weight(v, scale) : v) * (sum[k] / (double)in->n_tokens);
+        }
     }
 }
 
@@ -72,7 +85,7 @@ static enum dsc_status float_means(struct dsc_biasrun *r, struct dsc_bias_layer 
     l->n = rows.dim[0];
     l->mean = dsc_heap_alloc((size_t)l->n + 1, sizeof *l->mean, err);
     if (l->mean)
-        mean_outputs(rows.data, l->n, l->in, l->in->sum, l->mean);
+        mean_outputs(rows.data, l->n, NULL, l->in, l->in->sum, l->mean);
     dsc_tensor_clear(&rows);
     return l->mean ? DSC_OK : DSC_E_MEMORY;
 }
@@ -98,19 +111,6 @@ static const struct dsc_tensor *scales_of(const struct dsc_graph *g, int weight)
     return NULL;
 }
 
-/* The values that the codes of a weight have. */
-static void round_rows(const struct dsc_tensor *scale, struct dsc_tensor *rows)
-{
-    const int64_t k = rows->dim[1];
-
-    for (int64_t i = 0; i < rows->dim[0] * k; i++) {
-        float *w = (float *)rows->data + i;
-        const float s = ((const float *)scale->data)[dsc_tensor_n_elems(scale) == 1 ? 0 : i / k];
-
-        *w = fminf(fmaxf(rintf(*w / s), -127), 127) * s;
-    }
-}
-
 static enum dsc_status correct_layer(struct dsc_biasrun *r, struct dsc_bias_layer *l, bool *is_done,
                                      struct dsc_err *err)
 {
@@ -126,8 +126,7 @@ static enum dsc_status correct_layer(struct dsc_biasrun *r, struct dsc_bias_laye
     excess = dsc_heap_alloc((size_t)l->n + 1, sizeof *excess, err);
     st = excess ? dsc_weight_rows(g, l->weight, &rows, err) : DSC_E_MEMORY;
     if (st == DSC_OK) {
-        round_rows(scale, &rows);
-        mean_outputs(rows.data, l->n, l->in, l->in->code_sum, excess);
+        mean_outputs(rows.data, l->n, scale, l->in, l->in->code_sum, excess);
         for (int64_t i = 0; i < l->n; i++)
             excess[i] -= l->mean[i];
         st = dsc_quant_shift_bias(g, l->weight->value, excess, is_done, err);

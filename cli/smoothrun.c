@@ -90,6 +90,7 @@ static enum dsc_status search(struct dsc_smoothrun *r, int i, double *alpha, str
     struct dsc_tensor *rows;
     struct dsc_smooth_job job = {.in = &r->inputs[i],
                                  .weight_limit = r->q->weight_limit,
+                                 .is_per_tensor = r->q->is_per_tensor,
                                  .is_gptq = r->is_gptq,
                                  .code = r->q->target.act_dtype,
                                  .is_symmetric = r->q->target.is_act_symmetric};

@@ -51,7 +51,7 @@ static struct dsc_quant_site *add_site(struct dsc_quant_plan *plan, enum dsc_sit
         if (plan->sites[i].value == value && plan->sites[i].kind == kind)
             return &plan->sites[i];
     plan->sites[plan->n_sites] =
-        (struct dsc_quant_site){.kind = kind, .value = value, .axis = axis};
+        (struct dsc_quant_site){.kind = kind, .value = value, .axis = axis, .out_axis = axis};
     return &plan->sites[plan->n_sites++];
 }
 

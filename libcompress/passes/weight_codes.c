@@ -66,7 +66,7 @@ double dsc_weight_value(const struct dsc_weight_codes *q, int64_t row, int64_t c
 /* The rows are the matrix's columns. */
 static bool is_turned(const struct dsc_quant_site *site)
 {
-    return site->kind == DSC_SITE_WEIGHT && site->axis == 1;
+    return site->kind == DSC_SITE_WEIGHT && site->out_axis == 1;
 }
 
 enum dsc_status dsc_weight_rows(const struct dsc_graph *g, const struct dsc_quant_site *site,

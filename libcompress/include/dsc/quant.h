@@ -49,6 +49,7 @@ struct dsc_quant_site {
     enum dsc_site_kind kind;
     int value;          /* value number */
     int axis;           /* of the scales; -1: one scale */
+    int out_axis;       /* of a weight's output channels, of a table's columns */
     int64_t n_channels; /* of an activation that meets constant weights, all of one K; else 0 */
     float *channel_max; /* [n_channels] largest magnitudes, for dsc_quant_smooth; starts as 0 */
 };
@@ -198,9 +199,9 @@ double dsc_weight_value(const struct dsc_weight_codes *q, int64_t row, int64_t c
 
 /**
  * A constant matrix as rows of what an output is a product of: [N,K], whatever way it stands in
- * the graph (site->axis is N's). Tables are as they are.
+ * the graph. Tables are as they are.
  *
- * rows    f32 [n_rows, n_cols], a new tensor
+ * rows    f32 [n_rows, n_cols], not to be written: it may be the constant itself
  */
 enum dsc_status dsc_weight_rows(const struct dsc_graph *g, const struct dsc_quant_site *site,
                                 struct dsc_tensor *rows, struct dsc_err *err);
