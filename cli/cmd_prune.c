@@ -18,6 +18,7 @@ struct job;
 struct size_row {
     const char *name;
     enum dsc_status (*run)(struct job *j, struct dsc_err *err);
+    bool has_scope;  /* units are compared */
     bool is_by_data; /* no --sparsity says how much */
 };
 
@@ -43,13 +44,22 @@ static enum dsc_status prune_heads(struct job *j, struct dsc_err *err)
     return dsc_prune_to_units(&j->r, DSC_AXIS_HEADS, err);
 }
 
+static enum dsc_status prune_layers(struct job *j, struct dsc_err *err)
+{
+    return dsc_prune_to_layers(&j->r, err);
+}
+
 static enum dsc_status prune_vocab(struct job *j, struct dsc_err *err)
 {
     return dsc_prune_to_vocab(&j->r, &j->data, err);
 }
 
 static const struct size_row size_rows[] = {
-    {"ffn", prune_ffn, false}, {"heads", prune_heads, false}, {"vocab", prune_vocab, true}};
+    {.name = "ffn", .run = prune_ffn, .has_scope = true},
+    {.name = "heads", .run = prune_heads, .has_scope = true},
+    {.name = "layers", .run = prune_layers},
+    {.name = "vocab", .run = prune_vocab, .is_by_data = true},
+};
 
 /* ---- options ---- */
 
@@ -95,7 +105,8 @@ static enum dsc_status read_sparsity(struct job *j, struct dsc_err *err)
 {
     if (j->sizes && j->sizes->is_by_data)
         return DSC_OK;
-    (void)dsc_opt_enum(j->cmd, DSC_OPT_importance); /* there is one so far */
+    if (!j->sizes || j->sizes->has_scope)
+        (void)dsc_opt_enum(j->cmd, DSC_OPT_importance); /* there is one so far */
     if (!j->sizes && j->zeros.kind == DSC_MASK_GROUPS)
         return DSC_OK;
     if (!dsc_opt_is_set(j->cmd, DSC_OPT_sparsity))
@@ -105,7 +116,8 @@ static enum dsc_status read_sparsity(struct job *j, struct dsc_err *err)
         return dsc_fail(err, DSC_E_USAGE,
                         "--sparsity %g: it is a part of the weights, more than 0 and less than 1",
                         j->r.sparsity);
-    j->r.is_global = dsc_opt_enum(j->cmd, DSC_OPT_scope) == 1;
+    if (!j->sizes || j->sizes->has_scope)
+        j->r.is_global = dsc_opt_enum(j->cmd, DSC_OPT_scope) == 1;
     return DSC_OK;
 }
 
@@ -236,7 +248,7 @@ static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
 const struct dsc_command dsc_command_prune = {
     .name = "prune",
     .args = "MODEL",
-    .summary = "set weights to 0, or remove neurons, heads and tokens",
+    .summary = "set weights to 0, or remove neurons, heads, layers, tokens",
     .about =
         "Prunes by magnitude, at once and without data.\n\n"
         "Patterns of zeros. unstructured: any element, --sparsity of each tensor or of all "
@@ -253,6 +265,8 @@ const struct dsc_command dsc_command_prune = {
         "(with --scope global over the mean of its group). What the rules cannot carry is left, "
         "and --json says why. The result is that of the same model with zeros where products "
         "sum over these units.\n\n"
+        "layers removes whole layers of attention and what follows it, from the top (--include and "
+        "--exclude choose by names of nodes): what read a layer's output reads its input.\n\n"
         "vocab removes the tokens that no row of --data uses, from the embedding and from the "
         "tokenizer. Special and added tokens stay, and so do single characters: a word whose piece "
         "is gone falls apart into shorter ones. Rows of the data keep their tokens; a row that "

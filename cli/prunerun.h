@@ -37,6 +37,8 @@ enum dsc_status dsc_prune_to_zeros(struct dsc_prunerun *r, const struct dsc_mask
 /** Patterns of units: find, choose, report, cut (unless it is dry), note in the metadata. */
 enum dsc_status dsc_prune_to_units(struct dsc_prunerun *r, enum dsc_axis_pattern p,
                                    struct dsc_err *err);
+/** Pattern layers: find, choose, cut, report. */
+enum dsc_status dsc_prune_to_layers(struct dsc_prunerun *r, struct dsc_err *err);
 /** Rows of --data, before work starts; then the tokens that they use stay. */
 enum dsc_status dsc_prune_open_vocab(struct dsc_prunerun *r, struct dsc_dataset *d,
                                      struct dsc_err *err);

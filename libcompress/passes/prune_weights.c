@@ -45,7 +45,7 @@ enum dsc_status dsc_mask_pattern_parse(const char *text, struct dsc_mask_pattern
         return dsc_fail(err, DSC_E_USAGE, "--pattern %s keeps every element", text);
     }
     dsc_fail(err, DSC_E_USAGE, "there is no pattern '%s'", text);
-    dsc_err_hint(err, "unstructured, N:M (2:4), block:RxC (block:4x1), ffn, heads, vocab");
+    dsc_err_hint(err, "unstructured, N:M (2:4), block:RxC (block:4x1), ffn, heads, layers, vocab");
     return DSC_E_USAGE;
 }
 

@@ -77,6 +77,7 @@ static const struct verb verbs[] = {
     {"prune-heads", "prune ../base.onnx --pattern heads --sparsity 0.5 -j 1 -o heads.onnx --json"},
     {"prune-ffn", "prune ../base.onnx --pattern ffn --sparsity 0.5 --scope global -j 1 -o f.onnx"},
     {"prune-vocab", "prune ../base.onnx --pattern vocab --data ../rows.tsv -j 1 -o v.onnx --json"},
+    {"prune-layers", "prune ../base.onnx --pattern layers --sparsity 0.5 -j 1 -o l.onnx --json"},
     {"train-pruned", "train ../pruned.onnx --train ../rows.tsv --epochs 1 --batch 8 --max-length 8 "
                      "-j 1 -q -o tp.onnx"},
     {"gate", "gate ../static.onnx --baseline ../base.onnx --data ../rows.tsv --max-drop f1=1 "

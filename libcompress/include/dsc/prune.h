@@ -165,6 +165,45 @@ enum dsc_status dsc_prune_choose(struct dsc_axis_groups *groups, double sparsity
 enum dsc_status dsc_prune_cut(struct dsc_graph *g, const struct dsc_axis_groups *groups,
                               struct dsc_err *err);
 
+/* ---- layers ---- */
+
+struct dsc_prune_layer {
+    const char *name;          /* of the node of its first product of two activations */
+    int in, out;               /* values of the residual stream, of one type */
+    int first_node, last_node; /* what stands between them is among these */
+    bool stays;                /* by the caller, before the choice */
+    bool is_gone;
+};
+
+struct dsc_prune_layers {
+    int n, n_gone;
+    struct dsc_prune_layer *items; /* from the input on */
+};
+
+/**
+ * Layers of attention and what follows it, by structure: every path from an input to the outputs
+ * runs through both ends (sizes and masks left aside), attention ends in a residual sum, and all
+ * layers are of the same kinds of nodes.
+ *
+ * Errors  UNSUPPORTED  fewer than two
+ */
+enum dsc_status dsc_prune_find_layers(const struct dsc_graph *g, struct dsc_arena *arena,
+                                      struct dsc_prune_layers *layers, struct dsc_err *err);
+
+/**
+ * Choose round(sparsity * n) layers from the top; one always stays.
+ *
+ * Errors  USAGE  none would go, or more than may
+ * Source  Sajjad et al. 2020, arXiv:2004.03844: of ways to drop layers without training, the top
+ *         ones cost the least
+ */
+enum dsc_status dsc_prune_choose_layers(struct dsc_prune_layers *layers, double sparsity,
+                                        struct dsc_err *err);
+
+/** What read a layer's output reads its input. */
+enum dsc_status dsc_prune_cut_layers(struct dsc_graph *g, const struct dsc_prune_layers *layers,
+                                     struct dsc_err *err);
+
 /* ---- tokens ---- */
 
 /** Token ids before and after: new_id [n], -1 for one that is gone. */
