@@ -352,7 +352,7 @@ static const struct method_row methods[] = {
                     .disregarded = {DSC_OPT_reduce_range}, /* weights learn beyond it */
                     .n_disregarded = 1},
     [METHOD_MIXED] =
-        {"static", quantize_mixed, {"w8a8"}, .has_ranges = true, .may_write_nothing = true},
+        {"static", quantize_mixed, {"w8a8", "w4a8"}, .has_ranges = true, .may_write_nothing = true},
     [METHOD_PLANNED] = {"static", quantize_planned, {"w8a8"}, .has_ranges = true},
 };
 
@@ -512,7 +512,9 @@ const struct dsc_command dsc_command_quantize = {
         "to 512 rows that ranges were not observed on: --eval, else the dev part of --split, else "
         "the last fifth of --calib. --target-size, --max-drop and --retain choose from that table "
         "which layers stay float: the least damage within the size, or the smallest model that "
-        "keeps the bars on those rows (all of them). A budget that cannot be met is exit status 1 "
+        "keeps the bars on those rows (all of them). With "
+        "--scheme w4a8 a layer may have weights of 4 bits, too. A budget that cannot be met is "
+        "exit status 1 "
         "with the nearest that can. --save-plan writes the choice, --plan applies it.",
     .examples = "dscompress quantize sms.onnx --calib sms.tsv --split 70/10/20 -o sms-int8.onnx\n"
                 "dscompress quantize sms.onnx --method weight-only --scheme w4 --calib sms.tsv -o "

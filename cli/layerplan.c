@@ -13,7 +13,7 @@
 enum { OWN_BYTES = 4096 };
 
 const char *const dsc_layer_format_names[DSC_N_LAYER_FORMATS] = {
-    [DSC_LAYER_FLOAT] = "float", [DSC_LAYER_W8A8] = "w8a8"};
+    [DSC_LAYER_FLOAT] = "float", [DSC_LAYER_W8A8] = "w8a8", [DSC_LAYER_W4A8] = "w4a8"};
 
 int dsc_layer_format_find(const char *name)
 {
@@ -41,6 +41,15 @@ static int64_t n_scales(const struct dsc_quant_plan *plan, int value, const stru
     return 1;
 }
 
+/* Tables have codes of 8 bits in every format. */
+static bool is_table(const struct dsc_quant_plan *plan, int value)
+{
+    for (int i = 0; i < plan->n_sites; i++)
+        if (plan->sites[i].value == value && plan->sites[i].kind == DSC_SITE_TABLE)
+            return true;
+    return false;
+}
+
 /* Bytes of layer plan->fates[fate]'s weights and their scales. One that layers share is the first
  * layer's. */
 static int64_t weight_bytes(const struct dsc_graph *g, const struct dsc_quant_plan *plan, int fate,
@@ -59,22 +68,24 @@ static int64_t weight_bytes(const struct dsc_graph *g, const struct dsc_quant_pl
     n_weights = dsc_tensor_n_elems(w);
     if (format == DSC_LAYER_FLOAT)
         return 4 * n_weights;
+    if (format == DSC_LAYER_W4A8 && !is_table(plan, value))
+        n_weights = (n_weights + 1) / 2;
     return n_weights + 9 * n_scales(plan, value, w); /* scale, zero point, scale of the bias */
 }
 
-static bool is_none(void *ctx, const char *node)
+static enum dsc_layer_format all_w8a8(void *ctx, const char *node)
 {
-    return false;
+    return DSC_LAYER_W8A8;
 }
 
-/* Of the file with all layers quantized. */
+/* Of the file with all layers in 8 bits. */
 static enum dsc_status quantized_bytes(struct dsc_sensitivity *s, uint64_t *n_bytes,
                                        struct dsc_err *err)
 {
     struct dsc_graph *g;
     enum dsc_status st;
 
-    DSC_TRY(dsc_quantrun_variant(s->q, is_none, NULL, &g, err));
+    DSC_TRY(dsc_quantrun_variant(s->q, all_w8a8, NULL, &g, err));
     st = dsc_quant_finish(g, &s->q->target, err);
     if (st == DSC_OK)
         st = dsc_onnx_size(g, n_bytes, err);
@@ -89,7 +100,7 @@ static enum dsc_status check_target(const struct dsc_sensitivity *s, int n_layer
     uint64_t least = s->base_bytes;
 
     for (int i = 0; i < n_layers; i++)
-        least += (uint64_t)s->layers[i].cost[DSC_LAYER_W8A8].size_bytes;
+        least += (uint64_t)s->layers[i].cost[s->n_formats - 1].size_bytes;
     if (s->target_bytes == 0 || s->target_bytes + OWN_BYTES >= least)
         return DSC_OK;
     dsc_fail(err, DSC_E_CHECK,
@@ -126,12 +137,12 @@ enum dsc_status dsc_layer_sizes(struct dsc_sensitivity *s, struct dsc_err *err)
         k++;
     }
     for (int i = 0; i < k; i++)
-        s->layers[i].cost[DSC_LAYER_W8A8].size_bytes += (spelling > 0 ? spelling + k - 1 : 0) / k;
+        for (int f = DSC_LAYER_FLOAT + 1; f < DSC_N_LAYER_FORMATS; f++)
+            s->layers[i].cost[f].size_bytes += (spelling > 0 ? spelling + k - 1 : 0) / k;
     return check_target(s, k, err);
 }
 
-enum dsc_status dsc_layer_logits(struct dsc_sensitivity *s,
-                                 bool (*keeps_float)(void *ctx, const char *node), void *ctx,
+enum dsc_status dsc_layer_logits(struct dsc_sensitivity *s, dsc_format_of_fn *format_of, void *ctx,
                                  const struct dsc_dataset *rows, const char *what, float **logits,
                                  struct dsc_err *err)
 {
@@ -140,8 +151,8 @@ enum dsc_status dsc_layer_logits(struct dsc_sensitivity *s,
     struct dsc_session *session;
     enum dsc_status st;
 
-    if (keeps_float)
-        DSC_TRY(dsc_quantrun_variant(s->q, keeps_float, ctx, &g, err));
+    if (format_of)
+        DSC_TRY(dsc_quantrun_variant(s->q, format_of, ctx, &g, err));
     st = dsc_session_open(&session, g ? g : s->m->model.graph, s->dev, err);
     if (st == DSC_OK) {
         dsc_progress_begin(s->cmd, &progress, what, "examples", 0, (int64_t)rows->n);
@@ -171,20 +182,20 @@ enum dsc_status dsc_layer_file_write(const char *path, const struct dsc_json *j,
 
 /* ---- plans ---- */
 
-static bool is_planned_float(void *ctx, const char *node)
+static enum dsc_layer_format planned_format(void *ctx, const char *node)
 {
     const struct dsc_sensitivity *s = ctx;
 
     for (int i = 0; i < s->n_layers; i++)
         if (strcmp(s->layers[i].name, node) == 0)
-            return s->layers[i].format == DSC_LAYER_FLOAT;
-    return s->plan != NULL;
+            return s->layers[i].format;
+    return s->plan ? DSC_LAYER_FLOAT : DSC_LAYER_W8A8;
 }
 
 enum dsc_status dsc_sensitivity_use_formats(struct dsc_sensitivity *s, struct dsc_err *err)
 {
-    s->q->keeps_float = is_planned_float;
-    s->q->keeps_ctx = s;
+    s->q->format_of = planned_format;
+    s->q->format_ctx = s;
     return dsc_quantrun_plan(s->q, err);
 }
 
@@ -236,6 +247,8 @@ static enum dsc_status take_row(struct dsc_sensitivity *s, const struct dsc_laye
 
     if (format < 0)
         return unknown_format(row, err);
+    if (format != DSC_LAYER_FLOAT)
+        DSC_TRY(dsc_quantrun_check_scheme(s->q, row->format, err));
     for (int i = 0; i < s->q->plan.n_fates; i++) {
         const struct dsc_quant_fate *fate = &s->q->plan.fates[i];
 
@@ -288,17 +301,17 @@ static enum dsc_status fill_front(struct allocation *a, struct dsc_err *err)
     struct dsc_sensitivity *s = a->s;
     struct dsc_alloc_option *table;
 
-    DSC_NEW(table, s->cmd->arena, s->n_layers * DSC_N_LAYER_FORMATS, err);
+    DSC_NEW(table, s->cmd->arena, s->n_layers * s->n_formats, err);
     DSC_NEW(a->format_of, s->cmd->arena, s->n_layers, err);
     for (int i = 0; i < s->n_layers; i++)
-        for (int f = 0; f < DSC_N_LAYER_FORMATS; f++) {
+        for (int f = 0; f < s->n_formats; f++) {
             const struct dsc_layer_cost *c = &s->layers[i].cost[f];
 
-            table[i * DSC_N_LAYER_FORMATS + f] =
+            table[i * s->n_formats + f] =
                 (struct dsc_alloc_option){c->is_measured, (uint64_t)c->size_bytes, c->damage};
         }
-    return dsc_allocate(table, s->n_layers, DSC_N_LAYER_FORMATS, s->base_bytes, &a->front,
-                        s->cmd->arena, err);
+    return dsc_allocate(table, s->n_layers, s->n_formats, s->base_bytes, &a->front, s->cmd->arena,
+                        err);
 }
 
 static int take_point(struct allocation *a, int point)
@@ -327,7 +340,7 @@ static enum dsc_status try_point(struct allocation *a, int point, bool *passes, 
     enum dsc_status st;
 
     dsc_arena_init(&arena);
-    st = dsc_layer_logits(s, is_planned_float, s, &s->rows, "trial", &logits, err);
+    st = dsc_layer_logits(s, planned_format, s, &s->rows, "trial", &logits, err);
     if (st == DSC_OK)
         st = dsc_textmodel_judge(s->m, &s->rows, logits, s->n_cols, &arena, &p, err);
     dsc_heap_free(logits);
@@ -399,9 +412,14 @@ static enum dsc_status report_choice(struct allocation *a, int point, struct dsc
     struct dsc_sensitivity *s = a->s;
     const int n_quantized = take_point(a, point);
     const struct dsc_front_point *p = &a->front.points[point];
+    int n_narrow = 0;
 
-    fprintf(s->cmd->out, "%d of %d layers stay float: about %.3f MB, damage %.3g",
-            s->n_layers - n_quantized, s->n_layers, (double)p->bytes / 1e6, p->damage);
+    for (int i = 0; i < s->n_layers; i++)
+        n_narrow += s->layers[i].format == DSC_LAYER_W4A8;
+    fprintf(s->cmd->out, "%d of %d layers stay float", s->n_layers - n_quantized, s->n_layers);
+    if (s->n_formats > DSC_LAYER_W4A8)
+        fprintf(s->cmd->out, ", %d are w4a8", n_narrow);
+    fprintf(s->cmd->out, ": about %.3f MB, damage %.3g", (double)p->bytes / 1e6, p->damage);
     fprintf(s->cmd->out, a->n_trials ? ", after %d trials\n" : "\n", a->n_trials);
     dsc_json_object(&s->cmd->json, "plan");
     formats_json(s, &s->cmd->json);

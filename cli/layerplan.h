@@ -15,11 +15,10 @@ int dsc_layer_format_find(const char *name); /* -1: unknown */
 enum dsc_status dsc_layer_sizes(struct dsc_sensitivity *s, struct dsc_err *err);
 
 /**
- * Logits of the rows with the layers quantized (simulated) that `keeps_float` does not keep; NULL:
- * all float. Sets s->n_cols. Memory: *logits as dsc_textmodel_predict.
+ * Logits of the rows with the layers in their formats (simulated); format_of NULL: all float. Sets
+ * s->n_cols. Memory: *logits as dsc_textmodel_predict.
  */
-enum dsc_status dsc_layer_logits(struct dsc_sensitivity *s,
-                                 bool (*keeps_float)(void *ctx, const char *node), void *ctx,
+enum dsc_status dsc_layer_logits(struct dsc_sensitivity *s, dsc_format_of_fn *format_of, void *ctx,
                                  const struct dsc_dataset *rows, const char *what, float **logits,
                                  struct dsc_err *err);
 

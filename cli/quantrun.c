@@ -64,6 +64,20 @@ static const struct {
     {"w8a16", DSC_I8, 16, "generic ort openvino"},
 };
 
+enum dsc_status dsc_quantrun_check_scheme(const struct dsc_quantrun *r, const char *scheme,
+                                          struct dsc_err *err)
+{
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        if (strcmp(schemes[i].name, scheme) != 0 || !schemes[i].targets[0] ||
+            strstr(schemes[i].targets, r->target.name))
+            continue;
+        dsc_fail(err, DSC_E_UNSUPPORTED, "--target %s has no kernels for %s", r->target.name,
+                 scheme);
+        return dsc_err_hint(err, "it is for --target %s", schemes[i].targets);
+    }
+    return DSC_OK;
+}
+
 static enum dsc_status read_scheme(struct dsc_quantrun *r, struct dsc_err *err)
 {
     const char *name = dsc_opt_text(r->cmd, DSC_OPT_scheme);
@@ -75,13 +89,8 @@ static enum dsc_status read_scheme(struct dsc_quantrun *r, struct dsc_err *err)
         t->weight_dtype = schemes[i].weight;
         if (schemes[i].act_bits == 16)
             t->act_dtype = t->act_dtype == DSC_U8 ? DSC_U16 : DSC_I16;
-        if (schemes[i].targets[0] && !strstr(schemes[i].targets, t->name)) {
-            dsc_fail(err, DSC_E_UNSUPPORTED, "--target %s has no kernels for --scheme %s", t->name,
-                     name);
-            return dsc_err_hint(err, "it is for --target %s", schemes[i].targets);
-        }
     }
-    return DSC_OK;
+    return name ? dsc_quantrun_check_scheme(r, name, err) : DSC_OK;
 }
 
 enum dsc_status dsc_quantrun_open(struct dsc_quantrun *r, struct dsc_err *err)
@@ -115,11 +124,28 @@ static enum dsc_quant_choice choose(void *ctx, const char *node, const char *wei
     const bool out_node = dsc_patterns_match(&r->exclude, node);
     const bool out_weight = dsc_patterns_match(&r->exclude, weight);
 
-    if (out_node || out_weight || (r->keeps_float && r->keeps_float(r->keeps_ctx, node)))
+    if (out_node || out_weight ||
+        (r->format_of && r->format_of(r->format_ctx, node) == DSC_LAYER_FLOAT))
         return DSC_QUANT_LEFT_OUT;
     if (in_node || in_weight)
         return DSC_QUANT_ASKED_FOR;
     return r->include.n == 0 ? DSC_QUANT_CHOSEN : DSC_QUANT_LEFT_OUT;
+}
+
+/* The code of a weight by the formats of the layers that read it: the widest, if it has several. */
+static enum dsc_dtype weight_dtype(const struct dsc_quantrun *r, int value)
+{
+    enum dsc_dtype dtype = DSC_I4;
+
+    for (int i = 0; i < r->plan.n_fates; i++) {
+        const struct dsc_node *n = r->plan.fates[i].node;
+
+        if (r->plan.fates[i].is_quantized &&
+            (n->in[0] == value || (n->n_in > 1 && n->in[1] == value)) &&
+            r->format_of(r->format_ctx, n->name) == DSC_LAYER_W8A8)
+            dtype = DSC_I8;
+    }
+    return dtype;
 }
 
 /* The sites of g, a graph with m's nodes. */
@@ -127,8 +153,14 @@ static enum dsc_status make_plan(struct dsc_quantrun *r, const struct dsc_graph 
                                  struct dsc_arena *arena, struct dsc_err *err)
 {
     DSC_TRY(dsc_quant_make_plan(g, &r->target, choose, r, arena, &r->plan, err));
-    for (int i = 0; r->is_per_tensor && i < r->plan.n_sites; i++)
-        r->plan.sites[i].axis = -1;
+    for (int i = 0; i < r->plan.n_sites; i++) {
+        struct dsc_quant_site *s = &r->plan.sites[i];
+
+        if (r->is_per_tensor)
+            s->axis = -1;
+        if (r->format_of && s->kind == DSC_SITE_WEIGHT)
+            s->dtype = weight_dtype(r, s->value);
+    }
     return DSC_OK;
 }
 
@@ -209,7 +241,7 @@ static double weight_sqnr_db(const struct dsc_tensor *w, int axis, const double 
 static enum dsc_status search_scales(const struct dsc_quantrun *r, const struct dsc_quant_site *s,
                                      double *scales, struct dsc_err *err)
 {
-    const struct dsc_weight_layout layout = {.bits = dsc_dtype_bits(r->target.weight_dtype),
+    const struct dsc_weight_layout layout = {.bits = dsc_dtype_bits(s->dtype),
                                              .is_symmetric = true};
     struct dsc_weight_codes q = {0};
     struct dsc_tensor rows;
@@ -275,8 +307,7 @@ enum dsc_status dsc_quantrun_insert(struct dsc_quantrun *r, struct dsc_err *err)
     return dsc_quant_insert(r->m->model.graph, &r->plan, &source, err);
 }
 
-enum dsc_status dsc_quantrun_variant(struct dsc_quantrun *r,
-                                     bool (*keeps_float)(void *ctx, const char *node), void *ctx,
+enum dsc_status dsc_quantrun_variant(struct dsc_quantrun *r, dsc_format_of_fn *format_of, void *ctx,
                                      struct dsc_graph **graph, struct dsc_err *err)
 {
     const struct dsc_quant_source source = {range_of, weight_scales, r};
@@ -288,8 +319,8 @@ enum dsc_status dsc_quantrun_variant(struct dsc_quantrun *r,
     if (!g)
         return DSC_E_MEMORY;
     dsc_arena_init(&arena);
-    variant.keeps_float = keeps_float;
-    variant.keeps_ctx = ctx;
+    variant.format_of = format_of;
+    variant.format_ctx = ctx;
     st = make_plan(&variant, g, &arena, err);
     if (st == DSC_OK)
         st = dsc_quant_insert(g, &variant.plan, &source, err);
@@ -317,9 +348,7 @@ static const char *kind_text(const struct dsc_quantrun *r, const struct dsc_quan
 {
     if (r->site_texts)
         return r->site_texts[s - r->plan.sites].dtype;
-    return dsc_dtype_text(s->kind == DSC_SITE_ACTIVATION ? r->target.act_dtype
-                          : s->kind == DSC_SITE_WEIGHT   ? r->target.weight_dtype
-                                                         : DSC_I8);
+    return dsc_dtype_text(s->dtype);
 }
 
 static const char *granularity_text(const struct dsc_quantrun *r, const struct dsc_quant_site *s)

@@ -13,6 +13,11 @@ struct dsc_site_text {
     const char *dtype, *unit;
 };
 
+/** What a layer is kept as. Names are dsc_layer_format_names (layerplan.h). */
+enum dsc_layer_format { DSC_LAYER_FLOAT, DSC_LAYER_W8A8, DSC_LAYER_W4A8, DSC_N_LAYER_FORMATS };
+
+typedef enum dsc_layer_format dsc_format_of_fn(void *ctx, const char *node);
+
 struct dsc_quantrun {
     struct dsc_cmd *cmd;
     struct dsc_textmodel *m;
@@ -29,8 +34,8 @@ struct dsc_quantrun {
     int64_t group;                          /* --granularity group:N; 0: channel */
     double *sqnr_db;                        /* [n_sites], after dsc_quantrun_insert */
     const struct dsc_site_text *site_texts; /* [n_sites], or NULL */
-    bool (*keeps_float)(void *ctx, const char *node); /* a plan of layers; NULL: none */
-    void *keeps_ctx;
+    dsc_format_of_fn *format_of;            /* a plan of layers; NULL: all as the scheme says */
+    void *format_ctx;
     const struct dsc_weightrun *rounded; /* whose weights have their scales; NULL: none */
 };
 
@@ -45,12 +50,14 @@ bool dsc_quantrun_range(struct dsc_quantrun *r, const char *value, double *low, 
 /** FakeQuantize in m's graph, by the ranges. */
 enum dsc_status dsc_quantrun_insert(struct dsc_quantrun *r, struct dsc_err *err);
 /**
- * A copy of m's graph, prepared and with ranges observed, with FakeQuantize on the layers that
- * `keeps_float` does not keep; r's own plan stays. Memory: *g is the caller's (dsc_graph_free).
+ * A copy of m's graph, prepared and with ranges observed, with FakeQuantize on the layers by their
+ * formats; r's own plan stays. Memory: *g is the caller's (dsc_graph_free).
  */
-enum dsc_status dsc_quantrun_variant(struct dsc_quantrun *r,
-                                     bool (*keeps_float)(void *ctx, const char *node), void *ctx,
+enum dsc_status dsc_quantrun_variant(struct dsc_quantrun *r, dsc_format_of_fn *format_of, void *ctx,
                                      struct dsc_graph **g, struct dsc_err *err);
+/** UNSUPPORTED when the target has no kernels for a scheme ("w4a8"). */
+enum dsc_status dsc_quantrun_check_scheme(const struct dsc_quantrun *r, const char *scheme,
+                                          struct dsc_err *err);
 /** "tensors" of the report, and a table of the worst. */
 enum dsc_status dsc_quantrun_report(struct dsc_quantrun *r, struct dsc_err *err);
 void dsc_quantrun_close(struct dsc_quantrun *r);

@@ -135,11 +135,11 @@ static void hash_text(struct dsc_sha256 *h, const char *text)
 static enum dsc_status identify(struct dsc_sensitivity *s, struct dsc_err *err)
 {
     static const enum dsc_opt_id ids[] = {
-        DSC_OPT_calib_rows,     DSC_OPT_smooth,     DSC_OPT_observer,        DSC_OPT_granularity,
-        DSC_OPT_symmetric,      DSC_OPT_include,    DSC_OPT_quantize_target, DSC_OPT_reduce_range,
-        DSC_OPT_exclude,        DSC_OPT_max_length, DSC_OPT_batch,           DSC_OPT_pad_to,
-        DSC_OPT_columns,        DSC_OPT_split,      DSC_OPT_input_roles,     DSC_OPT_logits,
-        DSC_OPT_encoding_errors};
+        DSC_OPT_calib_rows,      DSC_OPT_smooth,     DSC_OPT_observer,        DSC_OPT_granularity,
+        DSC_OPT_symmetric,       DSC_OPT_include,    DSC_OPT_quantize_target, DSC_OPT_reduce_range,
+        DSC_OPT_exclude,         DSC_OPT_max_length, DSC_OPT_batch,           DSC_OPT_pad_to,
+        DSC_OPT_columns,         DSC_OPT_split,      DSC_OPT_input_roles,     DSC_OPT_logits,
+        DSC_OPT_encoding_errors, DSC_OPT_scheme};
     struct dsc_sha256 h;
 
     dsc_sha256_init(&h);
@@ -194,7 +194,7 @@ static enum dsc_status resume(struct dsc_sensitivity *s, struct dsc_err *err)
             const struct dsc_layer_cell *c = &f.rows[i].cells[k];
             const int format = dsc_layer_format_find(c->format);
 
-            if (format <= DSC_LAYER_FLOAT)
+            if (format <= DSC_LAYER_FLOAT || format >= s->n_formats)
                 continue;
             n += !l->cost[format].is_measured;
             l->cost[format] = (struct dsc_layer_cost){.is_measured = true,
@@ -206,7 +206,7 @@ static enum dsc_status resume(struct dsc_sensitivity *s, struct dsc_err *err)
         }
     }
     dsc_log_printf(&s->cmd->log, DSC_LOG_INFO, "%d of %d layers were measured before", n,
-                   s->n_layers);
+                   s->n_layers * (s->n_formats - 1));
     return DSC_OK;
 }
 
@@ -220,7 +220,7 @@ static void layers_json(const struct dsc_sensitivity *s, struct dsc_json *j)
         dsc_json_object(j, NULL);
         dsc_json_text(j, "name", s->layers[i].name);
         dsc_json_array(j, "formats");
-        for (int f = DSC_LAYER_FLOAT + 1; f < DSC_N_LAYER_FORMATS; f++) {
+        for (int f = DSC_LAYER_FLOAT + 1; f < s->n_formats; f++) {
             const struct dsc_layer_cost *c = &s->layers[i].cost[f];
 
             if (!c->is_measured)
@@ -277,18 +277,27 @@ static enum dsc_status list_layers(struct dsc_sensitivity *s, struct dsc_err *er
     return dsc_layer_sizes(s, err);
 }
 
-static bool is_another(void *ctx, const char *node)
+/* One layer alone, in a format. */
+struct lone {
+    const char *name;
+    enum dsc_layer_format format;
+};
+
+static enum dsc_layer_format format_of_lone(void *ctx, const char *node)
 {
-    return strcmp(ctx, node) != 0;
+    const struct lone *l = ctx;
+
+    return strcmp(l->name, node) == 0 ? l->format : DSC_LAYER_FLOAT;
 }
 
-static bool is_none(void *ctx, const char *node)
+static enum dsc_layer_format format_of_all(void *ctx, const char *node)
 {
-    return false;
+    return *(const enum dsc_layer_format *)ctx;
 }
 
 /* Signal to noise of each layer fed with float activations, all in one run. */
-static enum dsc_status measure_sqnr(struct dsc_sensitivity *s, struct dsc_err *err)
+static enum dsc_status measure_sqnr(struct dsc_sensitivity *s, enum dsc_layer_format format,
+                                    struct dsc_err *err)
 {
     const int64_t n = s->n_measured < SQNR_ROWS ? s->n_measured : SQNR_ROWS;
     struct dsc_power *power[DSC_N_PAIR_ERRORS];
@@ -296,7 +305,7 @@ static enum dsc_status measure_sqnr(struct dsc_sensitivity *s, struct dsc_err *e
     struct dsc_pair pair;
     enum dsc_status st;
 
-    DSC_TRY(dsc_quantrun_variant(s->q, is_none, NULL, &g, err));
+    DSC_TRY(dsc_quantrun_variant(s->q, format_of_all, &format, &g, err));
     st = dsc_pair_match(s->m->model.graph, g, s->cmd->arena, &pair, err);
     if (st == DSC_OK)
         st = dsc_layers_measure(s->cmd, s->m, &pair, &s->rows, n, s->batch, s->dev, power, err);
@@ -305,7 +314,7 @@ static enum dsc_status measure_sqnr(struct dsc_sensitivity *s, struct dsc_err *e
             struct dsc_layer_costs *l = find_layer(s, pair.layers[i].products[k]->name);
 
             if (l)
-                l->cost[DSC_LAYER_W8A8].sqnr_db = dsc_power_db(&power[DSC_PAIR_OWN][i]);
+                l->cost[format].sqnr_db = dsc_power_db(&power[DSC_PAIR_OWN][i]);
         }
     dsc_graph_free(g);
     return st;
@@ -359,54 +368,68 @@ static enum dsc_status compare_logits(struct dsc_sensitivity *s, const float *go
     return st;
 }
 
-static enum dsc_status measure_layer(struct dsc_sensitivity *s, int i, struct dsc_err *err)
+static enum dsc_status measure_layer(struct dsc_sensitivity *s, int i, enum dsc_layer_format format,
+                                     struct dsc_err *err)
 {
     struct dsc_layer_costs *l = &s->layers[i];
-    struct dsc_layer_cost *c = &l->cost[DSC_LAYER_W8A8];
+    struct dsc_layer_cost *c = &l->cost[format];
+    struct lone lone = {l->name, format};
     struct dsc_dataset rows = s->rows;
     float *logits = NULL;
-    char *what = dsc_arena_printf(s->cmd->arena, err, "layer %d/%d", i + 1, s->n_layers);
+    char *what = dsc_arena_printf(s->cmd->arena, err, "layer %d/%d %s", i + 1, s->n_layers,
+                                  dsc_layer_format_names[format]);
     enum dsc_status st;
 
     if (!what)
         return DSC_E_MEMORY;
     rows.n = (size_t)s->n_measured;
-    DSC_TRY(dsc_layer_logits(s, is_another, (void *)(uintptr_t)l->name, &rows, what, &logits, err));
+    DSC_TRY(dsc_layer_logits(s, format_of_lone, &lone, &rows, what, &logits, err));
     st = compare_logits(s, logits, c, err);
     dsc_heap_free(logits);
     DSC_TRY(st);
     c->is_measured = true;
-    dsc_log_printf(&s->cmd->log, DSC_LOG_INFO, "%s: %.1f dB, %lld flips, damage %.3g", l->name,
-                   c->sqnr_db, (long long)c->n_flips, c->damage);
+    dsc_log_printf(&s->cmd->log, DSC_LOG_INFO, "%s in %s: %.1f dB, %lld flips, damage %.3g",
+                   l->name, dsc_layer_format_names[format], c->sqnr_db, (long long)c->n_flips,
+                   c->damage);
     return write_report(s, err);
 }
 
+/* A layer in a format: a row of the table that is shown. */
+struct shown {
+    const struct dsc_layer_costs *layer;
+    enum dsc_layer_format format;
+};
+
 static int compare_damage(const void *a, const void *b)
 {
-    const struct dsc_layer_costs *const *x = a, *const *y = b;
-    const double dx = (*x)->cost[DSC_LAYER_W8A8].damage, dy = (*y)->cost[DSC_LAYER_W8A8].damage;
+    const struct shown *x = a, *y = b;
+    const double dx = x->layer->cost[x->format].damage, dy = y->layer->cost[y->format].damage;
 
     if (dx != dy)
         return dx > dy ? -1 : 1;
-    return *x < *y ? -1 : *x > *y;
+    return x->layer != y->layer ? (x->layer < y->layer ? -1 : 1) : (int)y->format - (int)x->format;
 }
 
 static enum dsc_status show(struct dsc_sensitivity *s, struct dsc_err *err)
 {
-    const struct dsc_layer_costs **order;
+    struct shown *order;
     struct dsc_table t;
+    int n = 0;
 
-    DSC_NEW(order, s->cmd->arena, s->n_layers, err);
+    DSC_NEW(order, s->cmd->arena, s->n_layers * s->n_formats, err);
     for (int i = 0; i < s->n_layers; i++)
-        order[i] = &s->layers[i];
-    qsort(order, (size_t)s->n_layers, sizeof *order, compare_damage);
+        for (int f = DSC_LAYER_FLOAT + 1; f < s->n_formats; f++)
+            order[n++] = (struct shown){&s->layers[i], (enum dsc_layer_format)f};
+    qsort(order, (size_t)n, sizeof *order, compare_damage);
     dsc_table_init(&t, s->cmd->arena,
-                   "most sensitive layers,>float kB,>w8a8 kB,>SQNR dB,>flips,>damage");
-    for (int i = 0; i < s->n_layers && i < WORST_SHOWN; i++) {
-        const struct dsc_layer_cost *c = &order[i]->cost[DSC_LAYER_W8A8];
+                   "most sensitive layers,format,>float kB,>kB,>SQNR dB,>flips,>damage");
+    for (int i = 0; i < n && i < WORST_SHOWN; i++) {
+        const struct dsc_layer_costs *l = order[i].layer;
+        const struct dsc_layer_cost *c = &l->cost[order[i].format];
 
-        dsc_table_cell(&t, "%s", order[i]->name);
-        dsc_table_cell(&t, "%.0f", (double)order[i]->cost[DSC_LAYER_FLOAT].size_bytes / 1e3);
+        dsc_table_cell(&t, "%s", l->name);
+        dsc_table_cell(&t, "%s", dsc_layer_format_names[order[i].format]);
+        dsc_table_cell(&t, "%.0f", (double)l->cost[DSC_LAYER_FLOAT].size_bytes / 1e3);
         dsc_table_cell(&t, "%.0f", (double)c->size_bytes / 1e3);
         dsc_table_cell(&t, "%.1f", c->sqnr_db);
         dsc_table_cell(&t, "%lld", (long long)c->n_flips);
@@ -421,11 +444,27 @@ static enum dsc_status show(struct dsc_sensitivity *s, struct dsc_err *err)
     return DSC_OK;
 }
 
+/* What the report file has not. */
+static enum dsc_status measure_format(struct dsc_sensitivity *s, enum dsc_layer_format format,
+                                      struct dsc_err *err)
+{
+    int n_left = 0;
+
+    for (int i = 0; i < s->n_layers; i++)
+        n_left += !s->layers[i].cost[format].is_measured;
+    if (n_left > 0)
+        DSC_TRY(measure_sqnr(s, format, err));
+    for (int i = 0; i < s->n_layers; i++)
+        if (!s->layers[i].cost[format].is_measured)
+            DSC_TRY(measure_layer(s, i, format, err));
+    return DSC_OK;
+}
+
 enum dsc_status dsc_sensitivity_measure(struct dsc_sensitivity *s, struct dsc_err *err)
 {
     struct dsc_dataset rows = s->rows;
-    int n_left = 0;
 
+    s->n_formats = s->q->target.weight_dtype == DSC_I4 ? DSC_N_LAYER_FORMATS : DSC_LAYER_W4A8;
     DSC_TRY(identify(s, err));
     DSC_TRY(list_layers(s, err));
     DSC_TRY(resume(s, err));
@@ -435,13 +474,8 @@ enum dsc_status dsc_sensitivity_measure(struct dsc_sensitivity *s, struct dsc_er
     if (s->n_checks > 0)
         DSC_TRY(dsc_textmodel_judge(s->m, &s->rows, s->logits, s->n_cols, s->cmd->arena, &s->base,
                                     err));
-    for (int i = 0; i < s->n_layers; i++)
-        n_left += !s->layers[i].cost[DSC_LAYER_W8A8].is_measured;
-    if (n_left > 0)
-        DSC_TRY(measure_sqnr(s, err));
-    for (int i = 0; i < s->n_layers; i++)
-        if (!s->layers[i].cost[DSC_LAYER_W8A8].is_measured)
-            DSC_TRY(measure_layer(s, i, err));
+    for (int f = DSC_LAYER_FLOAT + 1; f < s->n_formats; f++)
+        DSC_TRY(measure_format(s, (enum dsc_layer_format)f, err));
     return show(s, err);
 }
 

@@ -10,9 +10,6 @@
 #include "dsc/gate.h"
 #include "quantrun.h"
 
-/** Formats that a layer can have: columns of the table. A new one is a row of layer_formats. */
-enum dsc_layer_format { DSC_LAYER_FLOAT, DSC_LAYER_W8A8, DSC_N_LAYER_FORMATS };
-
 struct dsc_layer_cost {
     bool is_measured;
     int64_t size_bytes, n_flips;
@@ -46,6 +43,7 @@ struct dsc_sensitivity {
         rows;           /* own: to be closed; rows: measured on, often a part of another */
     int64_t n_measured; /* rows of the table; bars are judged on all rows */
     int n_layers;
+    int n_formats; /* that layers may have: the first ones */
     struct dsc_layer_costs *layers;
     float *logits; /* of the float model */
     int64_t n_cols;

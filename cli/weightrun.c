@@ -65,7 +65,9 @@ static void set_layout(const struct dsc_weightrun *r, const struct dsc_quant_sit
                        struct dsc_weight_made *m)
 {
     const bool is_table = s->kind == DSC_SITE_TABLE;
-    const int bits = is_table ? (tables == EMBEDDINGS_W4 ? 4 : 8) : r->bits;
+    const int bits = is_table                      ? (tables == EMBEDDINGS_W4 ? 4 : 8)
+                     : r->q->target.is_weight_only ? r->bits
+                                                   : dsc_dtype_bits(s->dtype);
     const int64_t n = inner_size(r, s);
 
     *m = (struct dsc_weight_made){.kind = s->kind, .value = s->value, .layout = {.bits = bits}};
@@ -485,7 +487,6 @@ enum dsc_status dsc_weightrun_round(struct dsc_weightrun *r, struct dsc_err *err
 {
     const struct dsc_quant_plan *plan = &r->q->plan;
 
-    r->bits = dsc_dtype_bits(r->q->target.weight_dtype);
     r->rounding = DSC_ROUND_GPTQ;
     DSC_NEW(r->made, r->cmd->arena, plan->n_sites + 1, err);
     for (int i = 0; i < plan->n_sites; i++)

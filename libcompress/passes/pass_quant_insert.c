@@ -178,8 +178,8 @@ static enum dsc_status insert_activation(struct inserter *p, const struct dsc_qu
         return dsc_fail(err, DSC_E_INCONSISTENT, "no range was observed for '%s'", name);
     if (!isfinite(low) || !isfinite(high))
         return dsc_fail(err, DSC_E_NONFINITE, "the range of '%s' is [%g, %g]", name, low, high);
-    dsc_quant_params(t->act_dtype, t->is_act_symmetric, low, high, &scale, &zero);
-    DSC_TRY(add_params(p, name, t->act_dtype, &scale, 1, true, zero, &scale_id, &zero_id, err));
+    dsc_quant_params(s->dtype, t->is_act_symmetric, low, high, &scale, &zero);
+    DSC_TRY(add_params(p, name, s->dtype, &scale, 1, true, zero, &scale_id, &zero_id, err));
     return insert_node(p, s, scale_id, zero_id, err);
 }
 
@@ -202,8 +202,7 @@ static enum dsc_status insert_weight(struct inserter *p, const struct dsc_quant_
     const struct dsc_tensor *w = &p->g->values[s->value].init;
     const char *name = p->g->values[s->value].name;
     const int64_t n = s->axis < 0 ? 1 : w->dim[s->axis];
-    const enum dsc_dtype code = s->kind == DSC_SITE_WEIGHT ? p->plan->target->weight_dtype : DSC_I8;
-    const double limit = ldexp(1, dsc_dtype_bits(code) - 1) - 1;
+    const double limit = ldexp(1, dsc_dtype_bits(s->dtype) - 1) - 1;
     double *scales;
     int scale_id, zero_id;
     enum dsc_status st = DSC_OK;
@@ -217,7 +216,7 @@ static enum dsc_status insert_weight(struct inserter *p, const struct dsc_quant_
     else
         dsc_quant_full_scales(w, s->axis, limit, scales, n);
     if (st == DSC_OK)
-        st = add_params(p, name, code, scales, n, s->axis < 0, 0, &scale_id, &zero_id, err);
+        st = add_params(p, name, s->dtype, scales, n, s->axis < 0, 0, &scale_id, &zero_id, err);
     if (st == DSC_OK)
         st = s->kind == DSC_SITE_TABLE ? insert_behind_lookups(p, s, scale_id, zero_id, err)
                                        : insert_node(p, s, scale_id, zero_id, err);

@@ -47,11 +47,15 @@ struct planner {
 static struct dsc_quant_site *add_site(struct dsc_quant_plan *plan, enum dsc_site_kind kind,
                                        int value, int axis)
 {
+    const enum dsc_dtype dtypes[] = {[DSC_SITE_ACTIVATION] = plan->target->act_dtype,
+                                     [DSC_SITE_WEIGHT] = plan->target->weight_dtype,
+                                     [DSC_SITE_TABLE] = DSC_I8};
+
     for (int i = 0; i < plan->n_sites; i++)
         if (plan->sites[i].value == value && plan->sites[i].kind == kind)
             return &plan->sites[i];
-    plan->sites[plan->n_sites] =
-        (struct dsc_quant_site){.kind = kind, .value = value, .axis = axis, .out_axis = axis};
+    plan->sites[plan->n_sites] = (struct dsc_quant_site){
+        .kind = kind, .value = value, .dtype = dtypes[kind], .axis = axis, .out_axis = axis};
     return &plan->sites[plan->n_sites++];
 }
 

@@ -47,7 +47,8 @@ enum dsc_site_kind {
 /** One tensor that will be quantized: every use of `value` by the named consumers. */
 struct dsc_quant_site {
     enum dsc_site_kind kind;
-    int value;          /* value number */
+    int value;            /* value number */
+    enum dsc_dtype dtype; /* of the codes; the target's, until a caller changes a weight's */
     int axis;           /* of the scales; -1: one scale */
     int out_axis;       /* of a weight's output channels, of a table's columns */
     int64_t n_channels; /* of an activation that meets constant weights, all of one K; else 0 */
