@@ -25,7 +25,9 @@ struct size_row {
 struct job {
     struct dsc_cmd *cmd;
     struct dsc_prunerun r;
-    struct dsc_dataset data;
+    struct dsc_trainrun t; /* with --train */
+    bool has_train, is_gradual;
+    struct dsc_dataset data; /* of vocab */
     struct dsc_device *dev;
     const struct size_row *sizes; /* NULL: zeros */
     struct dsc_mask_pattern zeros;
@@ -175,6 +177,37 @@ static enum dsc_status time_both(struct job *j, struct dsc_err *err)
     return dsc_err_file(err, dsc_opt_text(j->cmd, DSC_OPT_output));
 }
 
+/* ---- --train ---- */
+
+/* A smaller tokenizer would be another than the teacher's and the rows': that is train's work. */
+static enum dsc_status open_train(struct job *j, struct dsc_err *err)
+{
+    const bool can_train = !j->sizes || !j->sizes->is_by_data;
+    const bool can_grow = !j->sizes && j->zeros.kind != DSC_MASK_GROUPS;
+
+    if (!can_train || !dsc_opt_is_set(j->cmd, DSC_OPT_train))
+        return DSC_OK;
+    j->has_train = true;
+    j->is_gradual = can_grow && dsc_opt_enum(j->cmd, DSC_OPT_prune_schedule) == 1;
+    j->t = (struct dsc_trainrun){.cmd = j->cmd,
+                                 .m = &j->r.m,
+                                 .dev = j->dev,
+                                 .teacher_may_be_self = true,
+                                 .epochs_opt = DSC_OPT_prune_epochs,
+                                 .lr_opt = DSC_OPT_prune_lr};
+    DSC_TRY(dsc_trainrun_open(&j->t, err));
+    if (j->t.has_dev) /* that is what is scored */
+        (void)dsc_opt_is_set(j->cmd, DSC_OPT_metric);
+    return DSC_OK;
+}
+
+static enum dsc_status train(struct job *j, struct dsc_err *err)
+{
+    DSC_TRY(dsc_trainrun_prepare(&j->t, err));
+    DSC_TRY(dsc_trainrun_loop(&j->t, err));
+    return dsc_trainrun_finish(&j->t, err);
+}
+
 /* ---- the run ---- */
 
 static enum dsc_status read_pattern(struct job *j, struct dsc_err *err)
@@ -188,18 +221,25 @@ static enum dsc_status read_pattern(struct job *j, struct dsc_err *err)
 
 static enum dsc_status prune(struct job *j, bool is_dry, struct dsc_err *err)
 {
+    const struct dsc_dataset *rows = j->has_train ? &j->t.train : j->data.n > 0 ? &j->data : NULL;
+
     DSC_TRY(dsc_graph_param_census(j->r.m.model.graph, &j->r.before, err));
-    if (j->sizes)
+    if (j->is_gradual && !is_dry) {
+        DSC_TRY(dsc_trainrun_prepare(&j->t, err));
+        DSC_TRY(dsc_prune_gradually(&j->r, &j->zeros, &j->t, err));
+    } else if (j->sizes) {
         DSC_TRY(j->sizes->run(j, err));
-    else
+    } else {
         DSC_TRY(dsc_prune_to_zeros(&j->r, &j->zeros, err));
+    }
     if (is_dry)
         return DSC_OK;
+    if (j->has_train && !j->is_gradual)
+        DSC_TRY(train(j, err));
     DSC_TRY(dsc_textmodel_store(&j->r.m, err));
     if (j->min_speedup > 0)
         DSC_TRY(time_both(j, err));
-    return dsc_output_write_within(j->cmd, &j->r.m, j->data.n > 0 ? &j->data : NULL, j->dev,
-                                   j->max_bytes, NULL, err);
+    return dsc_output_write_within(j->cmd, &j->r.m, rows, j->dev, j->max_bytes, NULL, err);
 }
 
 static enum dsc_status work(struct job *j, struct dsc_err *err)
@@ -218,6 +258,7 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
         DSC_TRY(dsc_prunerun_check_folder(&j->r, err));
     if (j->sizes && j->sizes->is_by_data)
         DSC_TRY(dsc_prune_open_vocab(&j->r, &j->data, err));
+    DSC_TRY(open_train(j, err));
     DSC_TRY(read_bars(j, err));
     DSC_TRY(open_patterns(j, err));
     is_dry = dsc_opt_flag(cmd, DSC_OPT_dry_run);
@@ -239,6 +280,7 @@ static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
         dsc_bench_close(&j->side[k]);
     dsc_patterns_close(&j->r.include);
     dsc_patterns_close(&j->r.exclude);
+    dsc_trainrun_close(&j->t);
     dsc_dataset_close(&j->data);
     dsc_textmodel_close(&j->r.m);
     dsc_device_close(j->dev);
@@ -250,7 +292,12 @@ const struct dsc_command dsc_command_prune = {
     .args = "MODEL",
     .summary = "set weights to 0, or remove neurons, heads, layers, tokens",
     .about =
-        "Prunes by magnitude, at once and without data.\n\n"
+        "Prunes by magnitude: at once, or with --train while the model learns to do without. "
+        "--schedule oneshot prunes, then trains with what is left; cubic (unstructured, blocks) "
+        "lets "
+        "the zeros grow over the first 70 % of the steps, S - S (1 - t)^3 (Zhu and Gupta 2017). "
+        "--teacher self learns from the model as it was. Options of training mean what they mean "
+        "for train.\n\n"
         "Patterns of zeros. unstructured: any element, --sparsity of each tensor or of all "
         "together (--scope global). N:M (2:4, 4:8): of every M that stand together along the axis "
         "that a product sums over, N stay, as sparse tensor cores have it. block:RxC: blocks of R "
@@ -279,6 +326,8 @@ const struct dsc_command dsc_command_prune = {
         "mask "
         "that train, distill and quantize keep.",
     .examples = "dscompress prune sms.onnx --pattern unstructured --sparsity 0.5 -o pruned.onnx\n"
+                "dscompress prune sms.onnx --pattern unstructured --sparsity 0.8 --schedule cubic "
+                "--train sms.tsv --epochs 1 --teacher self -o gradual.onnx\n"
                 "dscompress prune sms.onnx --pattern 2:4 --exclude classifier -o sparse.onnx\n"
                 "dscompress prune sms.onnx --pattern block:8x1 --sparsity 0.4 --scope local --json "
                 "-o blocks.onnx\n"

@@ -7,6 +7,7 @@
 #include "dsc/prune.h"
 #include "pattern.h"
 #include "textmodel.h"
+#include "trainrun.h"
 
 struct dsc_prunerun {
     struct dsc_cmd *cmd;
@@ -34,6 +35,9 @@ enum dsc_status dsc_prunerun_counts(struct dsc_prunerun *r, double sparsity,
 /** Patterns of zeros: find, mask, report, note in the metadata. */
 enum dsc_status dsc_prune_to_zeros(struct dsc_prunerun *r, const struct dsc_mask_pattern *p,
                                    struct dsc_err *err);
+/** The same with --schedule cubic: zeros grow while t trains. */
+enum dsc_status dsc_prune_gradually(struct dsc_prunerun *r, const struct dsc_mask_pattern *p,
+                                    struct dsc_trainrun *t, struct dsc_err *err);
 /** Patterns of units: find, choose, report, cut (unless it is dry), note in the metadata. */
 enum dsc_status dsc_prune_to_units(struct dsc_prunerun *r, enum dsc_axis_pattern p,
                                    struct dsc_err *err);

@@ -5,6 +5,7 @@
 #include "table.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static void report_tensor(struct dsc_prunerun *r, struct dsc_table *table,
                           const struct dsc_prune_weight *w)
@@ -81,22 +82,131 @@ static enum dsc_status note(struct dsc_prunerun *r, const struct dsc_prune_weigh
     return dsc_props_add_sparsity(r->m.model.graph, names, n, r->pattern, err);
 }
 
+static enum dsc_status find(struct dsc_prunerun *r, const struct dsc_mask_pattern *p,
+                            struct dsc_prune_weights *w, struct dsc_err *err)
+{
+    const struct dsc_graph *g = r->m.model.graph;
+    struct dsc_err why = {0};
+    const enum dsc_status st = dsc_prune_find(g, p, dsc_prunerun_choose, r, r->cmd->arena, w, &why);
+
+    if (st == DSC_E_UNSUPPORTED)
+        for (int i = 0; i < w->n; i++)
+            dsc_log_printf(&r->cmd->log, DSC_LOG_INFO, "left: %s: %s",
+                           g->values[w->items[i].value].name, w->items[i].why);
+    return dsc_prunerun_found(r, st, &why, err);
+}
+
 enum dsc_status dsc_prune_to_zeros(struct dsc_prunerun *r, const struct dsc_mask_pattern *p,
                                    struct dsc_err *err)
 {
-    struct dsc_graph *g = r->m.model.graph;
     struct dsc_prune_weights w;
-    struct dsc_err why = {0};
     int64_t n_changed;
-    const enum dsc_status st =
-        dsc_prune_find(g, p, dsc_prunerun_choose, r, r->cmd->arena, &w, &why);
 
-    if (st == DSC_E_UNSUPPORTED)
-        for (int i = 0; i < w.n; i++)
-            dsc_log_printf(&r->cmd->log, DSC_LOG_INFO, "left: %s: %s",
-                           g->values[w.items[i].value].name, w.items[i].why);
-    DSC_TRY(dsc_prunerun_found(r, st, &why, err));
-    DSC_TRY(dsc_prune_mask(g, p, r->sparsity, r->is_global, &w, &n_changed, err));
+    DSC_TRY(find(r, p, &w, err));
+    DSC_TRY(dsc_prune_mask(r->m.model.graph, p, r->sparsity, r->is_global, &w, &n_changed, err));
     DSC_TRY(report(r, p, &w, err));
     return note(r, &w, err);
+}
+
+/* ---- while training ---- */
+
+/*
+ * At most RAMP_PRUNINGS prunings on the way to the sparsity; for the rest of the run the mask
+ * stays.
+ */
+enum { RAMP_PRUNINGS = 50 };
+static const double ramp_part = 0.7;
+
+struct ramp {
+    struct dsc_prunerun *r;
+    struct dsc_trainrun *t;
+    const struct dsc_mask_pattern *p;
+    struct dsc_prune_weights w;
+    struct dsc_graph *g; /* the trainer's weights, to be looked at */
+    uint64_t n_steps, every;
+};
+
+static enum dsc_status prune_now(struct ramp *m, double sparsity, struct dsc_err *err)
+{
+    struct dsc_err none = {0};
+    int64_t n_changed = 0;
+    enum dsc_status st;
+
+    DSC_TRY(dsc_trainer_write_weights(m->t->trainer, m->g, err));
+    st = dsc_prune_mask(m->g, m->p, sparsity, m->r->is_global, &m->w, &n_changed, &none);
+    if (st == DSC_E_USAGE) /* too little more than the last time */
+        return DSC_OK;
+    if (st != DSC_OK)
+        return *err = none, st;
+    for (int i = 0; i < m->w.n; i++) {
+        struct dsc_prune_weight *one = &m->w.items[i];
+        const struct dsc_value *v = &m->g->values[one->value];
+
+        if (one->why)
+            continue;
+        one->n_zero_before = one->n_zero;
+        DSC_TRY(dsc_trainer_mask(m->t->trainer, v->name, &v->init, err));
+    }
+    return DSC_OK;
+}
+
+static enum dsc_status after_step(void *ctx, uint64_t step, struct dsc_err *err)
+{
+    struct ramp *m = ctx;
+
+    if (step > m->n_steps || (step % m->every != 0 && step != m->n_steps))
+        return DSC_OK;
+    return prune_now(m, dsc_prune_ramp(m->r->sparsity, step, m->n_steps), err);
+}
+
+/* A frozen weight could not be masked: say so before minutes of training. */
+static enum dsc_status check_trained(const struct ramp *m, struct dsc_err *err)
+{
+    for (int i = 0; i < m->w.n; i++) {
+        const char *name = m->r->m.model.graph->values[m->w.items[i].value].name;
+        bool is_trained = m->w.items[i].why != NULL;
+
+        for (int k = 0; !is_trained && k < m->t->n_params; k++)
+            is_trained = strcmp(m->t->graph->values[m->t->params[k].value].name, name) == 0;
+        if (!is_trained)
+            return dsc_fail(err, DSC_E_USAGE,
+                            "'%s' is not trained: --schedule cubic cannot prune it", name);
+    }
+    return DSC_OK;
+}
+
+static void count_zeros(const struct dsc_graph *g, struct dsc_prune_weights *w)
+{
+    for (int i = 0; i < w->n; i++) {
+        struct dsc_tensor_census c;
+
+        dsc_tensor_census(&g->values[w->items[i].value].init, false, &c);
+        w->items[i].n_zero = c.n_elems - c.n_nonzero;
+    }
+}
+
+enum dsc_status dsc_prune_gradually(struct dsc_prunerun *r, const struct dsc_mask_pattern *p,
+                                    struct dsc_trainrun *t, struct dsc_err *err)
+{
+    struct ramp m = {.r = r, .t = t, .p = p};
+    enum dsc_status st;
+
+    DSC_TRY(find(r, p, &m.w, err));
+    DSC_TRY(check_trained(&m, err));
+    m.g = dsc_graph_copy(r->m.model.graph, err);
+    if (!m.g)
+        return DSC_E_MEMORY;
+    m.n_steps = (uint64_t)(ramp_part * (double)t->config.n_steps);
+    m.n_steps += m.n_steps == 0;
+    m.every = m.n_steps / RAMP_PRUNINGS + 1;
+    t->after_step = after_step;
+    t->ctx = &m;
+    DSC_TRY_OUT(st, dsc_trainrun_loop(t, err));
+    DSC_TRY_OUT(st, dsc_trainrun_finish(t, err));
+    count_zeros(r->m.model.graph, &m.w);
+    DSC_TRY_OUT(st, report(r, p, &m.w, err));
+    st = note(r, &m.w, err);
+out:
+    dsc_graph_free(m.g);
+    return st;
 }

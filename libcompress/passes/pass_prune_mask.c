@@ -247,3 +247,10 @@ enum dsc_status dsc_prune_mask(struct dsc_graph *g, const struct dsc_mask_patter
     dsc_heap_free(bins);
     return st;
 }
+
+double dsc_prune_ramp(double end, uint64_t t, uint64_t n)
+{
+    const double left = t < n ? 1 - (double)t / (double)n : 0;
+
+    return end - end * left * left * left;
+}

@@ -364,6 +364,35 @@ void dsc_trainer_set_n_done(struct dsc_trainer *t, uint64_t n_done)
     t->n_done = n_done;
 }
 
+/* x *= mask, in place. */
+static enum dsc_status mask_one(struct dsc_trainer *t, const struct dsc_tensor *x,
+                                const struct dsc_tensor *mask, struct dsc_err *err)
+{
+    return dsc_binary(t->dev, DSC_BINARY_mul, x, x, mask, err);
+}
+
+enum dsc_status dsc_trainer_mask(struct dsc_trainer *t, const char *name,
+                                 const struct dsc_tensor *w, struct dsc_err *err)
+{
+    const int n_moments = t->c.optim->n_moments;
+    int i = 0;
+
+    while (i < t->n_params && strcmp(t->g->values[t->params[i].value].name, name) != 0)
+        i++;
+    if (i == t->n_params)
+        return dsc_fail(err, DSC_E_INCONSISTENT, "'%s' is not trained", name);
+    if (w->dtype != DSC_F32 || !dsc_tensor_same_shape(w, &t->w[i]))
+        return dsc_fail(err, DSC_E_INCONSISTENT, "'%s' has another shape", name);
+    dsc_tensor_clear(&t->masks[i]);
+    DSC_TRY(init_mask(t, &t->masks[i], w, err));
+    DSC_TRY(mask_one(t, &t->w[i], &t->masks[i], err));
+    if (t->means)
+        DSC_TRY(mask_one(t, &t->means[i], &t->masks[i], err));
+    for (int k = 0; k < n_moments; k++)
+        DSC_TRY(mask_one(t, &t->moments[i * n_moments + k], &t->masks[i], err));
+    return DSC_OK;
+}
+
 struct dsc_session *dsc_trainer_session(struct dsc_trainer *t)
 {
     return t->s;

@@ -89,6 +89,12 @@ enum dsc_status dsc_prune_mask(struct dsc_graph *g, const struct dsc_mask_patter
                                double sparsity, bool is_global, struct dsc_prune_weights *w,
                                int64_t *n_changed, struct dsc_err *err);
 
+/**
+ * Sparsity that step t of n asks for, on the way from 0 to `end`: end - end (1 - t/n)^3.
+ * Source  Zhu and Gupta 2017, arXiv:1710.01878, equation 1
+ */
+double dsc_prune_ramp(double end, uint64_t t, uint64_t n);
+
 /* ---- units: structured pruning ---- */
 
 /**

@@ -212,6 +212,14 @@ uint64_t dsc_trainer_n_done(const struct dsc_trainer *t);
 /** Steps of one epoch over n examples. */
 uint64_t dsc_train_steps_per_epoch(int64_t n_examples, int64_t batch);
 
+/**
+ * Elements of a weight that are 0 in w become 0 and stay so: the weight's, its moments' and its
+ * average's. w: on the host, of the weight's shape.
+ * Errors  INCONSISTENT  it is not trained, or has another shape
+ */
+enum dsc_status dsc_trainer_mask(struct dsc_trainer *t, const char *name,
+                                 const struct dsc_tensor *w, struct dsc_err *err);
+
 /** The session with the current weights, to evaluate between steps (same graph). */
 struct dsc_session *dsc_trainer_session(struct dsc_trainer *t);
 /** Copy the weights, or with ema their averages, into the initializers of a graph that has them by
