@@ -12,7 +12,10 @@ const struct dsc_command dsc_command_distill = {
         "The teacher runs once over the training rows, before the first step; what it says of "
         "them is kept (4 bytes an output), and the teacher is not in memory while the student "
         "learns. It may have another tokenizer, another architecture, or be quantized; its "
-        "classes must be the student's, and a student without any takes the teacher's.\n\n"
+        "classes must be the student's, and a student without any takes the teacher's. "
+        "--teacher-cache FILE keeps its outputs for further runs: the same losses, to the bit. A "
+        "cache of another teacher, of other data or other options of them is refused; -f replaces "
+        "it.\n\n"
         "All options of train mean the same here. The same command with the same seed writes the "
         "same bytes, for any number of threads.",
     .examples =

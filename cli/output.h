@@ -50,6 +50,11 @@ void dsc_provenance_input(struct dsc_cmd *cmd, const char *name, const char sha2
 enum dsc_status dsc_provenance_file(struct dsc_cmd *cmd, const char *name, const char *path,
                                     struct dsc_err *err);
 
+/** Into a hash that tells whether a file of measurements may be used again: the version, the inputs
+ *  that are known so far, and the values of n options. */
+void dsc_provenance_add(struct dsc_sha256 *h, const struct dsc_cmd *cmd, const enum dsc_opt_id *ids,
+                        size_t n);
+
 /**
  * The provenance as an object in `j`, without a parent: what identifies a command on its inputs.
  * `d` and `d2` (may be NULL) are the data it reads.

@@ -13,11 +13,13 @@
 
 /* Options that do not change what is written, or whose files are hashed instead. */
 static const char *const left_out[] = {
-    "threads", "output",       "force",          "state",     "depfile", "json",         "progress",
-    "color",   "quiet",        "verbose",        "help",      "version", "train",        "eval",
-    "data",    "calib",        "ranges",         "tokenizer", "dry-run", "mem-limit",    "baseline",
-    "plan",    "save-plan",    "sensitivity",    "recipe",    "set",     "print-recipe", "teacher",
-    "metric",  "require-size", "require-speedup"};
+    "threads",      "output",         "force",     "state",         "depfile",
+    "json",         "progress",       "color",     "quiet",         "verbose",
+    "help",         "version",        "train",     "eval",          "data",
+    "calib",        "ranges",         "tokenizer", "dry-run",       "mem-limit",
+    "baseline",     "plan",           "save-plan", "sensitivity",   "recipe",
+    "set",          "print-recipe",   "teacher",   "teacher-cache", "metric",
+    "require-size", "require-speedup"};
 
 static bool is_left_out(const char *name)
 {
@@ -105,6 +107,28 @@ enum dsc_status dsc_provenance_file(struct dsc_cmd *cmd, const char *name, const
     DSC_TRY(dsc_provenance_hash_model(path, hex, err));
     dsc_provenance_input(cmd, name, hex);
     return DSC_OK;
+}
+
+static void add_text(struct dsc_sha256 *h, const char *text)
+{
+    dsc_sha256_add(h, text, strlen(text) + 1);
+}
+
+void dsc_provenance_add(struct dsc_sha256 *h, const struct dsc_cmd *cmd, const enum dsc_opt_id *ids,
+                        size_t n)
+{
+    add_text(h, DSC_VERSION);
+    for (int i = 0; i < cmd->n_inputs; i++) {
+        add_text(h, cmd->inputs[i].name);
+        add_text(h, cmd->inputs[i].sha256);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct dsc_opt_value *v = &cmd->opts.v[ids[i]];
+
+        add_text(h, dsc_opt_rows[ids[i]].name);
+        for (int k = 0; k < v->n_items; k++)
+            add_text(h, v->items[k]);
+    }
 }
 
 enum dsc_status dsc_provenance_json(struct dsc_cmd *cmd, const struct dsc_textmodel *m,

@@ -126,11 +126,6 @@ enum dsc_status dsc_sensitivity_rows(struct dsc_sensitivity *s, const char *cali
 
 /* ---- identity ---- */
 
-static void hash_text(struct dsc_sha256 *h, const char *text)
-{
-    dsc_sha256_add(h, text, strlen(text) + 1);
-}
-
 /* What the numbers of the table depend on. */
 static enum dsc_status identify(struct dsc_sensitivity *s, struct dsc_err *err)
 {
@@ -143,20 +138,9 @@ static enum dsc_status identify(struct dsc_sensitivity *s, struct dsc_err *err)
     struct dsc_sha256 h;
 
     dsc_sha256_init(&h);
-    hash_text(&h, DSC_VERSION);
-    hash_text(&h, s->rows.report.sha256);
-    hash_text(&h, s->calib);
-    for (int i = 0; i < s->cmd->n_inputs; i++) {
-        hash_text(&h, s->cmd->inputs[i].name);
-        hash_text(&h, s->cmd->inputs[i].sha256);
-    }
-    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
-        const struct dsc_opt_value *v = &s->cmd->opts.v[ids[i]];
-
-        hash_text(&h, dsc_opt_rows[ids[i]].name);
-        for (int k = 0; k < v->n_items; k++)
-            hash_text(&h, v->items[k]);
-    }
+    dsc_provenance_add(&h, s->cmd, ids, sizeof ids / sizeof ids[0]);
+    dsc_sha256_add(&h, s->rows.report.sha256, sizeof s->rows.report.sha256);
+    dsc_sha256_add(&h, s->calib, sizeof s->calib);
     dsc_sha256_add(&h, &s->n_measured, sizeof s->n_measured);
     dsc_sha256_hex(&h, s->settings);
     return dsc_provenance_hash_model(s->m->path, s->model, err);

@@ -1,11 +1,13 @@
 /* The teacher of distillation. */
 #include "teacher.h"
 
+#include "formats_model.h"
 #include "output.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The student's labels outlive the teacher that it has them from. */
 static enum dsc_status keep_labels(struct dsc_textmodel *m, const struct dsc_textmodel *teacher,
@@ -45,6 +47,12 @@ enum dsc_status dsc_teacher_open(struct dsc_teacher *t, struct dsc_cmd *cmd,
     t->distill = (struct dsc_distill){"dscompress.teacher", dsc_opt_float(cmd, DSC_OPT_alpha),
                                       dsc_opt_float(cmd, DSC_OPT_temperature)};
     t->is_self = has_self && strcmp(path, "self") == 0;
+    t->cache = dsc_opt_text(cmd, DSC_OPT_teacher_cache);
+    if (t->cache) {
+        t->may_replace = dsc_opt_flag(cmd, DSC_OPT_force);
+        t->is_dry = dsc_opt_flag(cmd, DSC_OPT_dry_run);
+        DSC_TRY(dsc_output_place(t->cache, true, err)); /* one that is there is read */
+    }
     DSC_TRY(dsc_provenance_file(cmd, "teacher", t->is_self ? m->path : path, err));
     if (!t->is_self)
         return open_file(t, cmd, path, m, err) == DSC_OK ? DSC_OK : dsc_err_file(err, path);
@@ -78,26 +86,128 @@ static void close_model(struct dsc_teacher *t)
     t->m = (struct dsc_textmodel){0};
 }
 
+/* ---- the cache ---- */
+
+#define CACHE_SCHEMA "dscompress.teacher/1"
+
+/* What the outputs depend on: the teacher and a tokenizer that was given are inputs of the run. */
+static void fingerprint(const struct dsc_cmd *cmd, const struct dsc_dataset *d, char hex[65])
+{
+    static const enum dsc_opt_id ids[] = {
+        DSC_OPT_columns, DSC_OPT_split,      DSC_OPT_encoding_errors, DSC_OPT_task,  DSC_OPT_pad_to,
+        DSC_OPT_logits,  DSC_OPT_max_length, DSC_OPT_input_roles,     DSC_OPT_batch, DSC_OPT_micro};
+    struct dsc_sha256 h;
+
+    dsc_sha256_init(&h);
+    dsc_provenance_add(&h, cmd, ids, sizeof ids / sizeof ids[0]);
+    dsc_sha256_add(&h, d->report.sha256, sizeof d->report.sha256);
+    dsc_sha256_hex(&h, hex);
+}
+
+static enum dsc_status take_outputs(struct dsc_teacher *t, const struct dsc_bundle *b,
+                                    const char *want, const struct dsc_dataset *d,
+                                    struct dsc_err *err)
+{
+    const char *schema = dsc_bundle_meta(b, "schema"), *has = dsc_bundle_meta(b, "fingerprint");
+    const struct dsc_tensor *o = dsc_bundle_find(b, "outputs");
+
+    if (!schema || strcmp(schema, CACHE_SCHEMA) != 0)
+        return dsc_fail(err, DSC_E_SCHEMA, "it is no cache of a teacher");
+    if (!has || strcmp(has, want) != 0) {
+        dsc_fail(err, DSC_E_INCONSISTENT,
+                 "the cache is of another teacher, other data or other options");
+        return dsc_err_hint(err, "give another file, or -f to ask the teacher anew");
+    }
+    if (!o || o->dtype != DSC_F32 || o->rank != 2 || o->dim[0] != (int64_t)d->n || o->dim[1] < 1)
+        return dsc_fail(err, DSC_E_SHAPE, "the cache holds no outputs for %zu rows", d->n);
+    t->n_cols = o->dim[1];
+    t->outputs = dsc_heap_alloc(d->n, (size_t)t->n_cols * sizeof *t->outputs, err);
+    if (!t->outputs)
+        return DSC_E_MEMORY;
+    memcpy(t->outputs, o->data, dsc_tensor_n_bytes(o));
+    return DSC_OK;
+}
+
+/* Of another run: refused, or with -f left to be replaced (outputs stay NULL). What is no cache is
+ * never replaced. */
+static enum dsc_status read_cache(struct dsc_teacher *t, struct dsc_cmd *cmd, const char *want,
+                                  const struct dsc_dataset *d, struct dsc_err *err)
+{
+    struct dsc_err why = {0};
+    struct dsc_bundle b;
+    enum dsc_status st;
+
+    if (!t->cache || access(t->cache, F_OK) != 0)
+        return DSC_OK;
+    st = dsc_safetensors_read(&b, t->cache, NULL, &why);
+    if (st == DSC_OK) {
+        st = take_outputs(t, &b, want, d, &why);
+        dsc_bundle_clear(&b);
+    }
+    if (st == DSC_OK)
+        dsc_log_printf(&cmd->log, DSC_LOG_INFO, "%s: what the teacher says of %zu rows", t->cache,
+                       d->n);
+    if (st == DSC_OK || (t->may_replace && st == DSC_E_INCONSISTENT))
+        return DSC_OK;
+    *err = why;
+    return dsc_err_file(err, t->cache);
+}
+
+static enum dsc_status write_cache(const struct dsc_teacher *t, const char *own,
+                                   const struct dsc_dataset *d, struct dsc_err *err)
+{
+    struct dsc_bundle b = {0};
+    struct dsc_tensor o;
+    enum dsc_status st;
+
+    if (!t->cache || t->is_dry)
+        return DSC_OK;
+    DSC_TRY(dsc_tensor_new(&o, DSC_F32, 2, (int64_t[]){(int64_t)d->n, t->n_cols}, err));
+    memcpy(o.data, t->outputs, dsc_tensor_n_bytes(&o));
+    DSC_TRY_OUT(st, dsc_bundle_add(&b, "outputs", &o, err));
+    DSC_TRY_OUT(st, dsc_bundle_set_meta(&b, "schema", CACHE_SCHEMA, err));
+    DSC_TRY_OUT(st, dsc_bundle_set_meta(&b, "fingerprint", own, err));
+    st = dsc_safetensors_write(&b, t->cache, true, err);
+out:
+    dsc_bundle_clear(&b);
+    dsc_tensor_clear(&o);
+    return st;
+}
+
+static enum dsc_status compute(struct dsc_teacher *t, struct dsc_cmd *cmd,
+                               const struct dsc_dataset *d, int64_t batch, struct dsc_device *dev,
+                               struct dsc_err *err)
+{
+    struct dsc_graph *g = t->m.model.graph;
+
+    if (d->target != DSC_TARGET_VALUE) {
+        DSC_TRY(dsc_textmodel_bare_logits(&t->m, g, err));
+        t->m.ending = DSC_ENDS_IN_LOGITS; /* of g, from now on */
+    }
+    return dsc_textmodel_logits(&t->m, g, cmd, "teacher", dev, d, batch, &t->outputs, &t->n_cols,
+                                err);
+}
+
 enum dsc_status dsc_teacher_ask(struct dsc_teacher *t, struct dsc_cmd *cmd,
                                 const struct dsc_dataset *d, int64_t n_out, int64_t batch,
                                 struct dsc_device *dev, struct dsc_err *err)
 {
-    struct dsc_graph *g = t->m.model.graph;
-    enum dsc_status st = DSC_OK;
+    char own[65];
+    bool is_known;
+    enum dsc_status st;
 
     if (!t->is_there || t->outputs)
         return DSC_OK;
-    if (d->target != DSC_TARGET_VALUE) {
-        st = dsc_textmodel_bare_logits(&t->m, g, err);
-        t->m.ending = DSC_ENDS_IN_LOGITS; /* of g, from now on */
-    }
-    if (st == DSC_OK)
-        st = dsc_textmodel_logits(&t->m, g, cmd, "teacher", dev, d, batch, &t->outputs, &t->n_cols,
-                                  err);
+    fingerprint(cmd, d, own);
+    DSC_TRY(read_cache(t, cmd, own, d, err));
+    is_known = t->outputs != NULL;
+    st = is_known ? DSC_OK : compute(t, cmd, d, batch, dev, err);
     if (st == DSC_OK)
         st = check_outputs(t, d, n_out, err);
     close_model(t);
-    return st == DSC_OK ? st : dsc_err_file(err, dsc_opt_text(cmd, DSC_OPT_teacher));
+    if (st != DSC_OK)
+        return dsc_err_file(err, dsc_opt_text(cmd, DSC_OPT_teacher));
+    return is_known ? DSC_OK : write_cache(t, own, d, err);
 }
 
 void dsc_teacher_close(struct dsc_teacher *t)

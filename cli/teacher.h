@@ -17,22 +17,28 @@ struct dsc_teacher {
     struct dsc_textmodel m;
     float *outputs;
     int64_t n_cols;
+    const char *cache; /* file of --teacher-cache, or NULL */
+    bool may_replace;  /* a cache of something else */
+    bool is_dry;       /* no cache is written */
 };
 
 /**
- * --teacher, --temperature and --alpha, where --teacher is given (else is_there stays false). The
- * word "self" is the student m as it is now, where has_self allows it. What only one of both knows
- * of labels holds for both.
+ * --teacher, --temperature, --alpha and --teacher-cache, where --teacher is given (else is_there
+ * stays false). The word "self" is the student m as it is now, where has_self allows it. What only
+ * one of both knows of labels holds for both.
  *
  * Errors  INCONSISTENT  other classes than the student's; as dsc_textmodel_open
  */
 enum dsc_status dsc_teacher_open(struct dsc_teacher *t, struct dsc_cmd *cmd,
                                  struct dsc_textmodel *m, bool has_self, struct dsc_err *err);
 /**
- * Its outputs on the rows d, once; the model is closed then. Does nothing without a teacher.
+ * Its outputs on the rows d, once, from the cache where there is one; the model is closed then.
+ * Does nothing without a teacher. The cache is a safetensors file: "outputs" [n_rows, n_cols] f32,
+ * and in its metadata a hash of the teacher, the data and the options that its outputs depend on.
  *
  * n_out   outputs of the student
- * Errors  INCONSISTENT  the teacher has another number; NONFINITE; as dsc_session_run
+ * Errors  INCONSISTENT  the teacher has another number, the cache is of something else; NONFINITE;
+ *         as dsc_session_run, dsc_safetensors_read and dsc_safetensors_write
  */
 enum dsc_status dsc_teacher_ask(struct dsc_teacher *t, struct dsc_cmd *cmd,
                                 const struct dsc_dataset *d, int64_t n_out, int64_t batch,
