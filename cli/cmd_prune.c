@@ -6,8 +6,6 @@
 #include "output.h"
 #include "prunerun.h"
 
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { SPEED_TOKENS = 128 };
@@ -65,25 +63,6 @@ static const struct size_row size_rows[] = {
 
 /* ---- options ---- */
 
-static enum dsc_status read_size(struct job *j, const char *text, struct dsc_err *err)
-{
-    struct dsc_check size;
-    char *end;
-    const double part = strtod(text, &end);
-
-    if (end != text && strcmp(end, "%") == 0 && part > 0) {
-        j->max_bytes = (uint64_t)fmax(part / 100 * (double)j->r.m.model.size_bytes, 1);
-        return DSC_OK;
-    }
-    if (dsc_check_parse(DSC_CHECK_MAX_SIZE, text, &size, NULL) != DSC_OK) {
-        dsc_fail(err, DSC_E_USAGE, "--require-size '%s' is no size", text);
-        dsc_err_hint(err, "it is written 15MB, or 60%% of the model");
-        return DSC_E_USAGE;
-    }
-    j->max_bytes = (uint64_t)fmax(size.bar, 1); /* 0 is none */
-    return DSC_OK;
-}
-
 /* Fewer rows of a table change no speed. */
 static enum dsc_status read_bars(struct job *j, struct dsc_err *err)
 {
@@ -93,7 +72,8 @@ static enum dsc_status read_bars(struct job *j, struct dsc_err *err)
     struct dsc_check check;
 
     if (size)
-        DSC_TRY(read_size(j, size, err));
+        DSC_TRY(
+            dsc_output_size("--require-size", size, j->r.m.model.size_bytes, &j->max_bytes, err));
     if (!speed)
         return DSC_OK;
     if (dsc_check_parse(DSC_CHECK_MIN_SPEEDUP, speed, &check, NULL) != DSC_OK)

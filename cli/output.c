@@ -2,11 +2,13 @@
 #include "output.h"
 
 #include "dsc/census.h"
+#include "dsc/gate.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <libgen.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,6 +37,27 @@ enum dsc_status dsc_output_check(struct dsc_cmd *cmd, struct dsc_err *err)
 {
     return dsc_output_place(dsc_opt_text(cmd, DSC_OPT_output), dsc_opt_flag(cmd, DSC_OPT_force),
                             err);
+}
+
+enum dsc_status dsc_output_size(const char *option, const char *text, uint64_t whole,
+                                uint64_t *n_bytes, struct dsc_err *err)
+{
+    struct dsc_check size;
+    char *end;
+    const double part = strtod(text, &end);
+
+    if (end != text && strcmp(end, "%") == 0) {
+        if (!(part > 0))
+            return dsc_fail(err, DSC_E_USAGE, "%s %s is not a part of the model", option, text);
+        *n_bytes = (uint64_t)fmax(part / 100 * (double)whole, 1);
+        return DSC_OK;
+    }
+    if (dsc_check_parse(DSC_CHECK_MAX_SIZE, text, &size, NULL) != DSC_OK) {
+        dsc_fail(err, DSC_E_USAGE, "%s '%s' is no size", option, text);
+        return dsc_err_hint(err, "it is written 15MB, or 60%% of the model");
+    }
+    *n_bytes = (uint64_t)fmax(size.bar, 1);
+    return DSC_OK;
 }
 
 enum dsc_status dsc_output_check_nan(const struct dsc_graph *g, struct dsc_err *err)

@@ -41,6 +41,13 @@ enum dsc_status dsc_output_write_within(struct dsc_cmd *cmd, struct dsc_textmode
                                         uint64_t max_bytes, uint64_t *size_bytes,
                                         struct dsc_err *err);
 
+/**
+ * A limit of bytes as options have it: "15MB", or "60%" of `whole`. Never 0, which is no limit.
+ * Errors  USAGE, naming the option
+ */
+enum dsc_status dsc_output_size(const char *option, const char *text, uint64_t whole,
+                                uint64_t *n_bytes, struct dsc_err *err);
+
 /** sha256 of a model: of a file's bytes, or of the files of a folder that decide what it computes.
  */
 enum dsc_status dsc_provenance_hash_model(const char *path, char hex[65], struct dsc_err *err);

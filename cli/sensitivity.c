@@ -17,28 +17,6 @@ enum { MEASURED_ROWS = 512, SQNR_ROWS = 64, WORST_SHOWN = 16, LEAST_ROWS = 10 };
 
 /* ---- options and rows ---- */
 
-static enum dsc_status read_target(struct dsc_sensitivity *s, const char *text, uint64_t size_bytes,
-                                   struct dsc_err *err)
-{
-    struct dsc_check size;
-    char *end;
-    const double part = strtod(text, &end);
-
-    if (end != text && strcmp(end, "%") == 0) {
-        if (!(part > 0 && part <= 100))
-            return dsc_fail(err, DSC_E_USAGE, "--target-size %s is not a part of the model", text);
-        s->target_bytes = (uint64_t)fmax(part / 100 * (double)size_bytes, 1);
-        return DSC_OK;
-    }
-    if (dsc_check_parse(DSC_CHECK_MAX_SIZE, text, &size, NULL) != DSC_OK) {
-        dsc_fail(err, DSC_E_USAGE, "--target-size '%s' is no size", text);
-        dsc_err_hint(err, "it is written 15MB, or 60%% of the model");
-        return DSC_E_USAGE;
-    }
-    s->target_bytes = (uint64_t)fmax(size.bar, 1); /* 0 is none */
-    return DSC_OK;
-}
-
 static enum dsc_status check_places(struct dsc_sensitivity *s, struct dsc_err *err)
 {
     if (s->report || s->save_plan)
@@ -73,7 +51,9 @@ enum dsc_status dsc_sensitivity_open(struct dsc_sensitivity *s, uint64_t size_by
     s->is_allocating = target || has_bars;
     s->is_asked = s->is_allocating || dsc_opt_is_set(cmd, DSC_OPT_sensitivity);
     if (target)
-        DSC_TRY(read_target(s, target, size_bytes, err));
+        DSC_TRY(dsc_output_size("--target-size", target, size_bytes, &s->target_bytes, err));
+    if (target && strchr(target, '%') && s->target_bytes > size_bytes)
+        return dsc_fail(err, DSC_E_USAGE, "--target-size %s is not a part of the model", target);
     if (has_bars)
         DSC_TRY(dsc_gate_checks(cmd, &s->checks, &s->n_checks, err));
     if (s->is_allocating)

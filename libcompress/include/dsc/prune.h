@@ -146,10 +146,13 @@ enum dsc_status dsc_prune_learn_sizes(struct dsc_graph *g, struct dsc_err *err);
  * group that reaches an input or output of the graph, a norm, a lookup or a node without a rule
  * cannot be pruned; `why` names the node.
  *
- * choose  as for dsc_prune_find, by the constants of a group and the nodes that read them; NULL:
- * all score   of a unit: the Euclidean norm of all constants' elements that belong to it Errors
- * UNSUPPORTED  no group can be pruned; the message says why for the first few Source  Fang et al.
- * 2023, arXiv:2301.12900 (dependency graph, group norm)
+ * choose  as for dsc_prune_find, by the constants of a group and the nodes that read them
+ *
+ * score   of a unit: the Euclidean norm of all constants' elements that belong to it
+ *
+ * Errors  UNSUPPORTED  no group can be pruned; the message says why for the first few
+ *
+ * Source  Fang et al. 2023, arXiv:2301.12900 (dependency graph, group norm)
  */
 enum dsc_status dsc_prune_find_axes(const struct dsc_graph *g, enum dsc_axis_pattern pattern,
                                     dsc_prune_choose_fn *choose, void *ctx, struct dsc_arena *arena,
@@ -223,8 +226,8 @@ struct dsc_prune_ids {
  *
  * tables  their value numbers, in the arena
  * Errors  UNSUPPORTED   no such table; a table that others read, too; a node that does anything
- * else with ids, or compares them with one that would change INCONSISTENT  a table with fewer rows
- * than there are tokens
+ *                       else with ids, or compares them with one that would change
+ *         INCONSISTENT  a table with fewer rows than there are tokens
  */
 enum dsc_status dsc_prune_vocab(struct dsc_graph *g, int ids, const struct dsc_prune_ids *map,
                                 struct dsc_arena *arena, int **tables, int *n_tables,
