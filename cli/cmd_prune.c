@@ -24,7 +24,7 @@ struct job {
     struct dsc_cmd *cmd;
     struct dsc_prunerun r;
     struct dsc_trainrun t; /* with --train */
-    bool has_train, is_gradual;
+    bool has_train, is_gradual, is_taylor;
     struct dsc_dataset data; /* of vocab */
     struct dsc_device *dev;
     const struct size_row *sizes; /* NULL: zeros */
@@ -88,7 +88,11 @@ static enum dsc_status read_sparsity(struct job *j, struct dsc_err *err)
     if (j->sizes && j->sizes->is_by_data)
         return DSC_OK;
     if (!j->sizes || j->sizes->has_scope)
-        (void)dsc_opt_enum(j->cmd, DSC_OPT_importance); /* there is one so far */
+        j->is_taylor = dsc_opt_enum(j->cmd, DSC_OPT_importance) == 1;
+    if (j->is_taylor && !j->sizes)
+        return dsc_fail(err, DSC_E_USAGE, "--importance taylor is of --pattern ffn and heads");
+    if (j->is_taylor && !dsc_opt_is_set(j->cmd, DSC_OPT_train))
+        return dsc_fail(err, DSC_E_USAGE, "--importance taylor needs --train DATA: gradients");
     if (!j->sizes && j->zeros.kind == DSC_MASK_GROUPS)
         return DSC_OK;
     if (!dsc_opt_is_set(j->cmd, DSC_OPT_sparsity))
@@ -208,6 +212,11 @@ static enum dsc_status prune(struct job *j, bool is_dry, struct dsc_err *err)
         DSC_TRY(dsc_trainrun_prepare(&j->t, err));
         DSC_TRY(dsc_prune_gradually(&j->r, &j->zeros, &j->t, err));
     } else if (j->sizes) {
+        if (j->is_taylor) {
+            j->t.is_looking = true;
+            DSC_TRY(dsc_trainrun_prepare(&j->t, err));
+            j->r.taylor = &j->t;
+        }
         DSC_TRY(j->sizes->run(j, err));
     } else {
         DSC_TRY(dsc_prune_to_zeros(&j->r, &j->zeros, err));
@@ -276,6 +285,9 @@ const struct dsc_command dsc_command_prune = {
         "--schedule oneshot prunes, then trains with what is left; cubic (unstructured, blocks) "
         "lets "
         "the zeros grow over the first 70 % of the steps, S - S (1 - t)^3 (Zhu and Gupta 2017). "
+        "--importance taylor (ffn, heads) ranks units by the loss's derivative by a factor on "
+        "them, on "
+        "16 batches of --train, before training. "
         "--teacher self learns from the model as it was. Options of training mean what they mean "
         "for train.\n\n"
         "Patterns of zeros. unstructured: any element, --sparsity of each tensor or of all "

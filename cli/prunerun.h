@@ -16,6 +16,7 @@ struct dsc_prunerun {
     const char *pattern; /* of --pattern */
     double sparsity;
     bool is_global;
+    struct dsc_trainrun *taylor; /* of --importance taylor, prepared; NULL: magnitude */
     struct dsc_param_census before;
 };
 

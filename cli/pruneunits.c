@@ -5,6 +5,7 @@
 #include "table.h"
 
 #include <inttypes.h>
+#include <math.h>
 
 /* Shapes of a group's constants, which a cut changes. */
 static void report_tensors(struct dsc_prunerun *r, const struct dsc_axis_group *group)
@@ -93,6 +94,55 @@ static enum dsc_status note(struct dsc_prunerun *r, const struct dsc_axis_groups
     return dsc_props_add_sparsity(r->m.model.graph, names, n, r->pattern, err);
 }
 
+/* ---- --importance taylor ---- */
+
+enum { TAYLOR_BATCHES = 16 };
+
+struct looking {
+    struct dsc_prunerun *r;
+    struct dsc_axis_groups *groups;
+    double **sums; /* [n groups][n_units] */
+};
+
+static enum dsc_status gradient(void *ctx, int value, struct dsc_tensor *t, struct dsc_err *err)
+{
+    struct dsc_prunerun *r = ctx;
+
+    return dsc_trainer_gradient(r->taylor->trainer, r->m.model.graph->values[value].name, t, err);
+}
+
+static enum dsc_status visit(void *ctx, struct dsc_err *err)
+{
+    struct looking *l = ctx;
+
+    for (int i = 0; i < l->groups->n; i++)
+        if (!l->groups->items[i].why)
+            DSC_TRY(dsc_prune_add_taylor(l->r->m.model.graph, &l->groups->items[i], gradient, l->r,
+                                         l->sums[i], err));
+    return DSC_OK;
+}
+
+/* Scores: the root of the mean square over the batches. */
+static enum dsc_status score_by_taylor(struct dsc_prunerun *r, struct dsc_axis_groups *groups,
+                                       struct dsc_err *err)
+{
+    struct looking l = {.r = r, .groups = groups};
+    const uint64_t n_all =
+        dsc_train_steps_per_epoch((int64_t)r->taylor->train.n, r->taylor->config.batch);
+    const int n = n_all < TAYLOR_BATCHES ? (int)n_all : TAYLOR_BATCHES;
+
+    DSC_NEW(l.sums, r->cmd->arena, groups->n, err);
+    for (int i = 0; i < groups->n; i++)
+        DSC_NEW(l.sums[i], r->cmd->arena, groups->items[i].n_units + 1, err);
+    DSC_TRY(dsc_trainrun_look(r->taylor, n, visit, &l, err));
+    for (int i = 0; i < groups->n; i++)
+        for (int u = 0; u < groups->items[i].n_units; u++)
+            groups->items[i].score[u] = sqrt(l.sums[i][u] / n);
+    groups->is_comparable = true;
+    dsc_trainrun_release(r->taylor);
+    return DSC_OK;
+}
+
 enum dsc_status dsc_prune_to_units(struct dsc_prunerun *r, enum dsc_axis_pattern p,
                                    struct dsc_err *err)
 {
@@ -109,6 +159,8 @@ enum dsc_status dsc_prune_to_units(struct dsc_prunerun *r, enum dsc_axis_pattern
         dsc_log_printf(&r->cmd->log, DSC_LOG_INFO, "left: %s: %s", groups.items[i].name,
                        groups.items[i].why);
     DSC_TRY(dsc_prunerun_found(r, st, &why, err));
+    if (r->taylor)
+        DSC_TRY(score_by_taylor(r, &groups, err));
     DSC_TRY(dsc_prune_choose(&groups, r->sparsity, r->is_global, err));
     DSC_TRY(report_groups(r, &groups, &sparsity, err));
     DSC_TRY(note(r, &groups, err)); /* by value numbers of the graph as it is */

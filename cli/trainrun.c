@@ -227,7 +227,7 @@ static enum dsc_status keep_zeros(struct dsc_trainrun *r, struct dsc_err *err)
             n_kept++;
         }
     }
-    if (n_kept > 0)
+    if (n_kept > 0 && !r->is_looking)
         dsc_log_printf(&r->cmd->log, DSC_LOG_INFO, "%d pruned tensors keep their zeros", n_kept);
     return DSC_OK;
 }
@@ -283,11 +283,13 @@ enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err
     DSC_TRY(dsc_patterns_check(&r->freeze, err));
     DSC_TRY(dsc_patterns_check(&r->unfreeze, err));
     set_scale_rate(r);
-    DSC_TRY(warn_copies(r, err));
+    if (!r->is_looking)
+        DSC_TRY(warn_copies(r, err));
     DSC_TRY(keep_zeros(r, err));
     if (r->config.n_segments == 0)
         r->config.n_segments = n_segments_for(r->graph);
-    log_params(r);
+    if (!r->is_looking)
+        log_params(r);
     DSC_TRY(dsc_state_open(&r->state, r->cmd, r->is_dry ? NULL : r->state_dir, r->m, &r->train,
                            r->has_dev ? &r->dev_set : NULL, err));
     DSC_TRY(dsc_trainer_open(&r->trainer, r->graph, r->loss_output, &r->config, r->n_params,
@@ -455,6 +457,33 @@ enum dsc_status dsc_trainrun_loop(struct dsc_trainrun *r, struct dsc_err *err)
     dsc_progress_end(r->cmd);
     r->seconds = dsc_now_s() - r->start_s;
     return st;
+}
+
+enum dsc_status dsc_trainrun_look(struct dsc_trainrun *r, int n,
+                                  enum dsc_status (*visit)(void *ctx, struct dsc_err *err),
+                                  void *ctx, struct dsc_err *err)
+{
+    const struct dsc_train_data data = {.n_examples = (int64_t)r->train.n, .fill = fill, .ctx = r};
+    struct dsc_train_report report;
+
+    DSC_TRY(ask_teacher(r, err));
+    for (int i = 0; i < n; i++) {
+        DSC_TRY(dsc_cmd_stopped(r->cmd, err));
+        if (dsc_trainer_look(r->trainer, &data, &report, err) != DSC_OK)
+            return dsc_textmodel_hint_length(r->m, err);
+        DSC_TRY(visit(ctx, err));
+    }
+    return DSC_OK;
+}
+
+void dsc_trainrun_release(struct dsc_trainrun *r)
+{
+    dsc_state_close(&r->state);
+    dsc_trainer_close(r->trainer);
+    dsc_graph_free(r->graph);
+    r->trainer = NULL;
+    r->graph = NULL;
+    r->is_looking = false;
 }
 
 static void report_weights(struct dsc_trainrun *r)

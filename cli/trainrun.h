@@ -40,6 +40,7 @@ struct dsc_trainrun {
     double dropout; /* with has_dropout: of the graph that is trained, not of the one written */
     bool has_dropout;
     bool is_dry;                     /* no state is opened */
+    bool is_looking;                 /* prepared for dsc_trainrun_look: it is said once only */
     bool is_quantized, has_int_bias; /* of the model as it was read */
     /** Called after every step (may be NULL): QAT freezes its observers. */
     enum dsc_status (*after_step)(void *ctx, uint64_t step, struct dsc_err *err);
@@ -56,6 +57,14 @@ enum dsc_status dsc_trainrun_open(struct dsc_trainrun *r, struct dsc_err *err);
 enum dsc_status dsc_trainrun_read_quantized(struct dsc_trainrun *r, struct dsc_err *err);
 /** After the graph is final: attach the loss, find the weights, open the trainer. */
 enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err);
+/**
+ * Gradients of the first n batches with the weights as they are; visit (with r->trainer) after
+ * each. What was prepared is given back then: the graph may change, and be prepared again.
+ */
+enum dsc_status dsc_trainrun_look(struct dsc_trainrun *r, int n,
+                                  enum dsc_status (*visit)(void *ctx, struct dsc_err *err),
+                                  void *ctx, struct dsc_err *err);
+void dsc_trainrun_release(struct dsc_trainrun *r);
 /** One step on the first batch, and what a run would do, printed: --dry-run. */
 enum dsc_status dsc_trainrun_rehearse(struct dsc_trainrun *r, struct dsc_err *err);
 /** All steps, with progress; scores on --eval after each epoch. */

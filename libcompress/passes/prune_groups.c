@@ -265,6 +265,46 @@ enum dsc_status dsc_prune_find_axes(const struct dsc_graph *g, enum dsc_axis_pat
     return st != DSC_OK || groups->n_chosen > 0 ? st : nothing(groups, pattern, err);
 }
 
+/* One constant's part: derivative [n_units] += g w. */
+static void add_products(const struct dsc_tensor *w, const struct dsc_tensor *g,
+                         const struct dsc_tied_axis *a, double *derivative)
+{
+    int64_t inner = 1;
+
+    for (int i = a->axis + 1; i < w->rank; i++)
+        inner *= w->dim[i];
+    for (int64_t i = 0; i < dsc_tensor_n_elems(w); i++)
+        derivative[a->unit[i / inner % a->n]] +=
+            dsc_tensor_get_f64(w, i) * dsc_tensor_get_f64(g, i);
+}
+
+enum dsc_status dsc_prune_add_taylor(const struct dsc_graph *g, const struct dsc_axis_group *group,
+                                     enum dsc_status (*gradient)(void *ctx, int value,
+                                                                 struct dsc_tensor *t,
+                                                                 struct dsc_err *err),
+                                     void *ctx, double *sum, struct dsc_err *err)
+{
+    double *derivative = dsc_heap_alloc((size_t)group->n_units, sizeof *derivative, err);
+    enum dsc_status st = derivative ? DSC_OK : DSC_E_MEMORY;
+
+    for (int i = 0; st == DSC_OK && i < group->n_axes; i++) {
+        const struct dsc_tied_axis *a = &group->axes[i];
+        const struct dsc_tensor *w = dsc_constant(g, a->value);
+        struct dsc_tensor dw = {0};
+
+        if (!w || !a->is_summed)
+            continue;
+        st = gradient(ctx, a->value, &dw, err);
+        if (st == DSC_OK)
+            add_products(w, &dw, a, derivative);
+        dsc_tensor_clear(&dw);
+    }
+    for (int u = 0; st == DSC_OK && u < group->n_units; u++)
+        sum[u] += derivative[u] * derivative[u];
+    dsc_heap_free(derivative);
+    return st;
+}
+
 /* ---- choosing ---- */
 
 struct ranked {
@@ -302,7 +342,7 @@ static int64_t rank_group(const struct dsc_axis_groups *groups, int at, struct r
     double mean = 0;
 
     for (int u = 0; u < group->n_units; u++)
-        mean += group->score[u] / group->n_units;
+        mean += groups->is_comparable ? 1.0 / group->n_units : group->score[u] / group->n_units;
     for (int u = 0; u < group->n_units; u++)
         r[u] = (struct ranked){mean > 0 ? group->score[u] / mean : 0, at, u};
     return group->n_units;

@@ -20,7 +20,8 @@ struct dsc_trainer {
     struct dsc_tensor *means;     /* [n_params] device: moving averages of w; NULL without ema */
     struct dsc_tensor *masks; /* [n_params] device: 0 where a pruned weight is; else no tensor */
     uint64_t n_done;
-    int64_t *order; /* of the current epoch */
+    bool is_looking; /* nothing is learned: Dropout passes on */
+    int64_t *order;  /* of the current epoch */
     int64_t n_order;
     uint64_t order_epoch;
 };
@@ -210,7 +211,7 @@ static enum dsc_status run_micro(struct dsc_trainer *t, const struct dsc_train_d
                                  const int64_t *idx, int64_t n, int64_t n_batch, double *loss,
                                  struct dsc_err *err)
 {
-    const struct dsc_run run = {.is_training = true,
+    const struct dsc_run run = {.is_training = !t->is_looking,
                                 .seed = t->c.seed,
                                 .step = t->n_done,
                                 .example_ids = idx,
@@ -320,8 +321,9 @@ static enum dsc_status average(struct dsc_trainer *t, struct dsc_err *err)
     return DSC_OK;
 }
 
-enum dsc_status dsc_trainer_step(struct dsc_trainer *t, const struct dsc_train_data *data,
-                                 struct dsc_train_report *report, struct dsc_err *err)
+/* Gradients of the next examples. */
+static enum dsc_status next_gradients(struct dsc_trainer *t, const struct dsc_train_data *data,
+                                      struct dsc_train_report *report, struct dsc_err *err)
 {
     const int64_t micro = t->c.micro ? t->c.micro : t->c.batch;
     const uint64_t per_epoch = dsc_train_steps_per_epoch(data->n_examples, t->c.batch);
@@ -349,9 +351,37 @@ enum dsc_status dsc_trainer_step(struct dsc_trainer *t, const struct dsc_train_d
         .grad_norm = norm,
         .n_examples = n,
         .step = t->n_done + 1};
-    DSC_TRY(apply_step(t, norm, report->lr, err));
+    return DSC_OK;
+}
+
+enum dsc_status dsc_trainer_step(struct dsc_trainer *t, const struct dsc_train_data *data,
+                                 struct dsc_train_report *report, struct dsc_err *err)
+{
+    DSC_TRY(next_gradients(t, data, report, err));
+    DSC_TRY(apply_step(t, report->grad_norm, report->lr, err));
     t->n_done++;
     return average(t, err);
+}
+
+enum dsc_status dsc_trainer_look(struct dsc_trainer *t, const struct dsc_train_data *data,
+                                 struct dsc_train_report *report, struct dsc_err *err)
+{
+    enum dsc_status st;
+
+    t->is_looking = true;
+    st = next_gradients(t, data, report, err);
+    t->is_looking = false;
+    t->n_done += st == DSC_OK;
+    return st;
+}
+
+enum dsc_status dsc_trainer_gradient(const struct dsc_trainer *t, const char *name,
+                                     struct dsc_tensor *g, struct dsc_err *err)
+{
+    for (int i = 0; i < t->n_params; i++)
+        if (strcmp(t->g->values[t->params[i].value].name, name) == 0)
+            return dsc_to_host(g, &t->grads[i], err);
+    return dsc_fail(err, DSC_E_INCONSISTENT, "'%s' is not trained", name);
 }
 
 uint64_t dsc_trainer_n_done(const struct dsc_trainer *t)

@@ -80,6 +80,8 @@ static const struct verb verbs[] = {
     {"prune-layers", "prune ../base.onnx --pattern layers --sparsity 0.5 -j 1 -o l.onnx --json"},
     {"prune-train", "prune ../base.onnx --pattern unstructured --sparsity 0.5 --schedule cubic "
                     "--train ../rows.tsv --epochs 1 --batch 8 --teacher self -j 1 -q -o pt.onnx"},
+    {"prune-taylor", "prune ../base.onnx --pattern ffn --sparsity 0.5 --importance taylor "
+                     "--train ../rows.tsv --epochs 1 --batch 8 -j 1 -q -o py.onnx"},
     {"train-pruned", "train ../pruned.onnx --train ../rows.tsv --epochs 1 --batch 8 --max-length 8 "
                      "-j 1 -q -o tp.onnx"},
     {"gate", "gate ../static.onnx --baseline ../base.onnx --data ../rows.tsv --max-drop f1=1 "

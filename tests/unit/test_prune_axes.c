@@ -493,6 +493,12 @@ START_TEST(the_least_units_go)
     memset(gone, 0, sizeof gone);
     memset(gone2, 0, sizeof gone2);
     items[0].n_gone = items[1].n_gone = 0;
+    groups.is_comparable = true; /* then 1, 2, 3, 4 are the least of all */
+    OK(dsc_prune_choose(&groups, 0.3, true, &err));
+    ck_assert(items[0].n_gone == 2 && items[1].n_gone == 0 && gone[1] && gone[3]);
+    groups.is_comparable = false;
+    memset(gone, 0, sizeof gone);
+    items[0].n_gone = 0;
     OK(dsc_prune_choose(&groups, 0.99, true, &err));
     ck_assert_int_eq(items[0].n_gone, 3);
     ck_assert_int_eq(items[1].n_gone, 2);

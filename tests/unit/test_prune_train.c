@@ -29,13 +29,17 @@ struct rig {
     int loss;
 };
 
-static void open_rig(struct rig *r, const char *optim, double ema, bool keeps_zeros)
+/* factor: on what the second layer's products make of hidden unit `unit`. */
+static void open_scaled(struct rig *r, const char *optim, double ema, bool keeps_zeros, int unit,
+                        float factor)
 {
     struct dsc_train_config c = dsc_train_defaults();
     struct dsc_param *params;
     int n;
 
     r->g = two_layers();
+    for (int i = 0; i < 3; i++)
+        ((float *)init_of(r->g, "w2")->data)[i * 4 + unit] *= factor;
     if (keeps_zeros)
         for (int i = 0; i < N_MASKED; i++)
             ((float *)init_of(r->g, "w1")->data)[3 * i] = 0;
@@ -55,6 +59,11 @@ static void open_rig(struct rig *r, const char *optim, double ema, bool keeps_ze
     c.sched = dsc_sched_find("constant");
     OK(dsc_device_open(&r->dev, "cpu", 1, &err));
     OK(dsc_trainer_open(&r->t, r->g, r->loss, &c, n, params, r->dev, &err));
+}
+
+static void open_rig(struct rig *r, const char *optim, double ema, bool keeps_zeros)
+{
+    open_scaled(r, optim, ema, keeps_zeros, 0, 1);
 }
 
 static void close_rig(struct rig *r)
@@ -138,6 +147,59 @@ START_TEST(zeros_that_are_there_stay)
 }
 END_TEST
 
+static enum dsc_status gradient(void *ctx, int value, struct dsc_tensor *t, struct dsc_err *err)
+{
+    struct rig *r = ctx;
+
+    return dsc_trainer_gradient(r->t, r->g->values[value].name, t, err);
+}
+
+static double loss_of(int unit, float factor)
+{
+    const struct dsc_train_data data = {.n_examples = N_ROWS, .fill = fill};
+    struct dsc_train_report report;
+    struct rig r;
+
+    open_scaled(&r, "adamw", 0, false, unit, factor);
+    OK(dsc_trainer_look(r.t, &data, &report, &err));
+    close_rig(&r);
+    return report.loss;
+}
+
+/* The score of one batch is the squared derivative of the loss by a factor on the unit. */
+START_TEST(taylor_is_the_derivative_by_a_factor)
+{
+    const struct dsc_train_data data = {.n_examples = N_ROWS, .fill = fill};
+    const double h = 0.01;
+    struct dsc_axis_groups groups;
+    struct dsc_train_report report;
+    struct dsc_tensor before, after;
+    double sum[4] = {0}, again[4] = {0};
+    struct rig r;
+
+    open_rig(&r, "adamw", 0, false);
+    OK(dsc_prune_find_axes(r.g, DSC_AXIS_FFN, NULL, NULL, &r.arena, &groups, &err));
+    ck_assert_int_eq(groups.items[0].n_units, 4);
+    state(&r, "w1", &before);
+    OK(dsc_trainer_look(r.t, &data, &report, &err));
+    OK(dsc_prune_add_taylor(r.g, &groups.items[0], gradient, &r, sum, &err));
+    for (int u = 0; u < 4; u++) {
+        const double want = (loss_of(u, (float)(1 + h)) - loss_of(u, (float)(1 - h))) / (2 * h);
+
+        ck_assert_double_eq_tol(sqrt(sum[u]), fabs(want), 1e-3 * fabs(want) + 1e-4);
+    }
+    state(&r, "w1", &after);
+    ck_assert_mem_eq(before.data, after.data, dsc_tensor_n_bytes(&before));
+    OK(dsc_trainer_look(r.t, &data, &report, &err)); /* the next rows */
+    OK(dsc_prune_add_taylor(r.g, &groups.items[0], gradient, &r, again, &err));
+    ck_assert(sum[0] != again[0]);
+    ck_assert_int_eq(dsc_trainer_gradient(r.t, "w9", &after, NULL), DSC_E_INCONSISTENT);
+    dsc_tensor_clear(&before);
+    dsc_tensor_clear(&after);
+    close_rig(&r);
+}
+END_TEST
+
 /* Zhu and Gupta 2017, equation 1, from no sparsity on. */
 START_TEST(the_ramp_is_cubic)
 {
@@ -158,6 +220,7 @@ int main(void)
 
     tcase_add_loop_test(t, a_mask_in_the_middle_of_a_run_holds, 0, 2);
     tcase_add_test(t, zeros_that_are_there_stay);
+    tcase_add_test(t, taylor_is_the_derivative_by_a_factor);
     tcase_add_test(t, the_ramp_is_cubic);
     suite_add_tcase(s, t);
     srunner_run_all(r, CK_ENV);

@@ -124,7 +124,8 @@ struct dsc_axis_group {
 };
 
 struct dsc_axis_groups {
-    int n, n_chosen; /* of them without `why` */
+    int n, n_chosen;    /* of them without `why` */
+    bool is_comparable; /* scores mean the same in every group */
     struct dsc_axis_group *items;
 };
 
@@ -159,8 +160,24 @@ enum dsc_status dsc_prune_find_axes(const struct dsc_graph *g, enum dsc_axis_pat
                                     struct dsc_axis_groups *groups, struct dsc_err *err);
 
 /**
- * Choose the units of least score: round(sparsity * n) of each group's n, or of all together by
- * score over the mean score of the group. One unit of a group always stays.
+ * What one batch says of a group: for each unit the derivative of the loss by a factor on it, the
+ * sum of g w over the weights that products sum over the unit. Its square is added to sum
+ * [n_units].
+ *
+ * gradient  of a constant by its value number, on the host, cleared here
+ * Source    Molchanov et al. 2019, arXiv:1906.10771 (first-order Taylor, squared, by groups);
+ *           Michel et al. 2019, arXiv:1905.10650 (for heads)
+ */
+enum dsc_status dsc_prune_add_taylor(const struct dsc_graph *g, const struct dsc_axis_group *group,
+                                     enum dsc_status (*gradient)(void *ctx, int value,
+                                                                 struct dsc_tensor *t,
+                                                                 struct dsc_err *err),
+                                     void *ctx, double *sum, struct dsc_err *err);
+
+/**
+ * Choose the units of least score: round(sparsity * n) of each group's n, or of all together: by
+ * score, where scores are comparable, else by score over the mean of the group. One unit of a group
+ * always stays.
  * Errors  USAGE  nothing would go
  */
 enum dsc_status dsc_prune_choose(struct dsc_axis_groups *groups, double sparsity, bool is_global,

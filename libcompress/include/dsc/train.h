@@ -208,6 +208,15 @@ void dsc_trainer_close(struct dsc_trainer *t);
  */
 enum dsc_status dsc_trainer_step(struct dsc_trainer *t, const struct dsc_train_data *data,
                                  struct dsc_train_report *report, struct dsc_err *err);
+/**
+ * The gradients of a step without the step: weights stay, Dropout passes on, and the next call has
+ * the next examples. The gradient of a weight is then read by its name, g: on the host.
+ * Errors  as of a step; INCONSISTENT  it is not trained
+ */
+enum dsc_status dsc_trainer_look(struct dsc_trainer *t, const struct dsc_train_data *data,
+                                 struct dsc_train_report *report, struct dsc_err *err);
+enum dsc_status dsc_trainer_gradient(const struct dsc_trainer *t, const char *name,
+                                     struct dsc_tensor *g, struct dsc_err *err);
 uint64_t dsc_trainer_n_done(const struct dsc_trainer *t);
 /** Steps of one epoch over n examples. */
 uint64_t dsc_train_steps_per_epoch(int64_t n_examples, int64_t batch);

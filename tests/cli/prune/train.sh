@@ -16,6 +16,11 @@ dscompress inspect --diff c.onnx "$m" > /dev/null 2>&1 || echo "it was trained"
 p --pattern block:2x2 --sparsity 0.5 --scope global --schedule cubic --epochs 1 --json -o b.onnx > b.json && python3 show.py b.json
 p --pattern 1:2 --epochs 1 --json -o n.onnx > n.json && python3 show.py n.json
 p --pattern ffn --sparsity 0.5 --epochs 1 --teacher self -o f.onnx > f.txt && sed 's/, [0-9.]* examples.*//; s/loss .*/loss/' f.txt | tail -n 2
+p --pattern ffn --sparsity 0.5 --importance taylor --epochs 1 --json -j 1 -o y.onnx > y.json && python3 -c '
+import json
+r = json.load(open("y.json"))
+print([(g["name"], g["units"], g["removed"]) for g in r["groups"] if not g["why"]], r["steps"])'
+p --pattern ffn --sparsity 0.5 --importance taylor --epochs 1 -j 2 -o z.onnx > /dev/null && cmp y.onnx z.onnx && echo "same bytes"
 try() { dscompress prune "$m" -q -o no.onnx "$@" 2>&1 > /dev/null | head -n 1; }
 try --pattern 2:4 --train "$mlp/classes.npz" --schedule cubic
 try --pattern ffn --sparsity 0.5 --train "$mlp/classes.npz" --schedule cubic
@@ -23,5 +28,8 @@ try --pattern unstructured --sparsity 0.5 --schedule cubic
 try --pattern unstructured --sparsity 0.5 --epochs 2
 try --pattern unstructured --sparsity 0.5 --train "$mlp/classes.npz" --schedule cubic --freeze fc2
 try --pattern unstructured --sparsity 0.5 --train nowhere.npz
+try --pattern unstructured --sparsity 0.5 --train "$mlp/classes.npz" --importance taylor
+try --pattern ffn --sparsity 0.5 --importance taylor
+try --pattern ffn --sparsity 0.5 --importance taylor --train "$mlp/classes.npz" --freeze fc2
 ls no.onnx 2> /dev/null
 true
