@@ -1,4 +1,5 @@
 /* Pattern layers: which were found, which go, and the graph without them. */
+#include "formats_props.h"
 #include "prunerun.h"
 #include "table.h"
 
@@ -60,6 +61,7 @@ enum dsc_status dsc_prune_to_layers(struct dsc_prunerun *r, struct dsc_err *err)
     DSC_TRY(dsc_prune_choose_layers(&layers, r->sparsity, err));
     DSC_TRY(report(r, &layers, err));
     DSC_TRY(dsc_prune_cut_layers(g, &layers, err));
+    DSC_TRY(dsc_props_trim_sparsity(g, err));
     DSC_TRY(dsc_model_forget_config(g, err));
     DSC_TRY(dsc_prunerun_counts(r, (double)layers.n_gone / layers.n, &after, err));
     fprintf(r->cmd->out, "%" PRId64 " parameters, before %" PRId64 "\n", after.n_params,

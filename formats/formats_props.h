@@ -50,6 +50,9 @@ enum dsc_status dsc_props_set_labels(struct dsc_graph *g, const char *const *nam
 enum dsc_status dsc_props_add_sparsity(struct dsc_graph *g, const char *const *tensors, size_t n,
                                        const char *pattern, struct dsc_err *err);
 
+/** Tensors that the graph no longer holds are noted no longer. Errors: SCHEMA */
+enum dsc_status dsc_props_trim_sparsity(struct dsc_graph *g, struct dsc_err *err);
+
 /**
  * The tensors that were pruned, in the order of the metadata; *n = 0 when none were.
  * Memory  in `arena`

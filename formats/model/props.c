@@ -78,28 +78,59 @@ static json_t *sparsity_of(const struct dsc_graph *g, struct dsc_err *err)
     return NULL;
 }
 
+static enum dsc_status put_sparsity(struct dsc_graph *g, const json_t *root, struct dsc_err *err)
+{
+    json_malloc_t alloc;
+    json_free_t release;
+    char *text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
+    enum dsc_status st;
+
+    json_get_alloc_funcs(&alloc, &release);
+    st = text ? dsc_graph_set_prop(g, DSC_PROP_SPARSITY, text, err)
+              : dsc_fail(err, DSC_E_MEMORY, "no memory for the metadata");
+    release(text);
+    return st;
+}
+
 enum dsc_status dsc_props_add_sparsity(struct dsc_graph *g, const char *const *tensors, size_t n,
                                        const char *pattern, struct dsc_err *err)
 {
     struct dsc_err own = {0};
     json_t *root = sparsity_of(g, err ? err : &own);
-    json_malloc_t alloc;
-    json_free_t release;
-    char *text = NULL;
     enum dsc_status st = DSC_OK;
 
     if (!root)
         return err ? err->status : own.status;
-    json_get_alloc_funcs(&alloc, &release);
     for (size_t i = 0; i < n && st == DSC_OK; i++)
         if (json_object_set_new(root, tensors[i], json_string(pattern)) != 0)
             st = dsc_fail(err, DSC_E_ENCODING, "the name of tensor %zu is not valid UTF-8", i);
     if (st == DSC_OK)
-        text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
-    if (st == DSC_OK)
-        st = text ? dsc_graph_set_prop(g, DSC_PROP_SPARSITY, text, err)
-                  : dsc_fail(err, DSC_E_MEMORY, "no memory for the metadata");
-    release(text);
+        st = put_sparsity(g, root, err);
+    json_decref(root);
+    return st;
+}
+
+enum dsc_status dsc_props_trim_sparsity(struct dsc_graph *g, struct dsc_err *err)
+{
+    struct dsc_err own = {0};
+    json_t *root, *value;
+    const char *name;
+    void *next;
+    enum dsc_status st;
+
+    if (!dsc_graph_prop(g, DSC_PROP_SPARSITY))
+        return DSC_OK;
+    root = sparsity_of(g, err ? err : &own);
+    if (!root)
+        return err ? err->status : own.status;
+    json_object_foreach_safe(root, next, name, value)
+    {
+        const int id = dsc_graph_find_value(g, name);
+
+        if (id < 0 || !dsc_tensor_is_present(&g->values[id].init))
+            json_object_del(root, name);
+    }
+    st = put_sparsity(g, root, err);
     json_decref(root);
     return st;
 }

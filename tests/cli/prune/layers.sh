@@ -28,6 +28,16 @@ dscompress prune "$base" --pattern layers --sparsity 0.5 --exclude 'layer\.1\.' 
 import json, sys
 r = json.load(sys.stdin)
 print(r["sparsity"], r["params_after"] < r["params_before"], [(l["name"], l["removed"]) for l in r["layers"]])'
+# the notes of zeros go with their layers
+train m.onnx > /dev/null && dscompress prune m.onnx --pattern 2:4 -q -o z.onnx > /dev/null || exit
+dscompress prune z.onnx --pattern layers --sparsity 0.5 -q -o zl.onnx > /dev/null || exit
+dscompress inspect zl.onnx --json | python3 -c '
+import json, sys
+m = json.load(sys.stdin)["metadata"]
+m = m if isinstance(m, dict) else {p["key"]: p["value"] for p in m}
+names = json.loads(m["dscompress.sparsity"])
+print(len(names), any("layer.1" in n for n in names))'
+dscompress train zl.onnx --train "$messages" --split 70/10/20 --epochs 1 --max-length 32 -q -o t.onnx > /dev/null && echo trained
 try() { dscompress prune "$@" -q -o no.onnx 2>&1 > /dev/null | head -n 1 | sed "s#$MODELS#MODELS#"; }
 try p.onnx --pattern layers --sparsity 0.5
 try "$base" --pattern layers --sparsity 0.1
