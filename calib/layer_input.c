@@ -17,11 +17,16 @@ struct dsc_act_codes dsc_act_codes_of(enum dsc_dtype code, bool is_symmetric, do
     return (struct dsc_act_codes){(float)scale, (float)zero, is_signed ? -top - 1 : 0, top};
 }
 
-float dsc_act_value(const struct dsc_act_codes *c, float x)
+static inline float act_value(const struct dsc_act_codes *c, float x)
 {
     const float code = rintf(x / c->scale) + c->zero;
 
-    return (fminf(fmaxf(code, c->bottom), c->top) - c->zero) * c->scale;
+    return ((code < c->bottom ? c->bottom : code > c->top ? c->top : code) - c->zero) * c->scale;
+}
+
+float dsc_act_value(const struct dsc_act_codes *c, float x)
+{
+    return act_value(c, x);
 }
 
 enum dsc_status dsc_layer_input_open(struct dsc_layer_input *in, int64_t k, unsigned wanted,
@@ -73,9 +78,11 @@ static void add_limits(struct dsc_layer_input *in, const float *x)
 
 static void add_means(struct dsc_layer_input *in, const float *x)
 {
+    const struct dsc_act_codes codes = in->codes;
+
     for (int64_t k = 0; k < in->k; k++) {
         in->sum[k] += (double)x[k];
-        in->code_sum[k] += (double)dsc_act_value(&in->codes, x[k]);
+        in->code_sum[k] += (double)act_value(&codes, x[k]);
     }
 }
 

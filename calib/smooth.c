@@ -167,7 +167,7 @@ static enum dsc_status round_rows(const struct search *a, const float *w, int64_
                                   struct dsc_err *err)
 {
     const int64_t k = a->job->in->k;
-    const struct dsc_weight_layout layout = {.bits = 8, .is_symmetric = true};
+    const struct dsc_weight_layout layout = {.bits = a->job->weight_bits, .is_symmetric = true};
 
     DSC_TRY(dsc_weight_codes_new(q, &layout, n, k, err));
     for (int64_t i = 0; i < n * k; i++)

@@ -26,7 +26,7 @@ struct dsc_act_codes dsc_act_codes_of(enum dsc_dtype code, bool is_symmetric, do
                                       double high);
 float dsc_act_value(const struct dsc_act_codes *c, float x);
 
-enum { DSC_SAMPLE_TOKENS = 512 };
+enum { DSC_SAMPLE_TOKENS = 256 };
 
 /** What is to be known of a layer's input. */
 enum {
@@ -117,6 +117,7 @@ struct dsc_smooth_job {
     int n_weights;
     const float *const *w; /* [n_weights] pointers to [n_rows[i],k] */
     const int64_t *n_rows;
+    int weight_bits;
     double weight_limit; /* the largest code of a weight: 127 */
     bool is_per_tensor;  /* a weight has one scale */
     bool is_gptq;        /* weights are rounded by GPTQ, else to the nearest */

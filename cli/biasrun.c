@@ -49,14 +49,14 @@ static enum dsc_status list_layers(struct dsc_biasrun *r, struct dsc_err *err)
     return DSC_OK;
 }
 
-/* The value that the code of a weight has. */
-static float round_weight(float w, float scale)
+/* The value that the code of a weight has; limit: the largest code. */
+static float round_weight(float w, float scale, float limit)
 {
-    return fminf(fmaxf(rintf(w / scale), -127), 127) * scale;
+    return fminf(fmaxf(rintf(w / scale), -limit), limit) * scale;
 }
 
 /* sum over k of w [n,k] times the mean of `sum`; scales [n] or [1]: of w's codes, NULL: of w. */
-static void mean_outputs(const float *w, int64_t n, const struct dsc_tensor *scales,
+static void mean_outputs(const float *w, int64_t n, const struct dsc_tensor *scales, float limit,
                          const struct dsc_layer_input *in, const double *sum, double *mean)
 {
     for (int64_t i = 0; i < n; i++) {
@@ -67,8 +67,8 @@ static void mean_outputs(const float *w, int64_t n, const struct dsc_tensor *sca
         for (int64_t k = 0; k < in->k; k++) {
             const float v = w[i * in->k + k];
 
-            mean[i] +=
-                (double)(scales ? round_weight(v, scale) : v) * (sum[k] / (double)in->n_tokens);
+            mean[i] += (double)(scales ? round_weight(v, scale, limit) : v) *
+                       (sum[k] / (double)in->n_tokens);
         }
     }
 }
@@ -85,7 +85,7 @@ static enum dsc_status float_means(struct dsc_biasrun *r, struct dsc_bias_layer 
     l->n = rows.dim[0];
     l->mean = dsc_heap_alloc((size_t)l->n + 1, sizeof *l->mean, err);
     if (l->mean)
-        mean_outputs(rows.data, l->n, NULL, l->in, l->in->sum, l->mean);
+        mean_outputs(rows.data, l->n, NULL, 0, l->in, l->in->sum, l->mean);
     dsc_tensor_clear(&rows);
     return l->mean ? DSC_OK : DSC_E_MEMORY;
 }
@@ -116,6 +116,7 @@ static enum dsc_status correct_layer(struct dsc_biasrun *r, struct dsc_bias_laye
 {
     struct dsc_graph *g = r->m->model.graph;
     const struct dsc_tensor *scale = scales_of(g, l->weight->value);
+    const float limit = ldexpf(1, dsc_dtype_bits(r->q->target.weight_dtype) - 1) - 1;
     struct dsc_tensor rows = {0};
     double *excess;
     enum dsc_status st;
@@ -126,7 +127,7 @@ static enum dsc_status correct_layer(struct dsc_biasrun *r, struct dsc_bias_laye
     excess = dsc_heap_alloc((size_t)l->n + 1, sizeof *excess, err);
     st = excess ? dsc_weight_rows(g, l->weight, &rows, err) : DSC_E_MEMORY;
     if (st == DSC_OK) {
-        mean_outputs(rows.data, l->n, scale, l->in, l->in->code_sum, excess);
+        mean_outputs(rows.data, l->n, scale, limit, l->in, l->in->code_sum, excess);
         for (int64_t i = 0; i < l->n; i++)
             excess[i] -= l->mean[i];
         st = dsc_quant_shift_bias(g, l->weight->value, excess, is_done, err);

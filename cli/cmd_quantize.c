@@ -1,5 +1,5 @@
 /* quantize: int8, after training or while training. */
-#include "biasrun.h"
+#include "choose.h"
 #include "cmd.h"
 #include "dsc/pass.h"
 #include "models.h"
@@ -7,7 +7,7 @@
 #include "output.h"
 #include "quantrun.h"
 #include "sensitivity.h"
-#include "smoothrun.h"
+#include "staticrun.h"
 #include "trainrun.h"
 #include "weightrun.h"
 
@@ -36,6 +36,7 @@ struct method_row {
     const char *schemes[SCHEMES_MAX]; /* of --scheme, the default first */
     bool has_ranges;                  /* of activations, known when the file is written */
     bool may_write_nothing;           /* -o is not all that can be asked for */
+    bool may_choose;                  /* what was not said, by trying */
     bool rounds_by_rows; /* GPTQ by default; not where layers are measured as rounded to nearest */
     enum dsc_opt_id disregarded[DISREGARDED_MAX]; /* no effect, though the common part reads them */
     int n_disregarded;
@@ -52,30 +53,11 @@ struct job {
     struct dsc_dataset calib;
     struct dsc_device *dev;
     const char *ranges; /* of --ranges */
-    struct dsc_smoothrun smoothed;
-    struct dsc_biasrun b;
-    bool corrects_biases;
-    int rounding; /* word of --rounding; of static */
+    struct dsc_staticrun p;
     int64_t batch;
     uint64_t size_before;
     bool is_dry;
 };
-
-/* Move the ranges of activations into the weights, by the channels of the rows that are observed
- * afterwards: an outlier that smoothing has not seen stretches the range of its whole tensor. */
-static enum dsc_status smooth(struct job *j, struct dsc_err *err)
-{
-    j->smoothed.cmd = j->cmd;
-    j->smoothed.m = &j->m;
-    j->smoothed.q = &j->q;
-    j->smoothed.dev = j->dev;
-    j->smoothed.calib = &j->calib;
-    j->smoothed.batch = j->batch;
-    j->smoothed.is_gptq = j->rounding == DSC_ROUND_GPTQ;
-    if (!j->smoothed.smooth.is_auto && j->smoothed.smooth.alpha == 0)
-        return DSC_OK;
-    return dsc_smoothrun(&j->smoothed, err);
-}
 
 static enum dsc_status read_calib(struct job *j, const char *data, struct dsc_err *err)
 {
@@ -107,11 +89,11 @@ static enum dsc_status choose_rounding(struct job *j, struct dsc_err *err)
     const char *best = can_gptq && j->row->rounds_by_rows ? "gptq" : "nearest";
 
     DSC_TRY(dsc_opt_resolve(j->cmd, DSC_OPT_rounding, best, err));
-    j->rounding = dsc_opt_enum(j->cmd, DSC_OPT_rounding);
+    j->p.rounding = dsc_opt_enum(j->cmd, DSC_OPT_rounding);
     dsc_json_text(&j->cmd->json, "rounding", dsc_opt_text(j->cmd, DSC_OPT_rounding));
-    if (j->rounding == DSC_ROUND_AWQ)
+    if (j->p.rounding == DSC_ROUND_AWQ)
         return dsc_fail(err, DSC_E_USAGE, "--rounding awq is of --method weight-only");
-    if (j->rounding == DSC_ROUND_GPTQ && !can_gptq)
+    if (j->p.rounding == DSC_ROUND_GPTQ && !can_gptq)
         return dsc_fail(err, DSC_E_USAGE,
                         "--rounding gptq needs --calib DATA, and goes without --granularity tensor "
                         "and --reduce-range");
@@ -127,21 +109,23 @@ static enum dsc_status open_static(struct job *j, struct dsc_err *err)
     if (!data && !j->ranges)
         return dsc_fail(err, DSC_E_USAGE,
                         "quantize --method static needs --calib DATA, or --ranges FILE");
-    if (!j->ranges)
-        DSC_TRY(dsc_smooth_parse(dsc_opt_text(j->cmd, DSC_OPT_smooth), &j->smoothed.smooth, err));
-    j->corrects_biases = dsc_opt_enum(j->cmd, DSC_OPT_bias_correction) == 1;
-    if (j->corrects_biases && !data)
+    if (!j->ranges) /* an error in it is told before anything is read */
+        DSC_TRY(dsc_smooth_parse(dsc_choose_untried_smooth(j->cmd), &j->p.smooth, err));
+    if (dsc_opt_enum(j->cmd, DSC_OPT_bias_correction) == 1 && !data)
         return dsc_fail(err, DSC_E_USAGE, "--bias-correction on needs --calib DATA");
     if (data)
         DSC_TRY(read_calib(j, data, err));
     return choose_rounding(j, err);
 }
 
+/* What was not said, and the ranges. */
 static enum dsc_status observe_static(struct job *j, struct dsc_err *err)
 {
     char model[65];
 
     if (j->ranges) { /* they are of the graph as it is */
+        DSC_TRY(dsc_opt_resolve(j->cmd, DSC_OPT_bias_correction, "off", err));
+        j->p.corrects_biases = dsc_opt_enum(j->cmd, DSC_OPT_bias_correction) == 1;
         DSC_TRY(dsc_provenance_hash_model(j->m.path, model, err));
         DSC_TRY(dsc_ranges_read(j->q.ranges, j->ranges, model, err));
         DSC_TRY(dsc_provenance_file(j->cmd, "ranges", j->ranges, err));
@@ -149,10 +133,8 @@ static enum dsc_status observe_static(struct job *j, struct dsc_err *err)
             return dsc_err_file(err, j->ranges);
         return DSC_OK;
     }
-    DSC_TRY(smooth(j, err));
-    DSC_TRY(dsc_observe_watch(j->q.ranges, j->m.model.graph, &j->q.plan, err));
-    return dsc_observe_run(j->cmd, &j->m, &j->calib, (int64_t)j->calib.n, j->batch, j->dev,
-                           j->q.ranges, err);
+    DSC_TRY(dsc_choose(&j->p, j->row->may_choose, err));
+    return dsc_staticrun_observe(&j->p, err);
 }
 
 static enum dsc_status write_model(struct job *j, const struct dsc_dataset *rows,
@@ -172,46 +154,26 @@ static enum dsc_status write_model(struct job *j, const struct dsc_dataset *rows
     return DSC_OK;
 }
 
-static struct dsc_weightrun weights_of(struct job *j)
-{
-    return (struct dsc_weightrun){.cmd = j->cmd,
-                                  .m = &j->m,
-                                  .q = &j->q,
-                                  .dev = j->dev,
-                                  .calib = j->calib.n > 0 ? &j->calib : NULL,
-                                  .batch = j->batch};
-}
-
 /* FakeQuantize by the ranges that are known, and the file of it. */
 static enum dsc_status insert_and_write(struct job *j, struct dsc_err *err)
 {
-    if (j->corrects_biases) {
-        j->b = (struct dsc_biasrun){.cmd = j->cmd,
-                                    .m = &j->m,
-                                    .q = &j->q,
-                                    .dev = j->dev,
-                                    .calib = &j->calib,
-                                    .batch = j->batch};
-        DSC_TRY(dsc_biasrun_observe(&j->b, err));
-    }
-    if (j->rounding == DSC_ROUND_GPTQ) {
-        j->w = weights_of(j);
-        j->w.known = j->smoothed.inputs;
-        j->w.n_known = j->smoothed.has_grams ? j->smoothed.n_inputs : 0;
-        DSC_TRY(dsc_weightrun_round(&j->w, err));
-        j->q.rounded = &j->w;
-    }
-    DSC_TRY(dsc_quantrun_insert(&j->q, err));
-    if (j->corrects_biases)
-        DSC_TRY(dsc_biasrun_correct(&j->b, err));
+    DSC_TRY(dsc_staticrun_insert(&j->p, err));
+    DSC_TRY(dsc_staticrun_correct(&j->p, err));
     DSC_TRY(dsc_quantrun_report(&j->q, err));
     return write_model(j, j->calib.n > 0 ? &j->calib : NULL, err);
+}
+
+/* Rows of --calib are run for more than the check of the file. */
+static bool observes_rows(struct job *j)
+{
+    return !j->ranges || j->p.rounding == DSC_ROUND_GPTQ ||
+           dsc_opt_enum(j->cmd, DSC_OPT_bias_correction) == 1;
 }
 
 static enum dsc_status quantize_static(struct job *j, struct dsc_err *err)
 {
     DSC_TRY(open_static(j, err));
-    DSC_TRY(start(j, !j->ranges || j->rounding == DSC_ROUND_GPTQ || j->corrects_biases, err));
+    DSC_TRY(start(j, observes_rows(j), err));
     if (j->is_dry)
         return dsc_quantrun_report(&j->q, err);
     DSC_TRY(observe_static(j, err));
@@ -223,7 +185,7 @@ static enum dsc_status quantize_planned(struct job *j, struct dsc_err *err)
 {
     DSC_TRY(dsc_sensitivity_open(&j->s, j->size_before, err));
     DSC_TRY(open_static(j, err));
-    DSC_TRY(start(j, !j->ranges || j->rounding == DSC_ROUND_GPTQ || j->corrects_biases, err));
+    DSC_TRY(start(j, observes_rows(j), err));
     DSC_TRY(dsc_sensitivity_read_plan(&j->s, err));
     if (!j->is_dry) /* all layers, as they were when the formats were chosen */
         DSC_TRY(observe_static(j, err));
@@ -265,7 +227,12 @@ static enum dsc_status quantize_weight_only(struct job *j, struct dsc_err *err)
 
     if (data)
         DSC_TRY(read_calib(j, data, err));
-    j->w = weights_of(j);
+    j->w = (struct dsc_weightrun){.cmd = j->cmd,
+                                  .m = &j->m,
+                                  .q = &j->q,
+                                  .dev = j->dev,
+                                  .calib = data ? &j->calib : NULL,
+                                  .batch = j->batch};
     DSC_TRY(dsc_weightrun_open(&j->w, err));
     DSC_TRY(start(j, data != NULL, err));
     if (j->is_dry)
@@ -334,6 +301,7 @@ static const struct method_row methods[] = {
                        quantize_static,
                        {"w8a8", "w4a8", "w8a16"},
                        .has_ranges = true,
+                       .may_choose = true,
                        .rounds_by_rows = true},
     [METHOD_DYNAMIC] = {"dynamic",
                         quantize_dynamic,
@@ -403,7 +371,7 @@ static enum dsc_status choose_observer(struct job *j, struct dsc_err *err)
     struct dsc_smooth smooth;
 
     if (is_smoothed) {
-        DSC_TRY(dsc_smooth_parse(dsc_opt_text(j->cmd, DSC_OPT_smooth), &smooth, err));
+        DSC_TRY(dsc_smooth_parse(dsc_choose_untried_smooth(j->cmd), &smooth, err));
         is_smoothed = smooth.is_auto || smooth.alpha > 0;
     }
     return dsc_opt_resolve(j->cmd, DSC_OPT_observer, is_smoothed ? "minmax" : "mse", err);
@@ -445,6 +413,8 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     j->size_before = j->m.model.size_bytes;
     j->q = (struct dsc_quantrun){.cmd = cmd, .m = &j->m, .dev = j->dev};
     j->q.target.is_weight_only = method == METHOD_WEIGHT_ONLY;
+    j->p = (struct dsc_staticrun){
+        .cmd = cmd, .m = &j->m, .q = &j->q, .dev = j->dev, .calib = &j->calib, .batch = j->batch};
     j->s = (struct dsc_sensitivity){
         .cmd = cmd, .m = &j->m, .q = &j->q, .dev = j->dev, .batch = j->batch};
     DSC_TRY(dsc_quantrun_open(&j->q, err));
@@ -459,8 +429,7 @@ static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
     struct job j = {.cmd = cmd};
     const enum dsc_status st = work(&j, err);
 
-    dsc_biasrun_close(&j.b);
-    dsc_smoothrun_close(&j.smoothed);
+    dsc_staticrun_close(&j.p);
     dsc_weightrun_close(&j.w);
     dsc_trainrun_close(&j.r);
     dsc_sensitivity_close(&j.s);
@@ -487,6 +456,13 @@ const struct dsc_command dsc_command_quantize = {
         "chosen by measuring them (--target-size and others, --plan) are rounded to the nearest. "
         "--bias-correction on takes from each layer's bias what its codes add to the mean of its "
         "outputs over the rows. "
+        "Where --smooth or --bias-correction is not given, auto and 0.95, off and on are tried: "
+        "made "
+        "from up to 128 rows, measured on every fifth row, which is held out. The one whose "
+        "outputs are nearest to the float model's is taken; "
+        "the table shows what each gave, and the file is "
+        "made from all rows by the options that were chosen. With fewer than 20 rows, --plan or "
+        "layers that are measured nothing is tried: --smooth is 0.95. "
         "dynamic: "
         "ranges are computed when the model runs, no data are needed; the result of a row depends "
         "on the batch that it is in. qat: weights and scales learn on --train data with the "

@@ -88,8 +88,10 @@ static enum dsc_status search(struct dsc_smoothrun *r, int i, double *alpha, str
     const float **w;
     int64_t *n_rows;
     struct dsc_tensor *rows;
+    const int bits = dsc_dtype_bits(r->q->target.weight_dtype);
     struct dsc_smooth_job job = {.in = &r->inputs[i],
-                                 .weight_limit = r->q->weight_limit,
+                                 .weight_bits = bits,
+                                 .weight_limit = fmin(r->q->weight_limit, (1 << (bits - 1)) - 1),
                                  .is_per_tensor = r->q->is_per_tensor,
                                  .is_gptq = r->is_gptq,
                                  .code = r->q->target.act_dtype,

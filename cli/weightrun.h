@@ -19,6 +19,7 @@ struct dsc_weightrun {
     int rounding;                  /* word of --rounding */
     struct dsc_layer_input *known; /* [n_known] with Gram matrices, observed already */
     int n_known;
+    bool is_trial;                /* nobody asks what the layers lose */
     struct dsc_weight_made *made; /* [n_made] codes by value */
     int n_made;
 };

@@ -153,6 +153,14 @@ enum dsc_status dsc_data_read(struct dsc_dataset *d, const char *path,
                               struct dsc_err *err);
 
 /**
+ * The rows idx [n] of d as a set of their own, in that order; it may be d itself. It shares the
+ * storage of d, which is the one to be closed.
+ */
+enum dsc_status dsc_dataset_take(const struct dsc_dataset *d, const size_t *idx, size_t n,
+                                 struct dsc_dataset *part, struct dsc_arena *arena,
+                                 struct dsc_err *err);
+
+/**
  * Keep n rows, evenly spaced from the first on; all of them when there are no more. The report
  * stays that of the whole set.
  */

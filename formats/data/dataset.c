@@ -414,46 +414,56 @@ out:
     return st;
 }
 
-enum dsc_status dsc_dataset_spread(struct dsc_dataset *d, size_t n, struct dsc_arena *arena,
-                                   struct dsc_err *err)
+enum dsc_status dsc_dataset_take(const struct dsc_dataset *d, const size_t *idx, size_t n,
+                                 struct dsc_dataset *part, struct dsc_arena *arena,
+                                 struct dsc_err *err)
 {
-    const struct dsc_dataset all = *d;
     struct dsc_text *text = NULL, *text_b = NULL;
     int32_t *label = NULL;
     double *value = NULL;
     int64_t *row;
 
-    if (n >= all.n)
-        return DSC_OK;
     DSC_NEW(row, arena, n, err);
-    if (all.text)
+    if (d->text)
         DSC_NEW(text, arena, n, err);
-    if (all.text_b)
+    if (d->text_b)
         DSC_NEW(text_b, arena, n, err);
-    if (all.label)
+    if (d->label)
         DSC_NEW(label, arena, n, err);
-    if (all.value)
+    if (d->value)
         DSC_NEW(value, arena, n, err);
     for (size_t i = 0; i < n; i++) {
-        const size_t from = i * all.n / n;
-
-        row[i] = all.row[from];
+        row[i] = d->row[idx[i]];
         if (text)
-            text[i] = all.text[from];
+            text[i] = d->text[idx[i]];
         if (text_b)
-            text_b[i] = all.text_b[from];
+            text_b[i] = d->text_b[idx[i]];
         if (label)
-            label[i] = all.label[from];
+            label[i] = d->label[idx[i]];
         if (value)
-            value[i] = all.value[from];
+            value[i] = d->value[idx[i]];
     }
-    d->n = n;
-    d->text = text;
-    d->text_b = text_b;
-    d->label = label;
-    d->value = value;
-    d->row = row;
+    *part = *d;
+    part->n = n;
+    part->text = text;
+    part->text_b = text_b;
+    part->label = label;
+    part->value = value;
+    part->row = row;
     return DSC_OK;
+}
+
+enum dsc_status dsc_dataset_spread(struct dsc_dataset *d, size_t n, struct dsc_arena *arena,
+                                   struct dsc_err *err)
+{
+    size_t *idx;
+
+    if (n >= d->n)
+        return DSC_OK;
+    DSC_NEW(idx, arena, n, err);
+    for (size_t i = 0; i < n; i++)
+        idx[i] = i * d->n / n;
+    return dsc_dataset_take(d, idx, n, d, arena, err);
 }
 
 void dsc_dataset_close(struct dsc_dataset *d)

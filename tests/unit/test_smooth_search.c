@@ -74,10 +74,10 @@ START_TEST(a_sample_is_every_so_many_th_token_and_limits_are_of_all)
     struct layer *l = make_layer(dev, 0);
 
     ck_assert_int_eq(l->in.n_tokens, TOKENS);
-    ck_assert_int_eq(l->in.stride, 4); /* more than twice the room */
-    ck_assert_int_eq(l->in.n_sample, 275);
+    ck_assert_int_eq(l->in.stride, 8); /* more than four times the room */
+    ck_assert_int_eq(l->in.n_sample, 138);
     for (int64_t i = 0; i < l->in.n_sample; i++)
-        ck_assert_mem_eq(l->in.sample + i * K, l->x + 4 * i * K, K * sizeof(float));
+        ck_assert_mem_eq(l->in.sample + i * K, l->x + 8 * i * K, K * sizeof(float));
     for (int k = 0; k < K; k++) {
         float low = 0, high = 0;
         double square = 0;
@@ -183,6 +183,7 @@ static double search(struct dsc_device *dev, const struct layer *l, bool is_gptq
                                        .n_weights = 2,
                                        .w = l->w,
                                        .n_rows = l->n_rows,
+                                       .weight_bits = 8,
                                        .weight_limit = 127,
                                        .is_gptq = is_gptq,
                                        .code = DSC_U8};
@@ -285,6 +286,7 @@ START_TEST(what_is_not_finite_is_refused)
                                        .n_weights = 2,
                                        .w = l->w,
                                        .n_rows = l->n_rows,
+                                       .weight_bits = 8,
                                        .weight_limit = 127,
                                        .code = DSC_U8};
     struct dsc_err err = {0};

@@ -15,7 +15,7 @@ keys = ["method", "scheme", "observer", "rounding", "granularity", "smooth", "fr
 print(sys.argv[1], *(k + "=" + ",".join(p["flags"][k]) for k in keys if k in p["flags"]), *p["inputs"])
 END
 }
-flags static --calib "$messages"
+flags static --calib "$messages" | sed "s/smooth=0.95\|smooth=auto/smooth=CHOSEN/"
 flags ranges --ranges m.ranges
 flags dynamic --method dynamic
 flags w8 --method weight-only

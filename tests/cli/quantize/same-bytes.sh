@@ -26,8 +26,9 @@ same awq $w4 --rounding awq --embeddings w4
 same nearest quantize m.onnx --method weight-only --scheme w4 -o out/q.onnx --json=out/q.json
 same smooth-auto quantize m.onnx --calib "$messages" --smooth auto --bias-correction on -o out/q.onnx --json=out/q.json
 same w4a8 quantize m.onnx --scheme w4a8 --calib "$messages" -o out/q.onnx --json=out/q.json
+same chosen quantize m.onnx --calib "$messages" -o out/q.onnx --json=out/q.json
 same sensitivity quantize m.onnx --calib "$messages" --calib-rows 100 --sensitivity=out/t.json --json=out/q.json
-coarse="--smooth 0 --granularity tensor --observer percentile:55"
+coarse="--smooth 0 --bias-correction off --granularity tensor --observer percentile:55"
 same allocated quantize m.onnx --calib "$messages" $coarse --sensitivity=out/t.json --target-size 90% \
     --max-drop log-loss=0.05 --save-plan out/p.json -o out/q.onnx --json=out/q.json
 cp keep.allocated/p.json keep.allocated/q.onnx .

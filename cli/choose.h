@@ -1,0 +1,22 @@
+/*
+ * What static quantization does where the user does not say: each of a few candidates is tried on
+ * rows of the calibration data that it has not seen, and the one whose outputs stay nearest to the
+ * float model's is taken; of equals the simplest.
+ */
+#ifndef DSC_CLI_CHOOSE_H
+#define DSC_CLI_CHOOSE_H
+
+#include "staticrun.h"
+
+/**
+ * Values for --smooth and --bias-correction where they were not given; they are set as options,
+ * and in r, whose graph, rows and ranges stay as they are. "candidates" of the report, and a table.
+ *
+ * may_try  false: nothing is tried, --smooth is 0.95, biases stay; as with fewer than 20 rows
+ * Errors   as dsc_staticrun_observe and dsc_staticrun_insert; USAGE
+ */
+enum dsc_status dsc_choose(struct dsc_staticrun *r, bool may_try, struct dsc_err *err);
+/** --smooth as it is where nothing is tried. */
+const char *dsc_choose_untried_smooth(struct dsc_cmd *cmd);
+
+#endif

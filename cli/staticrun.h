@@ -1,0 +1,35 @@
+/* Static quantization of a graph: rows are observed, codes chosen, FakeQuantize put in. */
+#ifndef DSC_CLI_STATICRUN_H
+#define DSC_CLI_STATICRUN_H
+
+#include "biasrun.h"
+#include "quantrun.h"
+#include "smoothrun.h"
+#include "weightrun.h"
+
+/** --rounding, without --smooth and --bias-correction: these may be chosen. */
+struct dsc_staticrun {
+    struct dsc_cmd *cmd;
+    struct dsc_textmodel *m;
+    struct dsc_quantrun *q; /* opened and planned */
+    struct dsc_device *dev;
+    struct dsc_dataset *calib; /* n = 0: none */
+    int64_t batch;
+    struct dsc_smooth smooth;
+    bool corrects_biases;
+    bool is_trial; /* nobody asks what the layers lose */
+    int rounding;  /* DSC_ROUND_NEAREST or _GPTQ */
+    struct dsc_smoothrun smoothed;
+    struct dsc_biasrun b;
+    struct dsc_weightrun w;
+};
+
+/** Smooth m's graph and observe the ranges of what comes of it. Errors: as dsc_session_run. */
+enum dsc_status dsc_staticrun_observe(struct dsc_staticrun *r, struct dsc_err *err);
+/** Round the weights and put FakeQuantize in; q's ranges are known. */
+enum dsc_status dsc_staticrun_insert(struct dsc_staticrun *r, struct dsc_err *err);
+/** Then, if it corrects biases. */
+enum dsc_status dsc_staticrun_correct(struct dsc_staticrun *r, struct dsc_err *err);
+void dsc_staticrun_close(struct dsc_staticrun *r);
+
+#endif

@@ -1,0 +1,35 @@
+# Without --smooth and --bias-correction each is tried on every fifth row; the file is the one that
+# the chosen options give. What is given is not tried.
+. "$SOURCE/tests/cli/mlp.sh"
+m=$mlp/classes.onnx
+data=$mlp/classes.npz
+dscompress quantize "$m" -q --calib "$data" -o default.onnx --json=j.json | sed 's/ *$//' | grep -e '^[0-9a].* of ' -e '^tried' |
+    sed 's/  [0-9.]*  *[0-9]* of 60.*/  DB  N of 60/'
+python3 - <<"END"
+import json
+j = json.load(open("j.json"))
+c = j["candidates"]
+print(j["held_out_rows"], [x["name"] for x in c], [sorted(x) for x in c][0], sum(x["chosen"] for x in c))
+print(all(0 < x["score"] < 0.01 for x in c), min(c, key=lambda x: x["score"])["chosen"])
+open("chosen", "w").write(next(x["name"] for x in c if x["chosen"]))
+END
+dscompress quantize "$m" -q --calib "$data" $(cat chosen) -o named.onnx > out || exit
+grep -c tried out
+# but for the same provenance there is no difference
+cmp default.onnx named.onnx && echo same bytes
+echo "-- one is given"
+names() {
+    dscompress quantize "$m" -q -f --calib "$data" "$@" -o x.onnx --json=x.json > /dev/null || exit
+    python3 -c 'import json; print([c["name"] for c in json.load(open("x.json"))["candidates"]])'
+}
+names --smooth 0.8
+names --bias-correction on
+echo "-- the best is taken, which may be any"
+for how in "--granularity tensor --observer percentile:95" "--smooth 0.95 --rounding nearest --observer minmax"; do
+    dscompress quantize "$m" -q -f --calib "$data" $how -o x.onnx --json=x.json > /dev/null || exit
+    python3 -c 'import json; c = json.load(open("x.json"))["candidates"]; print(min(c, key=lambda x: x["score"])["chosen"])'
+done
+echo "-- few rows"
+npz few.npz x=f4:19,10:0.5,1,-2,0.25,3,7,0.125 kind=i8:19:1,2,3 || exit 99
+dscompress quantize "$m" --calib few.npz -o few.onnx --json=few.json 2>&1 > /dev/null | grep -o '19 rows are too few to try .*'
+grep -c candidates few.json || true
