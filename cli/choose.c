@@ -376,12 +376,13 @@ static enum dsc_status choose(struct chooser *c, bool may_try, struct dsc_err *e
     const char *smooth = dsc_choose_untried_smooth(r->cmd), *bias = biases[0];
 
     list(c);
-    if (may_try && c->n > 1 && r->calib->n < LEAST_ROWS)
-        dsc_log_printf(&r->cmd->log, DSC_LOG_INFO,
-                       "%zu rows are too few to try --smooth and --bias-correction on a part of "
-                       "them",
-                       r->calib->n);
-    else if (may_try && c->n > 1)
+    if (may_try && c->n < 2)
+        return dsc_fail(err, DSC_E_USAGE,
+                        "--choose: --smooth and --bias-correction are given, nothing is left");
+    if (may_try && r->calib->n < LEAST_ROWS)
+        return dsc_fail(err, DSC_E_USAGE,
+                        "--choose: %zu rows are too few to hold a part of them out", r->calib->n);
+    if (may_try)
         DSC_TRY(try_and_choose(c, &smooth, &bias, err));
     DSC_TRY(dsc_opt_resolve(r->cmd, DSC_OPT_smooth, smooth, err));
     DSC_TRY(dsc_opt_resolve(r->cmd, DSC_OPT_bias_correction, bias, err));

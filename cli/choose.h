@@ -12,8 +12,9 @@
  * Values for --smooth and --bias-correction where they were not given; they are set as options,
  * and in r, whose graph, rows and ranges stay as they are. "candidates" of the report, and a table.
  *
- * may_try  false: nothing is tried, --smooth is 0.95, biases stay; as with fewer than 20 rows
- * Errors   as dsc_staticrun_observe and dsc_staticrun_insert; USAGE
+ * may_try  false: nothing is tried, --smooth is 0.95, biases stay
+ * Errors   as dsc_staticrun_observe and dsc_staticrun_insert; USAGE, also for fewer than 20 rows
+ * and where both are given
  */
 enum dsc_status dsc_choose(struct dsc_staticrun *r, bool may_try, struct dsc_err *err);
 /** --smooth as it is where nothing is tried. */

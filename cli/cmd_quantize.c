@@ -36,7 +36,7 @@ struct method_row {
     const char *schemes[SCHEMES_MAX]; /* of --scheme, the default first */
     bool has_ranges;                  /* of activations, known when the file is written */
     bool may_write_nothing;           /* -o is not all that can be asked for */
-    bool may_choose;                  /* what was not said, by trying */
+    bool may_choose;                  /* what was not said, by trying (--choose) */
     bool rounds_by_rows; /* GPTQ by default; not where layers are measured as rounded to nearest */
     enum dsc_opt_id disregarded[DISREGARDED_MAX]; /* no effect, though the common part reads them */
     int n_disregarded;
@@ -57,6 +57,7 @@ struct job {
     int64_t batch;
     uint64_t size_before;
     bool is_dry;
+    bool chooses; /* --choose */
 };
 
 static enum dsc_status read_calib(struct job *j, const char *data, struct dsc_err *err)
@@ -109,6 +110,8 @@ static enum dsc_status open_static(struct job *j, struct dsc_err *err)
     if (!data && !j->ranges)
         return dsc_fail(err, DSC_E_USAGE,
                         "quantize --method static needs --calib DATA, or --ranges FILE");
+    if (!j->ranges && j->row->may_choose)
+        j->chooses = dsc_opt_flag(j->cmd, DSC_OPT_choose);
     if (!j->ranges) /* an error in it is told before anything is read */
         DSC_TRY(dsc_smooth_parse(dsc_choose_untried_smooth(j->cmd), &j->p.smooth, err));
     if (dsc_opt_enum(j->cmd, DSC_OPT_bias_correction) == 1 && !data)
@@ -133,7 +136,7 @@ static enum dsc_status observe_static(struct job *j, struct dsc_err *err)
             return dsc_err_file(err, j->ranges);
         return DSC_OK;
     }
-    DSC_TRY(dsc_choose(&j->p, j->row->may_choose, err));
+    DSC_TRY(dsc_choose(&j->p, j->chooses, err));
     return dsc_staticrun_observe(&j->p, err);
 }
 
@@ -456,13 +459,12 @@ const struct dsc_command dsc_command_quantize = {
         "chosen by measuring them (--target-size and others, --plan) are rounded to the nearest. "
         "--bias-correction on takes from each layer's bias what its codes add to the mean of its "
         "outputs over the rows. "
-        "Where --smooth or --bias-correction is not given, auto and 0.95, off and on are tried: "
-        "made "
-        "from up to 128 rows, measured on every fifth row, which is held out. The one whose "
-        "outputs are nearest to the float model's is taken; "
-        "the table shows what each gave, and the file is "
-        "made from all rows by the options that were chosen. With fewer than 20 rows, --plan or "
-        "layers that are measured nothing is tried: --smooth is 0.95. "
+        "With --choose, where --smooth or --bias-correction is not given, auto and 0.95, off and "
+        "on "
+        "are tried: made from up to 128 rows, measured on every fifth row, which is held out. The "
+        "one whose outputs are nearest to the float model's is taken; the table shows what each "
+        "gave, and the file is made from all rows by the options that were chosen. It needs 20 "
+        "rows. "
         "dynamic: "
         "ranges are computed when the model runs, no data are needed; the result of a row depends "
         "on the batch that it is in. qat: weights and scales learn on --train data with the "
