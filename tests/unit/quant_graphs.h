@@ -257,19 +257,22 @@ static inline const struct dsc_quant_target *target(const char *name)
 
 /* ---- running ---- */
 
+/* y: the first output. */
 static inline void run(const struct dsc_graph *g, const struct dsc_tensor *feeds,
                        struct dsc_tensor *y)
 {
-    struct dsc_tensor out = {0};
+    struct dsc_tensor out[4] = {0};
     struct dsc_device *dev;
     struct dsc_session *s;
 
     OK(dsc_device_open(&dev, "cpu", 2, &err));
+    ck_assert(g->n_outputs > 0 && g->n_outputs <= (int)(sizeof out / sizeof out[0]));
     OK(dsc_session_open(&s, g, dev, &err));
-    OK(dsc_session_run(s, &(struct dsc_run){0}, feeds, &out, &err));
-    OK(dsc_tensor_new(y, out.dtype, out.rank, out.dim, &err));
-    memcpy(y->data, out.data, dsc_tensor_n_bytes(&out));
-    dsc_tensor_clear(&out);
+    OK(dsc_session_run(s, &(struct dsc_run){0}, feeds, out, &err));
+    OK(dsc_tensor_new(y, out[0].dtype, out[0].rank, out[0].dim, &err));
+    memcpy(y->data, out[0].data, dsc_tensor_n_bytes(&out[0]));
+    for (int i = 0; i < g->n_outputs; i++)
+        dsc_tensor_clear(&out[i]);
     dsc_session_close(s);
     dsc_device_close(dev);
 }
