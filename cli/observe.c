@@ -2,6 +2,7 @@
 #include "observe.h"
 
 #include "calibcheck.h"
+#include "dsc/pass.h"
 #include "progress.h"
 
 #include <string.h>
@@ -237,17 +238,22 @@ enum dsc_status dsc_observe_nodes(struct dsc_cmd *cmd, const struct dsc_textmode
 }
 
 /* Rows through m's graph, under the eyes of w. */
+/* A copy of m's graph computes, its weights packed as eval's are: values keep their numbers. */
 static enum dsc_status observe(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
                                const struct dsc_dataset *d, int64_t n, int64_t batch,
                                struct dsc_device *dev, const char *what, struct watcher *w,
                                struct dsc_err *err)
 {
     struct runner r = {.cmd = cmd, .m = m, .d = d, .see = watch, .ctx = w, .of_inputs = w};
-    enum dsc_status st;
+    struct dsc_graph *g = dsc_graph_copy(m->model.graph, err);
+    enum dsc_status st = g ? dsc_pass_pack_product(g, err) : DSC_E_MEMORY;
 
-    w->g = m->model.graph;
-    st = run_rows(&r, w->g, n, batch, dev, what, err);
+    w->g = g;
+    if (st == DSC_OK)
+        st = run_rows(&r, g, n, batch, dev, what, err);
     dsc_heap_free(w->kept.data);
+    w->g = m->model.graph;
+    dsc_graph_free(g);
     return st;
 }
 

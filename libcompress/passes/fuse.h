@@ -25,8 +25,6 @@ bool dsc_is_row_of(const struct dsc_graph *g, int value, int64_t n);
 enum dsc_status dsc_pass_fuse_attention(struct dsc_graph *g, struct dsc_err *err);
 /** Mul by a constant row, then QuantizeLinear -> dsc.ScaleQuantize. */
 enum dsc_status dsc_pass_fuse_quantize(struct dsc_graph *g, struct dsc_err *err);
-/** Products of f32 with a constant matrix -> dsc.PackedGemm. */
-enum dsc_status dsc_pass_pack_product(struct dsc_graph *g, struct dsc_err *err);
 /** Activations and quantization behind dsc.QGemm and dsc.PackedGemm -> their epilogue. */
 enum dsc_status dsc_pass_fuse_product(struct dsc_graph *g, struct dsc_err *err);
 /** Add, LayerNormalization, quantization -> dsc.AddNorm. */

@@ -6,6 +6,7 @@
  * without transA, alpha and beta, b a constant [N] or none. Sums run in another order than the
  * BLAS's, which moves results by some 1e-7 of the largest.
  */
+#include "dsc/pass.h"
 #include "kernels/kernels.h"
 #include "passes/fuse.h"
 

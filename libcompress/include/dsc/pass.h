@@ -34,6 +34,12 @@ enum dsc_status dsc_pass_put_dropout(struct dsc_graph *g, double rate,
                                      struct dsc_dropout_places *found, struct dsc_err *err);
 
 /**
+ * Products of f32 with a constant matrix -> dsc.PackedGemm, a following Add of a bias with them.
+ * Values that others than such an Add read keep their numbers.
+ */
+enum dsc_status dsc_pass_pack_product(struct dsc_graph *g, struct dsc_err *err);
+
+/**
  * What eval, gate and bench run: dropout stripped, quantized products on integers.
  * n_int (may be NULL): products that run on integers.
  */
