@@ -116,7 +116,7 @@ static enum dsc_status correct_layer(struct dsc_biasrun *r, struct dsc_bias_laye
 {
     struct dsc_graph *g = r->m->model.graph;
     const struct dsc_tensor *scale = scales_of(g, l->weight->value);
-    const float limit = ldexpf(1, dsc_dtype_bits(r->q->target.weight_dtype) - 1) - 1;
+    const float limit = ldexpf(1, dsc_dtype_bits(l->weight->dtype) - 1) - 1;
     struct dsc_tensor rows = {0};
     double *excess;
     enum dsc_status st;

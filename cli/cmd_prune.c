@@ -228,7 +228,7 @@ static enum dsc_status prune(struct job *j, bool is_dry, struct dsc_err *err)
     DSC_TRY(dsc_textmodel_store(&j->r.m, err));
     if (j->min_speedup > 0)
         DSC_TRY(time_both(j, err));
-    return dsc_output_write_within(j->cmd, &j->r.m, rows, j->dev, j->max_bytes, NULL, err);
+    return dsc_output_write(j->cmd, &j->r.m, rows, j->dev, j->max_bytes, NULL, err);
 }
 
 static enum dsc_status work(struct job *j, struct dsc_err *err)

@@ -162,15 +162,7 @@ static enum dsc_status open_probe(struct dsc_cmd *cmd, const struct dsc_textmode
 
 enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
                                  const struct dsc_dataset *d, struct dsc_device *dev,
-                                 uint64_t *size_bytes, struct dsc_err *err)
-{
-    return dsc_output_write_within(cmd, m, d, dev, 0, size_bytes, err);
-}
-
-enum dsc_status dsc_output_write_within(struct dsc_cmd *cmd, struct dsc_textmodel *m,
-                                        const struct dsc_dataset *d, struct dsc_device *dev,
-                                        uint64_t max_bytes, uint64_t *size_bytes,
-                                        struct dsc_err *err)
+                                 uint64_t max_bytes, uint64_t *size_bytes, struct dsc_err *err)
 {
     const char *path = dsc_opt_text(cmd, DSC_OPT_output);
     struct dsc_dataset probe = {0};

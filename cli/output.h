@@ -24,22 +24,16 @@ enum dsc_status dsc_output_check_nan(const struct dsc_graph *g, struct dsc_err *
  * (NULL: on a sentence of ours, or on drawn arrays) before it gets its name; its outputs must equal
  * those of the graph in memory bit for bit. Adds the provenance to the metadata, and "size_bytes",
  * "opset" to the report. size_bytes (may be NULL) gets what was written, external data included.
+ * Nothing is written that would have more than max_bytes (0: any size).
  *
  * Errors  INTERNAL  the file read back computes something else
+ *         CHECK  more than max_bytes
  *         NONFINITE  NaN among the weights, or NaN or infinity among the outputs on a row
  *         as dsc_model_write
  */
 enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
                                  const struct dsc_dataset *d, struct dsc_device *dev,
-                                 uint64_t *size_bytes, struct dsc_err *err);
-
-/**
- * The same; CHECK, and nothing is written, when it would have more than max_bytes (0: any).
- */
-enum dsc_status dsc_output_write_within(struct dsc_cmd *cmd, struct dsc_textmodel *m,
-                                        const struct dsc_dataset *d, struct dsc_device *dev,
-                                        uint64_t max_bytes, uint64_t *size_bytes,
-                                        struct dsc_err *err);
+                                 uint64_t max_bytes, uint64_t *size_bytes, struct dsc_err *err);
 
 /**
  * A limit of bytes as options have it: "15MB", or "60%" of `whole`. Never 0, which is no limit.

@@ -93,3 +93,13 @@ enum dsc_status dsc_patterns_check(const struct dsc_patterns *p, struct dsc_err 
     }
     return DSC_OK;
 }
+
+bool dsc_patterns_match_any(struct dsc_patterns *p, const char *weight, int n_nodes,
+                            const char *const *nodes)
+{
+    bool is_match = dsc_patterns_match(p, weight);
+
+    for (int i = 0; i < n_nodes; i++)
+        is_match |= dsc_patterns_match(p, nodes[i]);
+    return is_match;
+}

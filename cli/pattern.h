@@ -24,6 +24,9 @@ void dsc_patterns_close(struct dsc_patterns *p);
 
 /** Does any of them match? Every one that does is marked as used. */
 bool dsc_patterns_match(struct dsc_patterns *p, const char *name);
+/** A weight's name, or that of one of the nodes that read it; all patterns are tried. */
+bool dsc_patterns_match_any(struct dsc_patterns *p, const char *weight, int n_nodes,
+                            const char *const *nodes);
 
 /** Is one of them, as it was written, this name? It is marked as used. */
 bool dsc_patterns_name(struct dsc_patterns *p, const char *name);

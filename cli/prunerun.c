@@ -3,22 +3,13 @@
 
 #include <string.h>
 
-static bool matches(struct dsc_patterns *p, const char *weight, int n, const char *const *nodes)
-{
-    bool is_match = dsc_patterns_match(p, weight);
-
-    for (int i = 0; i < n; i++)
-        is_match |= dsc_patterns_match(p, nodes[i]);
-    return is_match;
-}
-
 enum dsc_prune_choice dsc_prunerun_choose(void *ctx, const char *weight, int n,
                                           const char *const *nodes)
 {
     struct dsc_prunerun *r = ctx;
-    const bool is_in = matches(&r->include, weight, n, nodes);
+    const bool is_in = dsc_patterns_match_any(&r->include, weight, n, nodes);
 
-    if (matches(&r->exclude, weight, n, nodes))
+    if (dsc_patterns_match_any(&r->exclude, weight, n, nodes))
         return DSC_PRUNE_EXCLUDED;
     if (is_in)
         return DSC_PRUNE_ASKED_FOR;

@@ -133,16 +133,6 @@ enum dsc_status dsc_trainrun_read_quantized(struct dsc_trainrun *r, struct dsc_e
     return DSC_OK;
 }
 
-static bool matches(struct dsc_patterns *p, const char *weight, int n_nodes,
-                    const char *const *nodes)
-{
-    bool is_match = dsc_patterns_match(p, weight);
-
-    for (int i = 0; i < n_nodes; i++)
-        is_match |= dsc_patterns_match(p, nodes[i]);
-    return is_match;
-}
-
 /* Numbers of a formula have names too: a pattern trains them only when it is their very name. */
 static bool is_trained(void *ctx, const char *weight, int n_nodes, const char *const *nodes,
                        bool is_by_rule)
@@ -152,8 +142,8 @@ static bool is_trained(void *ctx, const char *weight, int n_nodes, const char *c
 
     if (!is_by_rule)
         return dsc_patterns_name(&r->unfreeze, weight);
-    froze = matches(&r->freeze, weight, n_nodes, nodes);
-    unfroze = matches(&r->unfreeze, weight, n_nodes, nodes);
+    froze = dsc_patterns_match_any(&r->freeze, weight, n_nodes, nodes);
+    unfroze = dsc_patterns_match_any(&r->unfreeze, weight, n_nodes, nodes);
     return !froze || unfroze;
 }
 
