@@ -114,9 +114,7 @@ void dsc_bytes_clear(struct dsc_bytes *b);
 
 /** sha256 as in FIPS 180-4. `hex` gets 64 digits and a 0. */
 struct dsc_sha256 {
-    uint32_t state[8];
-    uint64_t n_bytes;
-    unsigned char block[64];
+    uint64_t state[14]; /* libcrypto's */
 };
 
 void dsc_sha256_init(struct dsc_sha256 *h);
