@@ -13,7 +13,10 @@ enum { DRAWN_SIZE = 8 }; /* of axes that a model leaves open */
 static enum dsc_status encode_row(const struct dsc_textmodel *m, const struct dsc_dataset *d,
                                   int64_t row, struct dsc_tok_enc *enc, struct dsc_err *err)
 {
-    const struct dsc_tok_in in = {
+    struct dsc_tok_in in;
+
+    d = dsc_dataset_at(d, &row);
+    in = (struct dsc_tok_in){
         .text = d->text[row].data,
         .n_text_bytes = d->text[row].n_bytes,
         .pair = d->text_b ? d->text_b[row].data : NULL,
@@ -150,9 +153,13 @@ static enum dsc_status fill_arrays(const struct dsc_textmodel *m, const struct d
         memcpy(dim + 1, x->dim + 1, (size_t)(x->rank - 1) * sizeof dim[0]);
         DSC_TRY(dsc_tensor_new(&feeds[i], x->dtype, x->rank, dim, err));
         n_bytes = dsc_tensor_n_bytes(&feeds[i]) / (size_t)n;
-        for (int64_t k = 0; k < n; k++)
+        for (int64_t k = 0; k < n; k++) {
+            int64_t at = idx[k];
+            const struct dsc_dataset *own = dsc_dataset_at(d, &at);
+
             memcpy((char *)feeds[i].data + (size_t)k * n_bytes,
-                   (const char *)x->data + (size_t)d->row[idx[k]] * n_bytes, n_bytes);
+                   (const char *)own->arrays[i].data + (size_t)own->row[at] * n_bytes, n_bytes);
+        }
     }
     return DSC_OK;
 }

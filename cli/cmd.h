@@ -32,7 +32,7 @@ struct dsc_cmd_input {
     char sha256[65];
 };
 
-enum { DSC_CMD_INPUTS_MAX = 8 };
+enum { DSC_CMD_INPUTS_MAX = 16 };
 
 /**
  * One run of one verb. Results go to `out` (text) and `json` (always filled; printed when --json

@@ -8,7 +8,12 @@ const struct dsc_command dsc_command_distill = {
     .about =
         "Trains STUDENT as train does, on L = alpha T^2 KL(teacher / T || student / T) + (1 - "
         "alpha) CE (Hinton et al. 2015): --alpha 1 leaves the labels out. Where values are "
-        "learned, both parts are squared errors, and T has no part in them.\n\n"
+        "learned, both parts are squared errors, and T has no part in them. --alpha and "
+        "--temperature may change while training runs: 8:1 is 8 in the first step, 1 in the last "
+        "and on a straight line between; further numbers are points at even distances (1:1:0).\n\n"
+        "--unlabeled DATA adds rows that only the teacher says something of: their CE counts as 0, "
+        "and the mean is over all rows. With --split its training part is used. Of several "
+        "--teacher the mean of what they say is learned, weighted by --teacher-weights.\n\n"
         "The teacher runs once over the training rows, before the first step; what it says of "
         "them is kept (4 bytes an output), and the teacher is not in memory while the student "
         "learns. It may have another tokenizer, another architecture, or be quantized; its "
@@ -21,6 +26,9 @@ const struct dsc_command dsc_command_distill = {
     .examples =
         "dscompress distill minilm/ --teacher sms.onnx --train sms.tsv --eval sms.tsv --split "
         "70/10/20 -o small.onnx\n"
+        "dscompress distill minilm/ --teacher sms.onnx --train sms.tsv --unlabeled texts.tsv "
+        "--alpha "
+        "1:0.5 -o more.onnx\n"
         "dscompress distill mlp.onnx --teacher tuned.onnx --train rows.npz --alpha 1 -o "
         "student.onnx",
     .needs = "teacher,train,output",

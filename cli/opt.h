@@ -7,6 +7,7 @@
 #define DSC_CLI_OPT_H
 
 #include "dsc/arena.h"
+#include "dsc/distill.h"
 #include "dsc/status.h"
 
 #include <stdbool.h>
@@ -18,6 +19,7 @@ struct dsc_command;
 
 /**
  * FLAG no value; INT, FLOAT, TEXT, SIZE (bytes or a count: 15MB, 2GiB, 15M), ENUM one value;
+ * RAMP numbers joined by ':', of a value that changes while training runs (8:1);
  * INTS, LIST comma-separated values; MAYBE a text that may only be given as --name=value.
  */
 enum dsc_opt_kind {
@@ -30,6 +32,7 @@ enum dsc_opt_kind {
     DSC_OPTKIND_ENUM,
     DSC_OPTKIND_LIST,
     DSC_OPTKIND_MAYBE,
+    DSC_OPTKIND_RAMP,
 };
 
 enum dsc_opt_id {
@@ -82,6 +85,7 @@ bool dsc_opt_is_set(struct dsc_cmd *cmd, enum dsc_opt_id id);
 bool dsc_opt_flag(struct dsc_cmd *cmd, enum dsc_opt_id id);
 int64_t dsc_opt_int(struct dsc_cmd *cmd, enum dsc_opt_id id);
 double dsc_opt_float(struct dsc_cmd *cmd, enum dsc_opt_id id);
+struct dsc_ramp dsc_opt_ramp(struct dsc_cmd *cmd, enum dsc_opt_id id);
 uint64_t dsc_opt_size(struct dsc_cmd *cmd, enum dsc_opt_id id);
 const char *dsc_opt_text(struct dsc_cmd *cmd, enum dsc_opt_id id); /* NULL: no value, no default */
 /** ENUM: the number of the chosen word in `limits`, from 0; -1: not given and no default. */

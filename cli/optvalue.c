@@ -146,6 +146,7 @@ static enum dsc_status check_item(struct dsc_cmd *cmd, const struct dsc_opt_row 
 {
     const char *what = "a number";
     bool is_good = true;
+    struct dsc_ramp ramp;
     int64_t i;
     double x;
     uint64_t u;
@@ -160,6 +161,11 @@ static enum dsc_status check_item(struct dsc_cmd *cmd, const struct dsc_opt_row 
         break;
     case DSC_OPTKIND_FLOAT:
         is_good = parse_float(text, &x) && in_float_limits(row, x);
+        break;
+    case DSC_OPTKIND_RAMP:
+        is_good = dsc_ramp_parse(text, &ramp);
+        for (int k = 0; is_good && k < ramp.n; k++)
+            is_good = in_float_limits(row, ramp.v[k]);
         break;
     case DSC_OPTKIND_SIZE:
         what = "a size such as 15MB, 2GiB or 15M";
@@ -236,6 +242,16 @@ double dsc_opt_float(struct dsc_cmd *cmd, enum dsc_opt_id id)
     const char *text = dsc_opt_text(cmd, id);
 
     return text ? strtod(text, NULL) : 0;
+}
+
+struct dsc_ramp dsc_opt_ramp(struct dsc_cmd *cmd, enum dsc_opt_id id)
+{
+    const char *text = dsc_opt_text(cmd, id);
+    struct dsc_ramp r = {.n = 1};
+
+    if (text)
+        dsc_ramp_parse(text, &r);
+    return r;
 }
 
 uint64_t dsc_opt_size(struct dsc_cmd *cmd, enum dsc_opt_id id)

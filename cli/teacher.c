@@ -1,4 +1,4 @@
-/* The teacher of distillation. */
+/* The teachers of distillation. */
 #include "teacher.h"
 
 #include "formats_model.h"
@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,63 +28,106 @@ static enum dsc_status keep_labels(struct dsc_textmodel *m, const struct dsc_tex
     return DSC_OK;
 }
 
-static enum dsc_status open_file(struct dsc_teacher *t, struct dsc_cmd *cmd, const char *path,
+static enum dsc_status open_file(struct dsc_teacher_model *one, struct dsc_cmd *cmd,
                                  struct dsc_textmodel *m, struct dsc_err *err)
 {
-    DSC_TRY(dsc_textmodel_open(&t->m, cmd, path, err));
-    DSC_TRY(dsc_textmodel_share_labels(m, &t->m, err));
-    return keep_labels(m, &t->m, cmd->arena, err);
+    DSC_TRY(dsc_textmodel_open(&one->m, cmd, one->path, err));
+    DSC_TRY(dsc_textmodel_share_labels(m, &one->m, err));
+    return keep_labels(m, &one->m, cmd->arena, err);
+}
+
+static enum dsc_status open_model(struct dsc_teacher_model *one, int i, struct dsc_cmd *cmd,
+                                  struct dsc_textmodel *m, struct dsc_err *err)
+{
+    static const char *const names[DSC_TEACHERS_MAX] = {
+        "teacher",  "teacher2", "teacher3", "teacher4",
+        "teacher5", "teacher6", "teacher7", "teacher8"}; /* in the provenance */
+
+    DSC_TRY(dsc_provenance_file(cmd, names[i], one->is_self ? m->path : one->path, err));
+    if (!one->is_self)
+        return open_file(one, cmd, m, err) == DSC_OK ? DSC_OK : dsc_err_file(err, one->path);
+    one->m = *m;
+    one->m.model.graph = dsc_graph_copy(m->model.graph, err);
+    return one->m.model.graph ? DSC_OK : err->status;
+}
+
+/* --teacher-weights, by their sum; without them all weigh the same. */
+static enum dsc_status read_weights(struct dsc_teacher *t, struct dsc_cmd *cmd, struct dsc_err *err)
+{
+    const bool is_set = dsc_opt_is_set(cmd, DSC_OPT_teacher_weights);
+    int n = 0;
+    const char *const *items = is_set ? dsc_opt_items(cmd, DSC_OPT_teacher_weights, &n) : NULL;
+    double sum = 0;
+
+    if (is_set && n != t->n)
+        return dsc_fail(err, DSC_E_USAGE, "%d --teacher-weights for %d teachers", n, t->n);
+    for (int i = 0; i < t->n; i++) {
+        char *end = NULL;
+        const double w = is_set ? strtod(items[i], &end) : 1;
+
+        if (is_set && (end == items[i] || *end || !(w > 0) || !isfinite(w)))
+            return dsc_fail(err, DSC_E_USAGE, "--teacher-weights takes positive numbers, not '%s'",
+                            items[i]);
+        t->models[i].weight = w;
+        sum += w;
+    }
+    for (int i = 0; i < t->n; i++)
+        t->models[i].weight /= sum;
+    return DSC_OK;
 }
 
 enum dsc_status dsc_teacher_open(struct dsc_teacher *t, struct dsc_cmd *cmd,
                                  struct dsc_textmodel *m, bool has_self, struct dsc_err *err)
 {
-    const char *path;
+    const char *const *paths;
+    int n;
 
     if (!dsc_opt_is_set(cmd, DSC_OPT_teacher))
         return DSC_OK;
-    path = dsc_opt_text(cmd, DSC_OPT_teacher);
+    paths = dsc_opt_items(cmd, DSC_OPT_teacher, &n);
     t->is_there = true;
-    t->distill = (struct dsc_distill){"dscompress.teacher", dsc_opt_float(cmd, DSC_OPT_alpha),
-                                      dsc_opt_float(cmd, DSC_OPT_temperature)};
-    t->is_self = has_self && strcmp(path, "self") == 0;
+    t->distill = (struct dsc_distill){.alpha = dsc_opt_ramp(cmd, DSC_OPT_alpha),
+                                      .temperature = dsc_opt_ramp(cmd, DSC_OPT_temperature)};
     t->cache = dsc_opt_text(cmd, DSC_OPT_teacher_cache);
     if (t->cache) {
         t->may_replace = dsc_opt_flag(cmd, DSC_OPT_force);
         t->is_dry = dsc_opt_flag(cmd, DSC_OPT_dry_run);
         DSC_TRY(dsc_output_place(t->cache, true, err)); /* one that is there is read */
     }
-    DSC_TRY(dsc_provenance_file(cmd, "teacher", t->is_self ? m->path : path, err));
-    if (!t->is_self)
-        return open_file(t, cmd, path, m, err) == DSC_OK ? DSC_OK : dsc_err_file(err, path);
-    t->m = *m;
-    t->m.model.graph = dsc_graph_copy(m->model.graph, err);
-    return t->m.model.graph ? DSC_OK : err->status;
+    if (n > DSC_TEACHERS_MAX)
+        return dsc_fail(err, DSC_E_USAGE, "%d teachers, at most %d", n, DSC_TEACHERS_MAX);
+    for (; t->n < n; t->n++) {
+        t->models[t->n].path = paths[t->n];
+        t->models[t->n].is_self = has_self && strcmp(paths[t->n], "self") == 0;
+        DSC_TRY(open_model(&t->models[t->n], t->n, cmd, m, err));
+    }
+    return read_weights(t, cmd, err);
 }
 
-static enum dsc_status check_outputs(const struct dsc_teacher *t, const struct dsc_dataset *d,
-                                     int64_t n_out, struct dsc_err *err)
+static enum dsc_status check_outputs(const struct dsc_dataset *d, int64_t n_out,
+                                     const float *outputs, int64_t n_cols, struct dsc_err *err)
 {
     const int64_t want = n_out == 1 && d->target != DSC_TARGET_VALUE ? 2 : n_out;
 
-    if (t->n_cols != want)
+    if (n_cols != want)
         return dsc_fail(err, DSC_E_INCONSISTENT,
-                        "the teacher has %" PRId64 " outputs, the student %" PRId64, t->n_cols,
-                        want);
-    for (int64_t i = 0; i < (int64_t)d->n * t->n_cols; i++)
-        if (!isfinite(t->outputs[i]))
+                        "the teacher has %" PRId64 " outputs, the student %" PRId64, n_cols, want);
+    for (int64_t i = 0; i < (int64_t)d->n * n_cols; i++)
+        if (!isfinite(outputs[i]))
             return dsc_fail(err, DSC_E_NONFINITE, "the teacher gives %g for row %" PRId64,
-                            (double)t->outputs[i], i / t->n_cols);
+                            (double)outputs[i], i / n_cols);
     return DSC_OK;
 }
 
-static void close_model(struct dsc_teacher *t)
+static void close_models(struct dsc_teacher *t)
 {
-    if (t->is_self)
-        dsc_graph_free(t->m.model.graph);
-    else
-        dsc_textmodel_close(&t->m);
-    t->m = (struct dsc_textmodel){0};
+    for (int i = 0; i < t->n; i++) {
+        if (t->models[i].is_self)
+            dsc_graph_free(t->models[i].m.model.graph);
+        else
+            dsc_textmodel_close(&t->models[i].m);
+        t->models[i].m = (struct dsc_textmodel){0};
+    }
 }
 
 /* ---- the cache ---- */
@@ -94,8 +138,9 @@ static void close_model(struct dsc_teacher *t)
 static void fingerprint(const struct dsc_cmd *cmd, const struct dsc_dataset *d, char hex[65])
 {
     static const enum dsc_opt_id ids[] = {
-        DSC_OPT_columns, DSC_OPT_split,      DSC_OPT_encoding_errors, DSC_OPT_task,  DSC_OPT_pad_to,
-        DSC_OPT_logits,  DSC_OPT_max_length, DSC_OPT_input_roles,     DSC_OPT_batch, DSC_OPT_micro};
+        DSC_OPT_columns, DSC_OPT_split,  DSC_OPT_encoding_errors, DSC_OPT_task,
+        DSC_OPT_pad_to,  DSC_OPT_logits, DSC_OPT_max_length,      DSC_OPT_input_roles,
+        DSC_OPT_batch,   DSC_OPT_micro,  DSC_OPT_teacher_weights};
     struct dsc_sha256 h;
 
     dsc_sha256_init(&h);
@@ -174,18 +219,42 @@ out:
     return st;
 }
 
-static enum dsc_status compute(struct dsc_teacher *t, struct dsc_cmd *cmd,
-                               const struct dsc_dataset *d, int64_t batch, struct dsc_device *dev,
+static enum dsc_status ask_one(struct dsc_teacher_model *one, struct dsc_cmd *cmd,
+                               const struct dsc_dataset *d, int64_t n_out, int64_t batch,
+                               struct dsc_device *dev, float **outputs, int64_t *n_cols,
                                struct dsc_err *err)
 {
-    struct dsc_graph *g = t->m.model.graph;
+    struct dsc_graph *g = one->m.model.graph;
 
     if (d->target != DSC_TARGET_VALUE) {
-        DSC_TRY(dsc_textmodel_bare_logits(&t->m, g, err));
-        t->m.ending = DSC_ENDS_IN_LOGITS; /* of g, from now on */
+        DSC_TRY(dsc_textmodel_bare_logits(&one->m, g, err));
+        one->m.ending = DSC_ENDS_IN_LOGITS; /* of g, from now on */
     }
-    return dsc_textmodel_logits(&t->m, g, cmd, "teacher", dev, d, batch, &t->outputs, &t->n_cols,
-                                err);
+    DSC_TRY(dsc_textmodel_logits(&one->m, g, cmd, "teacher", dev, d, batch, outputs, n_cols, err));
+    return check_outputs(d, n_out, *outputs, *n_cols, err);
+}
+
+/* The weighted mean of all that they say. */
+static enum dsc_status compute(struct dsc_teacher *t, struct dsc_cmd *cmd,
+                               const struct dsc_dataset *d, int64_t n_out, int64_t batch,
+                               struct dsc_device *dev, struct dsc_err *err)
+{
+    for (int i = 0; i < t->n; i++) {
+        struct dsc_teacher_model *one = &t->models[i];
+        float *outputs = NULL;
+        enum dsc_status st = ask_one(one, cmd, d, n_out, batch, dev, &outputs, &t->n_cols, err);
+
+        if (st == DSC_OK && !t->outputs) {
+            t->outputs = dsc_heap_alloc(d->n, (size_t)t->n_cols * sizeof *t->outputs, err);
+            st = t->outputs ? DSC_OK : DSC_E_MEMORY;
+        }
+        for (size_t k = 0; st == DSC_OK && k < d->n * (size_t)t->n_cols; k++)
+            t->outputs[k] += (float)one->weight * outputs[k];
+        dsc_heap_free(outputs);
+        if (st != DSC_OK)
+            return dsc_err_file(err, one->path);
+    }
+    return DSC_OK;
 }
 
 enum dsc_status dsc_teacher_ask(struct dsc_teacher *t, struct dsc_cmd *cmd,
@@ -201,19 +270,17 @@ enum dsc_status dsc_teacher_ask(struct dsc_teacher *t, struct dsc_cmd *cmd,
     fingerprint(cmd, d, own);
     DSC_TRY(read_cache(t, cmd, own, d, err));
     is_known = t->outputs != NULL;
-    st = is_known ? DSC_OK : compute(t, cmd, d, batch, dev, err);
-    if (st == DSC_OK)
-        st = check_outputs(t, d, n_out, err);
-    close_model(t);
+    st = is_known ? check_outputs(d, n_out, t->outputs, t->n_cols, err)
+                  : compute(t, cmd, d, n_out, batch, dev, err);
+    close_models(t);
     if (st != DSC_OK)
-        return dsc_err_file(err, dsc_opt_text(cmd, DSC_OPT_teacher));
+        return is_known ? dsc_err_file(err, t->cache) : st;
     return is_known ? DSC_OK : write_cache(t, own, d, err);
 }
 
 void dsc_teacher_close(struct dsc_teacher *t)
 {
-    if (t->is_there)
-        close_model(t);
+    close_models(t);
     dsc_heap_free(t->outputs);
     t->outputs = NULL;
 }

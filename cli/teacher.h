@@ -1,20 +1,31 @@
-/* A teacher: another model whose outputs on the training rows a student learns to give. */
+/* Teachers: other models whose outputs on the training rows a student learns to give. */
 #ifndef DSC_CLI_TEACHER_H
 #define DSC_CLI_TEACHER_H
 
 #include "cmd.h"
-#include "dsc/train.h"
+#include "dsc/distill.h"
 #include "textmodel.h"
 
+/** One of them, until it has been asked; is_self: its graph is a copy of the student's. */
+struct dsc_teacher_model {
+    const char *path;
+    struct dsc_textmodel m;
+    bool is_self;
+    double weight; /* of its outputs; all weights sum to 1 */
+};
+
+enum { DSC_TEACHERS_MAX = 8 };
+
 /**
- * m        the model, until it has been asked; is_self: its graph is a copy of the student's
  * outputs  [n_rows, n_cols] on the training rows, in their order: logits (two of them where the
- *          teacher has one logit), or values. 4 bytes each, which is all that is kept then.
+ *          teacher has one logit), or values; of several teachers their weighted mean. 4 bytes
+ *          each, which is all that is kept then.
  */
 struct dsc_teacher {
-    bool is_there, is_self;
+    bool is_there;
     struct dsc_distill distill;
-    struct dsc_textmodel m;
+    int n;
+    struct dsc_teacher_model models[DSC_TEACHERS_MAX];
     float *outputs;
     int64_t n_cols;
     const char *cache; /* file of --teacher-cache, or NULL */
@@ -23,21 +34,21 @@ struct dsc_teacher {
 };
 
 /**
- * --teacher, --temperature, --alpha and --teacher-cache, where --teacher is given (else is_there
- * stays false). The word "self" is the student m as it is now, where has_self allows it. What only
- * one of both knows of labels holds for both.
+ * --teacher, --teacher-weights, --temperature, --alpha and --teacher-cache, where --teacher is
+ * given (else is_there stays false). The word "self" is the student m as it is now, where has_self
+ * allows it. What only one of both knows of labels holds for both.
  *
  * Errors  INCONSISTENT  other classes than the student's; as dsc_textmodel_open
  */
 enum dsc_status dsc_teacher_open(struct dsc_teacher *t, struct dsc_cmd *cmd,
                                  struct dsc_textmodel *m, bool has_self, struct dsc_err *err);
 /**
- * Its outputs on the rows d, once, from the cache where there is one; the model is closed then.
+ * Their outputs on the rows d, once, from the cache where there is one; the models are closed then.
  * Does nothing without a teacher. The cache is a safetensors file: "outputs" [n_rows, n_cols] f32,
- * and in its metadata a hash of the teacher, the data and the options that its outputs depend on.
+ * and in its metadata a hash of the teachers, the data and the options that outputs depend on.
  *
  * n_out   outputs of the student
- * Errors  INCONSISTENT  the teacher has another number, the cache is of something else; NONFINITE;
+ * Errors  INCONSISTENT  a teacher has another number, the cache is of something else; NONFINITE;
  *         as dsc_session_run, dsc_safetensors_read and dsc_safetensors_write
  */
 enum dsc_status dsc_teacher_ask(struct dsc_teacher *t, struct dsc_cmd *cmd,

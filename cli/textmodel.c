@@ -411,9 +411,9 @@ static void tell_duplicates(struct dsc_textmodel *m, struct dsc_cmd *cmd, const 
                    r->n_conflicts ? "; some of these have another label" : "");
 }
 
-enum dsc_status dsc_textmodel_data(struct dsc_textmodel *m, struct dsc_cmd *cmd, const char *path,
-                                   enum dsc_part part, bool needs_label, struct dsc_dataset *d,
-                                   struct dsc_err *err)
+static enum dsc_status read_data(struct dsc_textmodel *m, struct dsc_cmd *cmd, const char *path,
+                                 enum dsc_part part, bool needs_label, enum dsc_target target,
+                                 struct dsc_dataset *d, struct dsc_err *err)
 {
     const size_t n_outputs = n_outputs_of(m);
     struct dsc_data_spec spec;
@@ -423,7 +423,7 @@ enum dsc_status dsc_textmodel_data(struct dsc_textmodel *m, struct dsc_cmd *cmd,
         DSC_TRY(dsc_cmd_check_part(&spec, err));
     else if (spec.split.train + spec.split.dev + spec.split.test > 0)
         spec.part = part;
-    spec.target = target_of(m, cmd);
+    spec.target = target;
     spec.labels = m->n_labels ? m->labels : NULL;
     spec.n_labels = m->n_labels;
     spec.n_classes = n_outputs == 1 ? 2 : n_outputs;
@@ -437,6 +437,20 @@ enum dsc_status dsc_textmodel_data(struct dsc_textmodel *m, struct dsc_cmd *cmd,
         return DSC_OK;
     dsc_dataset_close(d);
     return dsc_err_file(err, m->path);
+}
+
+enum dsc_status dsc_textmodel_data(struct dsc_textmodel *m, struct dsc_cmd *cmd, const char *path,
+                                   enum dsc_part part, bool needs_label, struct dsc_dataset *d,
+                                   struct dsc_err *err)
+{
+    return read_data(m, cmd, path, part, needs_label, target_of(m, cmd), d, err);
+}
+
+enum dsc_status dsc_textmodel_unlabeled(struct dsc_textmodel *m, struct dsc_cmd *cmd,
+                                        const char *path, enum dsc_part part, struct dsc_dataset *d,
+                                        struct dsc_err *err)
+{
+    return read_data(m, cmd, path, part, false, DSC_TARGET_NONE, d, err);
 }
 
 enum dsc_status dsc_textmodel_hint_length(const struct dsc_textmodel *m, struct dsc_err *err)

@@ -87,6 +87,11 @@ enum dsc_status dsc_textmodel_data(struct dsc_textmodel *m, struct dsc_cmd *cmd,
                                    enum dsc_part part, bool needs_label, struct dsc_dataset *d,
                                    struct dsc_err *err);
 
+/** Rows of an option's data without their labels, if there are any; as dsc_textmodel_data. */
+enum dsc_status dsc_textmodel_unlabeled(struct dsc_textmodel *m, struct dsc_cmd *cmd,
+                                        const char *path, enum dsc_part part, struct dsc_dataset *d,
+                                        struct dsc_err *err);
+
 /**
  * Can it read rows of text? Those of another model may be its own: a baseline, a teacher.
  * Errors  SCHEMA  no tokenizer, or inputs without a role

@@ -5,6 +5,7 @@
 #include "dsc/quant.h"
 #include "formats_props.h"
 #include "inputs.h"
+#include "output.h"
 #include "progress.h"
 
 #include <inttypes.h>
@@ -91,6 +92,22 @@ static enum dsc_status check_classes(const struct dsc_trainrun *r, const char *p
     return dsc_err_file(err, path);
 }
 
+/* Rows that only the teacher says something of. */
+static enum dsc_status append_unlabeled(struct dsc_trainrun *r, struct dsc_err *err)
+{
+    struct dsc_dataset *d = &r->unlabeled;
+    const char *path = r->teacher.is_there ? dsc_opt_text(r->cmd, DSC_OPT_unlabeled) : NULL;
+
+    if (!path)
+        return DSC_OK;
+    DSC_TRY(dsc_textmodel_unlabeled(r->m, r->cmd, path, DSC_PART_TRAIN, d, err));
+    dsc_provenance_input(r->cmd, "unlabeled", d->report.sha256);
+    r->teacher.distill.is_masked = true;
+    dsc_log_printf(&r->cmd->log, DSC_LOG_INFO, "%zu rows with labels and %zu without", r->train.n,
+                   d->n);
+    return dsc_dataset_append(&r->train, d, err) == DSC_OK ? DSC_OK : dsc_err_file(err, path);
+}
+
 enum dsc_status dsc_trainrun_open(struct dsc_trainrun *r, struct dsc_err *err)
 {
     const char *train = dsc_opt_text(r->cmd, DSC_OPT_train);
@@ -102,6 +119,7 @@ enum dsc_status dsc_trainrun_open(struct dsc_trainrun *r, struct dsc_err *err)
     DSC_TRY(dsc_textmodel_data(r->m, r->cmd, train, DSC_PART_TRAIN, true, &r->train, err));
     adopt_labels(r);
     DSC_TRY(check_classes(r, train, err));
+    DSC_TRY(append_unlabeled(r, err));
     plan_steps(r);
     if (dev) {
         DSC_TRY(dsc_textmodel_data(r->m, r->cmd, dev, DSC_PART_DEV, true, &r->dev_set, err));
@@ -251,8 +269,8 @@ static enum dsc_status attach_loss(struct dsc_trainrun *r, struct dsc_err *err)
 
     r->n_out = out->rank == 2 ? out->dim[1] : 1;
     return r->teacher.is_there
-               ? dsc_loss_attach_distill(r->graph, r->m->output, r->loss, target,
-                                         &r->teacher.distill, &r->loss_output, err)
+               ? dsc_distill_attach(r->graph, r->m->output, r->loss, target, &r->teacher.distill,
+                                    &r->loss_output, err)
                : dsc_loss_attach(r->graph, r->m->output, r->loss, target, &r->loss_output, err);
 }
 
@@ -291,7 +309,7 @@ static enum dsc_status fill_teacher(const struct dsc_trainrun *r, const int64_t 
                                     struct dsc_tensor *t, struct dsc_err *err)
 {
     const int64_t n_cols = r->teacher.n_cols;
-    const int rank = r->graph->values[r->graph->inputs[r->target_input + 1]].type.rank;
+    const int rank = r->graph->values[r->graph->inputs[r->teacher.distill.teacher]].type.rank;
 
     DSC_TRY(dsc_tensor_new(t, DSC_F32, rank == 1 ? 1 : 2, (int64_t[]){n, n_cols}, err));
     for (int64_t i = 0; i < n; i++)
@@ -300,23 +318,66 @@ static enum dsc_status fill_teacher(const struct dsc_trainrun *r, const int64_t 
     return DSC_OK;
 }
 
+/* 1 where a row has a label. */
+static enum dsc_status fill_labelled(const struct dsc_trainrun *r, const int64_t *idx, int64_t n,
+                                     struct dsc_tensor *t, struct dsc_err *err)
+{
+    const int rank = r->graph->values[r->graph->inputs[r->teacher.distill.labelled]].type.rank;
+    const int64_t n_labelled = (int64_t)dsc_dataset_n_own(&r->train);
+
+    DSC_TRY(dsc_tensor_new(t, DSC_F32, rank, (int64_t[]){n, 1}, err));
+    for (int64_t i = 0; i < n; i++)
+        dsc_tensor_set_f64(t, i, idx[i] < n_labelled);
+    return DSC_OK;
+}
+
+/* What the teacher adds: its outputs, which rows have labels, and numbers of the moment. */
+static enum dsc_status fill_distill(const struct dsc_trainrun *r, const int64_t *idx, int64_t n,
+                                    struct dsc_tensor *feeds, struct dsc_err *err)
+{
+    const struct dsc_distill *d = &r->teacher.distill;
+    const uint64_t step = dsc_trainer_n_done(r->trainer);
+
+    DSC_TRY(fill_teacher(r, idx, n, &feeds[d->teacher], err));
+    if (d->labelled >= 0)
+        DSC_TRY(fill_labelled(r, idx, n, &feeds[d->labelled], err));
+    for (int i = 0; i < d->n_ramps; i++) {
+        struct dsc_tensor *t = &feeds[d->ramps[i].input];
+
+        DSC_TRY(dsc_tensor_new(t, DSC_F32, 0, NULL, err));
+        dsc_tensor_set_f64(t, 0, dsc_ramp_at(d->ramps[i].ramp, step, r->config.n_steps));
+    }
+    return DSC_OK;
+}
+
+/* Of rows without a label it is any: their loss counts as 0. */
+static enum dsc_status fill_target(const struct dsc_trainrun *r, const int64_t *idx, int64_t n,
+                                   struct dsc_tensor *t, struct dsc_err *err)
+{
+    const struct dsc_type *type = &r->graph->values[r->graph->inputs[r->target_input]].type;
+    const struct dsc_dataset *d = &r->train;
+    const int64_t n_labelled = (int64_t)dsc_dataset_n_own(d);
+
+    DSC_TRY(dsc_tensor_new(t, r->loss->target_dtype, type->rank == 2 ? 2 : 1, (int64_t[]){n, 1},
+                           err)); /* [n, 1] where the output is so */
+    for (int64_t i = 0; i < n; i++)
+        if (idx[i] >= n_labelled)
+            dsc_tensor_set_i64(t, i, 0);
+        else if (d->target == DSC_TARGET_VALUE)
+            dsc_tensor_set_f64(t, i, d->value[idx[i]]);
+        else
+            dsc_tensor_set_i64(t, i, d->label[idx[i]]);
+    return DSC_OK;
+}
+
 static enum dsc_status fill(void *ctx, const int64_t *idx, int64_t n, struct dsc_tensor *feeds,
                             struct dsc_err *err)
 {
     struct dsc_trainrun *r = ctx;
-    struct dsc_tensor *t = &feeds[r->target_input];
-    const struct dsc_type *type = &r->graph->values[r->graph->inputs[r->target_input]].type;
-    const struct dsc_dataset *d = &r->train;
 
-    DSC_TRY(dsc_textmodel_fill(r->m, d, idx, n, feeds, err));
-    DSC_TRY(dsc_tensor_new(t, r->loss->target_dtype, type->rank == 2 ? 2 : 1, (int64_t[]){n, 1},
-                           err)); /* [n, 1] where the output is so */
-    for (int64_t i = 0; i < n; i++)
-        if (d->target == DSC_TARGET_VALUE)
-            dsc_tensor_set_f64(t, i, d->value[idx[i]]);
-        else
-            dsc_tensor_set_i64(t, i, d->label[idx[i]]);
-    return r->teacher.is_there ? fill_teacher(r, idx, n, t + 1, err) : DSC_OK;
+    DSC_TRY(dsc_textmodel_fill(r->m, &r->train, idx, n, feeds, err));
+    DSC_TRY(fill_target(r, idx, n, &feeds[r->target_input], err));
+    return r->teacher.is_there ? fill_distill(r, idx, n, feeds, err) : DSC_OK;
 }
 
 /* The trainer's weights in a graph of their own, since evaluation runs another graph. */
@@ -557,5 +618,6 @@ void dsc_trainrun_close(struct dsc_trainrun *r)
     dsc_patterns_close(&r->freeze);
     dsc_patterns_close(&r->unfreeze);
     dsc_dataset_close(&r->train);
+    dsc_dataset_close(&r->unlabeled);
     dsc_dataset_close(&r->dev_set);
 }

@@ -16,7 +16,7 @@ struct dsc_trainrun {
     struct dsc_cmd *cmd;
     struct dsc_textmodel *m; /* its graph ends in the logits */
     struct dsc_device *dev;
-    struct dsc_dataset train, dev_set;
+    struct dsc_dataset train, unlabeled, dev_set; /* train holds the unlabeled rows, too */
     bool has_dev;
     struct dsc_train_config config;
     enum dsc_opt_id epochs_opt, lr_opt; /* the verb's own: defaults differ */
@@ -25,10 +25,10 @@ struct dsc_trainrun {
     struct dsc_patterns freeze, unfreeze;
     const struct dsc_loss *loss;
     struct dsc_teacher teacher;
-    bool teacher_may_be_self;      /* set before open */
-    int64_t n_out;                 /* outputs for a row */
-    struct dsc_graph *graph;       /* with target and loss */
-    int loss_output, target_input; /* the teacher's input is the next one */
+    bool teacher_may_be_self; /* set before open */
+    int64_t n_out;            /* outputs for a row */
+    struct dsc_graph *graph;  /* with target and loss */
+    int loss_output, target_input;
     struct dsc_param *params;
     int n_params;
     struct dsc_trainer *trainer;

@@ -124,6 +124,7 @@ struct dsc_dataset {
     const int64_t *row;
     size_t n_labels;
     const char *const *label_names;
+    const struct dsc_dataset *more; /* by dsc_dataset_append: it holds the last rows of the n */
     struct dsc_data_report report;
     struct dsc_file file;
     struct dsc_bytes decoded; /* the file with replaced bytes, when there were any */
@@ -166,6 +167,18 @@ enum dsc_status dsc_dataset_take(const struct dsc_dataset *d, const size_t *idx,
  */
 enum dsc_status dsc_dataset_spread(struct dsc_dataset *d, size_t n, struct dsc_arena *arena,
                                    struct dsc_err *err);
+
+/**
+ * The rows of `more` behind those of d, without labels: d->n counts them, and arrays of d have none
+ * of them. `more` outlives d.
+ * Errors  INCONSISTENT  one holds texts and the other arrays, or these have other sizes
+ */
+enum dsc_status dsc_dataset_append(struct dsc_dataset *d, const struct dsc_dataset *more,
+                                   struct dsc_err *err);
+/** The set that holds row *i of d; *i becomes its place there. */
+const struct dsc_dataset *dsc_dataset_at(const struct dsc_dataset *d, int64_t *i);
+/** Rows of d itself: those that may have labels. */
+size_t dsc_dataset_n_own(const struct dsc_dataset *d);
 
 /** Texts are gone after this; arrays stay as long as the arena. May be repeated. */
 void dsc_dataset_close(struct dsc_dataset *d);

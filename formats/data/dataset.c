@@ -466,6 +466,40 @@ enum dsc_status dsc_dataset_spread(struct dsc_dataset *d, size_t n, struct dsc_a
     return dsc_dataset_take(d, idx, n, d, arena, err);
 }
 
+enum dsc_status dsc_dataset_append(struct dsc_dataset *d, const struct dsc_dataset *more,
+                                   struct dsc_err *err)
+{
+    if (!d->arrays != !more->arrays)
+        return dsc_fail(err, DSC_E_INCONSISTENT, "some rows are texts and others arrays");
+    for (size_t i = 0; d->arrays && i < d->n_arrays; i++) {
+        const struct dsc_tensor *a = &d->arrays[i], *b = &more->arrays[i];
+        bool fits = a->dtype == b->dtype && a->rank == b->rank;
+
+        for (int k = 1; fits && k < a->rank; k++)
+            fits = a->dim[k] == b->dim[k];
+        if (!fits)
+            return dsc_fail(err, DSC_E_INCONSISTENT, "array %zu of the rows has two shapes", i);
+    }
+    d->more = more;
+    d->n += more->n;
+    return DSC_OK;
+}
+
+size_t dsc_dataset_n_own(const struct dsc_dataset *d)
+{
+    return d->more ? d->n - d->more->n : d->n;
+}
+
+const struct dsc_dataset *dsc_dataset_at(const struct dsc_dataset *d, int64_t *i)
+{
+    const int64_t n = (int64_t)dsc_dataset_n_own(d);
+
+    if (*i < n)
+        return d;
+    *i -= n;
+    return d->more;
+}
+
 void dsc_dataset_close(struct dsc_dataset *d)
 {
     dsc_file_close(&d->file);

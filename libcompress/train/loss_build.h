@@ -39,6 +39,21 @@ static inline enum dsc_status dsc_loss_const_i64(struct dsc_graph *g, int64_t v,
     return dsc_loss_const(g, DSC_I64, 1, (double)v, out, err);
 }
 
+/** x, its rows weighted where there are weights. */
+static inline enum dsc_status dsc_loss_weigh(struct dsc_graph *g, int x,
+                                             const struct dsc_loss_args *args, int *out,
+                                             struct dsc_err *err)
+{
+    *out = x;
+    return args->row_weights == DSC_NO_VALUE
+               ? DSC_OK
+               : dsc_loss_call(g, "Mul", 2, (int[]){x, args->row_weights}, out, err);
+}
+
+/** An input, named so, for what the loss of the output is measured against. */
+enum dsc_status dsc_loss_target(struct dsc_graph *g, int output, const struct dsc_loss *loss,
+                                const char *name, int *target, struct dsc_err *err);
+
 /** Mean of all elements, a scalar. */
 static inline enum dsc_status dsc_loss_mean(struct dsc_graph *g, int x, int *out,
                                             struct dsc_err *err)

@@ -1,14 +1,14 @@
 /* Mean squared error over all elements. */
 #include "train/loss_build.h"
 
-static enum dsc_status build(struct dsc_graph *g, int output, int target, double temperature,
-                             int *loss, struct dsc_err *err)
+static enum dsc_status build(struct dsc_graph *g, int output, int target,
+                             const struct dsc_loss_args *args, int *loss, struct dsc_err *err)
 {
     int diff, square;
 
-    (void)temperature;
     DSC_TRY(dsc_loss_call(g, "Sub", 2, (int[]){output, target}, &diff, err));
     DSC_TRY(dsc_loss_call(g, "Mul", 2, (int[]){diff, diff}, &square, err));
+    DSC_TRY(dsc_loss_weigh(g, square, args, &square, err));
     return dsc_loss_mean(g, square, loss, err);
 }
 

@@ -39,9 +39,8 @@ const struct dsc_optim *dsc_optim_find(const char *name)
     return NULL;
 }
 
-/* An input for what the loss of the output is measured against. */
-static enum dsc_status add_target(struct dsc_graph *g, int output, const struct dsc_loss *loss,
-                                  const char *name, int *target, struct dsc_err *err)
+enum dsc_status dsc_loss_target(struct dsc_graph *g, int output, const struct dsc_loss *loss,
+                                const char *name, int *target, struct dsc_err *err)
 {
     struct dsc_type type;
 
@@ -62,52 +61,14 @@ static enum dsc_status add_loss(struct dsc_graph *g, int value, int *loss_output
     return dsc_graph_output(g, value, err);
 }
 
+static const struct dsc_loss_args no_args = {DSC_NO_VALUE, DSC_NO_VALUE};
+
 enum dsc_status dsc_loss_attach(struct dsc_graph *g, int output, const struct dsc_loss *loss,
                                 const char *target_name, int *loss_output, struct dsc_err *err)
 {
     int target, value;
 
-    DSC_TRY(add_target(g, output, loss, target_name, &target, err));
-    DSC_TRY(loss->build(g, g->outputs[output], target, 1, &value, err));
+    DSC_TRY(dsc_loss_target(g, output, loss, target_name, &target, err));
+    DSC_TRY(loss->build(g, g->outputs[output], target, &no_args, &value, err));
     return add_loss(g, value, loss_output, err);
-}
-
-/* The logit of the second of two classes as the logits of both. */
-static enum dsc_status both_logits(struct dsc_graph *g, int logit, int *logits, struct dsc_err *err)
-{
-    struct dsc_node *concat;
-    int zero, zeros;
-
-    DSC_TRY(dsc_loss_const_like(g, logit, 0, &zero, err));
-    DSC_TRY(dsc_loss_call(g, "Mul", 2, (int[]){logit, zero}, &zeros, err));
-    DSC_TRY(dsc_graph_call(g, "", "Concat", NULL, 2, (int[]){zeros, logit}, logits, &concat, err));
-    g->values[*logits].type.dtype = g->values[logit].type.dtype; /* constants are made like it */
-    return dsc_node_set_int(g, concat, "axis", -1, err);
-}
-
-enum dsc_status dsc_loss_attach_distill(struct dsc_graph *g, int output,
-                                        const struct dsc_loss *hard, const char *target_name,
-                                        const struct dsc_distill *d, int *loss_output,
-                                        struct dsc_err *err)
-{
-    const bool is_value = hard == dsc_loss_find("mse"), is_one = hard == dsc_loss_find("bce");
-    const struct dsc_loss *soft = dsc_loss_find(is_value ? "mse" : "kl");
-    const double part[] = {d->alpha, 1 - d->alpha};
-    int target, teacher, student, value[2], factor, sum;
-
-    DSC_TRY(add_target(g, output, hard, target_name, &target, err));
-    DSC_TRY(add_target(g, output, soft, d->teacher_name, &teacher, err));
-    student = g->outputs[output];
-    if (is_one) {
-        g->values[teacher].type.dim[g->values[teacher].type.rank - 1] = 2;
-        DSC_TRY(both_logits(g, student, &student, err));
-    }
-    DSC_TRY(soft->build(g, student, teacher, d->temperature, &value[0], err));
-    DSC_TRY(hard->build(g, g->outputs[output], target, 1, &value[1], err));
-    for (int i = 0; i < 2; i++) {
-        DSC_TRY(dsc_loss_const_like(g, g->outputs[output], part[i], &factor, err));
-        DSC_TRY(dsc_loss_call(g, "Mul", 2, (int[]){value[i], factor}, &value[i], err));
-    }
-    DSC_TRY(dsc_loss_call(g, "Add", 2, value, &sum, err));
-    return add_loss(g, sum, loss_output, err);
 }

@@ -526,10 +526,10 @@ static void check_loss(const struct loss_case *c, enum dsc_dtype dtype, const ch
 {
     const struct dsc_loss *loss = dsc_loss_find(c->loss);
     struct dsc_graph *g = dsc_graph_new(NULL);
-    struct dsc_tensor feeds[2], y, dx = {0};
+    struct dsc_loss_args args = {DSC_NO_VALUE, DSC_NO_VALUE};
+    struct dsc_tensor feeds[2], y, dx = {0}, temperature;
     const struct dsc_tensor *x, *target;
     struct dsc_err err = {0};
-    double temperature = 1;
     struct dsc_bundle b;
     struct bench bench;
     int in[2], id;
@@ -537,15 +537,17 @@ static void check_loss(const struct loss_case *c, enum dsc_dtype dtype, const ch
     read_npz(&b, "losses", "");
     x = item(&b, c->name, "x");
     target = item(&b, c->name, c->target);
-    if (strcmp(c->target, "teacher") == 0)
-        temperature = dsc_tensor_get_f64(item(&b, c->name, "temperature"), 0);
     converted(&feeds[0], x, dtype, x->rank, x->dim);
     converted(&feeds[1], target, target->dtype == DSC_I64 ? DSC_I64 : dtype, target->rank,
               target->dim);
     in[0] = add_input(g, &feeds[0]);
     in[1] = add_input(g, &feeds[1]);
-    ck_assert_msg(loss->build(g, in[0], in[1], temperature, &id, &err) == DSC_OK, "%s",
-                  err.message);
+    if (strcmp(c->target, "teacher") == 0) {
+        converted(&temperature, item(&b, c->name, "temperature"), dtype, 0, NULL);
+        ck_assert_int_eq(dsc_graph_init(g, "t", &temperature, &args.temperature, &err), DSC_OK);
+        dsc_tensor_clear(&temperature);
+    }
+    ck_assert_msg(loss->build(g, in[0], in[1], &args, &id, &err) == DSC_OK, "%s", err.message);
     ck_assert_int_eq(dsc_graph_output(g, id, NULL), DSC_OK);
     open_bench(&bench, g, device, 1);
     run_bench(&bench, feeds, NULL, &y, &dx);

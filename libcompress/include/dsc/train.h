@@ -81,6 +81,12 @@ enum dsc_status dsc_params_copies(const struct dsc_graph *g, const struct dsc_pa
 
 /* ---- losses --------------------------------------------------------------------------------- */
 
+/** Values that a loss may depend on, by number; DSC_NO_VALUE: none. */
+struct dsc_loss_args {
+    int temperature; /* scalar of the output's type (kl); none: 1 */
+    int row_weights; /* [B, 1 ..], of the output's rank: factors of each row's loss; none: 1 */
+};
+
 /**
  * A loss appends nodes that compute a scalar, the mean over the batch.
  *
@@ -94,8 +100,8 @@ struct dsc_loss {
     const char *name;
     enum dsc_dtype target_dtype;
     bool is_target_ranked_like_output; /* else one axis less */
-    enum dsc_status (*build)(struct dsc_graph *g, int output, int target, double temperature,
-                             int *loss, struct dsc_err *err);
+    enum dsc_status (*build)(struct dsc_graph *g, int output, int target,
+                             const struct dsc_loss_args *args, int *loss, struct dsc_err *err);
 };
 
 const struct dsc_loss *dsc_loss_find(const char *name);
@@ -106,23 +112,6 @@ const struct dsc_loss *dsc_loss_find(const char *name);
  */
 enum dsc_status dsc_loss_attach(struct dsc_graph *g, int output, const struct dsc_loss *loss,
                                 const char *target_name, int *loss_output, struct dsc_err *err);
-
-/**
- * What a teacher adds: alpha * soft + (1 - alpha) * hard, soft being kl at `temperature` on the
- * teacher's logits (Hinton et al. 2015, arXiv:1503.02531), or mse on its outputs where `hard` is
- * mse. Logits [B, 1] of two classes (bce) count as [0, logit]: the teacher's are then [B, 2].
- */
-struct dsc_distill {
-    const char *teacher_name; /* of the input that is added behind the target */
-    double alpha;             /* 0 to 1 */
-    double temperature;       /* > 0 */
-};
-
-/** dsc_loss_attach with a teacher: two inputs are added, the target and the teacher's outputs. */
-enum dsc_status dsc_loss_attach_distill(struct dsc_graph *g, int output,
-                                        const struct dsc_loss *hard, const char *target_name,
-                                        const struct dsc_distill *d, int *loss_output,
-                                        struct dsc_err *err);
 
 /* ---- optimizers and schedules --------------------------------------------------------------- */
 

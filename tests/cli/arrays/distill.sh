@@ -13,3 +13,6 @@ one binary.sigmoid binary --logits probs
 one classes.softmax classes --logits probs
 bar=--max-drop=mse=0.005
 one values values
+# rows of arrays may be without labels, too
+dscompress distill "$mlp/values.onnx" --teacher "$mlp/values.onnx" -q --train "$mlp/values.npz" --unlabeled "$mlp/values.npz" --alpha 1 --epochs 1 -o u.onnx > /dev/null || exit
+dscompress gate u.onnx --baseline "$mlp/values.onnx" --data "$mlp/values.npz" $bar > out 2>&1 || { cat out; exit 1; }
