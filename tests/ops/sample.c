@@ -60,6 +60,36 @@ static int parse_ints(const char *p, char end, int64_t *v, const char **rest)
     return n;
 }
 
+/* "Tanh,Relu]" */
+static void set_strings(struct sample_graph *sg, const char *attr, char *list)
+{
+    struct dsc_attr *a;
+    char *saved, *names[8];
+    int n = 0;
+
+    for (char *p = strtok_r(list, ",]", &saved); p; p = strtok_r(NULL, ",]", &saved))
+        names[n++] = p;
+    ck_assert_int_eq(dsc_node_attr_slot(sg->g, sg->node, attr, &a, NULL), DSC_OK);
+    a->kind = DSC_ATTR_STRINGS;
+    a->n = n;
+    a->strings = dsc_arena_alloc(&sg->g->arena, (size_t)n, sizeof *a->strings, NULL);
+    for (int i = 0; i < n; i++)
+        a->strings[i] = dsc_arena_strdup(&sg->g->arena, names[i], NULL);
+}
+
+/* "0.5,1.25]" */
+static void set_floats(struct sample_graph *sg, const char *attr, const char *list)
+{
+    struct dsc_attr *a;
+
+    ck_assert_int_eq(dsc_node_attr_slot(sg->g, sg->node, attr, &a, NULL), DSC_OK);
+    a->kind = DSC_ATTR_FLOATS;
+    a->n = 0;
+    a->floats = dsc_arena_alloc(&sg->g->arena, 8, sizeof *a->floats, NULL);
+    for (char *p; *list && *list != ']'; list = *p == ',' ? p + 1 : p)
+        a->floats[a->n++] = strtof(list, &p);
+}
+
 static void set_attr(struct sample_graph *sg, char *word)
 {
     char *eq = strchr(word, '=');
@@ -69,7 +99,11 @@ static void set_attr(struct sample_graph *sg, char *word)
     ck_assert_msg(eq != NULL, "attribute '%s'", word);
     *eq = 0;
     v = eq + 1;
-    if (*v == '[') {
+    if (*v == '[' && isalpha((unsigned char)v[1])) {
+        set_strings(sg, word, eq + 2);
+    } else if (*v == '[' && strchr(v, '.')) {
+        set_floats(sg, word, v + 1);
+    } else if (*v == '[') {
         const int n = parse_ints(v + 1, ']', ints, &rest);
 
         dsc_node_set_ints(sg->g, sg->node, word, ints, n, NULL);
