@@ -258,6 +258,7 @@ static enum dsc_status quantize_qat(struct job *j, struct dsc_err *err)
                                  .lr_opt = DSC_OPT_qat_lr};
     DSC_TRY(dsc_opt_resolve(j->cmd, DSC_OPT_freeze_observers, QAT_OBSERVED_BATCHES, err));
     n = dsc_opt_int(j->cmd, DSC_OPT_freeze_observers) * j->batch;
+    DSC_TRY(dsc_quantrun_learn(&j->q, err));
     DSC_TRY(dsc_trainrun_open(&j->r, err));
     DSC_TRY(start(j, true, err));
     if (j->is_dry)
@@ -467,7 +468,10 @@ const struct dsc_command dsc_command_quantize = {
         "dynamic: "
         "ranges are computed when the model runs, no data are needed; the result of a row depends "
         "on the batch that it is in. qat: weights and scales learn on --train data with the "
-        "rounding simulated (LSQ). weight-only: weights of 8 (--scheme w8) or 4 bits (w4), "
+        "rounding simulated (LSQ); --act-quantizer lsq+ has the zero points of activations learn, "
+        "too, "
+        "pact learns where they are clipped by what the clip cuts alone. weight-only: weights of 8 "
+        "(--scheme w8) or 4 bits (w4), "
         "activations stay float; with --calib they are rounded by GPTQ on what the layers read on "
         "its rows (--calib-rows), without it to the nearest.\n\n"
         "The output is standard QuantizeLinear/DequantizeLinear ONNX with int8 weights, and runs "

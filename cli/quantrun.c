@@ -177,6 +177,33 @@ enum dsc_status dsc_quantrun_plan(struct dsc_quantrun *r, struct dsc_err *err)
     return dsc_patterns_check(&r->exclude, err);
 }
 
+/* What learns, of the words of --act-quantizer. */
+static enum dsc_status choose_quantizer(struct dsc_quantrun *r, struct dsc_err *err)
+{
+    static const char *const names[] = {"lsq", "lsq+", "pact"};
+    const char *name = names[dsc_opt_enum(r->cmd, DSC_OPT_act_quantizer)];
+    const struct dsc_quantizer *how = dsc_quantizer_find(name);
+
+    if (how->has_offset && r->target.is_act_symmetric)
+        return dsc_fail(
+            err, DSC_E_USAGE,
+            "--act-quantizer %s learns zero points; --target %s or --symmetric has none", name,
+            r->target.name);
+    for (int i = 0; i < r->plan.n_sites; i++)
+        if (r->plan.sites[i].kind == DSC_SITE_ACTIVATION && strcmp(name, "lsq") != 0)
+            r->plan.sites[i].quantizer = how;
+    return DSC_OK;
+}
+
+enum dsc_status dsc_quantrun_learn(struct dsc_quantrun *r, struct dsc_err *err)
+{
+    const bool is_stochastic = dsc_opt_flag(r->cmd, DSC_OPT_stochastic_rounding);
+
+    for (int i = 0; i < r->plan.n_sites; i++)
+        r->plan.sites[i].is_stochastic = is_stochastic;
+    return choose_quantizer(r, err);
+}
+
 struct dsc_quant_site *dsc_quantrun_input_of(const struct dsc_quantrun *r, int weight)
 {
     const struct dsc_quant_plan *plan = &r->plan;
@@ -365,7 +392,7 @@ static bool is_parameter(const struct dsc_graph *g, int value)
         const struct dsc_node *n = g->nodes[i];
 
         if (n->op && strcmp(n->op->onnx, "FakeQuantize") == 0 &&
-            (n->in[1] == value || n->in[2] == value))
+            (n->in[1] == value || n->in[2] == value || (n->n_in > 3 && n->in[3] == value)))
             return true;
     }
     return false;

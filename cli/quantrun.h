@@ -43,6 +43,8 @@ struct dsc_quantrun {
 enum dsc_status dsc_quantrun_open(struct dsc_quantrun *r, struct dsc_err *err);
 /** Prepare m's graph and choose the sites. Errors: USAGE, a pattern or plan that holds nothing. */
 enum dsc_status dsc_quantrun_plan(struct dsc_quantrun *r, struct dsc_err *err);
+/** QAT: what learns at the sites (--act-quantizer ..), after the plan. Errors: USAGE. */
+enum dsc_status dsc_quantrun_learn(struct dsc_quantrun *r, struct dsc_err *err);
 /** The activation site with channels that a weight's product reads; NULL: there is none. */
 struct dsc_quant_site *dsc_quantrun_input_of(const struct dsc_quantrun *r, int weight);
 /** Range of an activation by what was observed; false: nothing was. */

@@ -13,6 +13,8 @@
 #include "dsc/rng.h"
 #include "dsc/tensor.h"
 
+#include <math.h>
+
 /** Functions of map and binary: maps.def, binaries.def; reductions: reductions.def. */
 enum dsc_map_fn {
 #define DSC_MAP(name, ...) DSC_MAP_##name,
@@ -173,10 +175,46 @@ struct dsc_sgemm_spec {
     int64_t m, n, k;
 };
 
-/** Integer range and zero point of a simulated quantization. */
-struct dsc_fake_quant_limits {
-    double zero, low, high;
+/** A simulated quantization. With an offset the zero point is dsc_fake_quant_zero of it. */
+struct dsc_fake_quant_spec {
+    double zero, low, high; /* whole numbers: zero point and the codes' range */
+    double inside;          /* of the scale's slope between the limits: 1, or 0 (a learned clip) */
+    bool is_stochastic;     /* draws as those of dropout */
+    struct dsc_rng_key key;
+    int64_t n_per_example;
+    const int64_t *ids;
 };
+
+/** Gradients that are added to; each may be NULL. */
+struct dsc_fake_quant_grads {
+    const struct dsc_tensor *x, *scale, *offset;
+    double factor; /* of the scale's and the offset's */
+};
+
+/** The code of 0 where code 0 stands for `offset`: round(-offset / scale), in low .. high. */
+static inline double dsc_fake_quant_zero(const struct dsc_fake_quant_spec *q, double offset,
+                                         double scale)
+{
+    const double zero = rint(-offset / scale);
+
+    return !(zero > q->low) ? q->low : zero < q->high ? zero : q->high;
+}
+
+/** The sign of x, 0 up to the threshold; a threshold of 0 leaves no zeros. */
+static inline double dsc_sign_code(double x, double threshold)
+{
+    if (threshold > 0 && !(fabs(x) > threshold))
+        return 0;
+    return x < 0 ? -1 : 1;
+}
+
+/** The factor of signs, of the sum and number of the magnitudes that are kept. */
+static inline double dsc_sign_scale(double sum, double n)
+{
+    const double scale = n > 0 ? sum / n : 0;
+
+    return scale > 0x1p-40 ? scale : 0x1p-40;
+}
 
 /** Strides of a dense row-major shape, in elements. */
 static inline void dsc_dense_strides(int rank, const int64_t *dim, int64_t *stride)

@@ -1,8 +1,7 @@
 /*
- * Dropout: random words from Philox4x32-10 (Salmon et al. 2011), 64 counters at a time, to
- * hide the latency of its ten rounds. The words
- * are those of dsc_rng_block (core/rng.c). Included once by each draw_<level>.c, which names its
- * lanes header.
+ * Dropout and rounding: random words from Philox4x32-10 (Salmon et al. 2011), 64 counters at a
+ * time, to hide the latency of its ten rounds. The words are those of dsc_rng_block (core/rng.c).
+ * Included once by each draw_<level>.c, which names its lanes header.
  */
 #include "kernels/kernels.h"
 #include "kernels/wide.h"
@@ -41,7 +40,7 @@ static inline void ten_rounds(struct philox *x, uint32_t k0, uint32_t k1)
 }
 
 /* word[4 b + w] = word w of block first + b */
-static void draw(uint32_t word[DRAW_WORDS], const struct dsc_dropout *d, uint64_t first)
+static void draw(uint32_t word[DRAW_WORDS], const uint32_t key[2], uint64_t example, uint64_t first)
 {
     uint32_t lower[DRAW_BLOCKS], upper[DRAW_BLOCKS], out[4][DRAW_BLOCKS];
     struct philox x;
@@ -53,10 +52,10 @@ static void draw(uint32_t word[DRAW_WORDS], const struct dsc_dropout *d, uint64_
     for (int p = 0; p < DRAW_PARTS; p++) {
         x.c0[p] = load_words(lower + p * LANES);
         x.c1[p] = load_words(upper + p * LANES);
-        x.c2[p] = (uint32_t)d->example + (vu){0};
-        x.c3[p] = (uint32_t)(d->example >> 32) + (vu){0};
+        x.c2[p] = (uint32_t)example + (vu){0};
+        x.c3[p] = (uint32_t)(example >> 32) + (vu){0};
     }
-    ten_rounds(&x, d->key[0], d->key[1]);
+    ten_rounds(&x, key[0], key[1]);
     memcpy(out[0], x.c0, sizeof out[0]);
     memcpy(out[1], x.c1, sizeof out[1]);
     memcpy(out[2], x.c2, sizeof out[2]);
@@ -76,7 +75,7 @@ void FN(dropout_f32)(float *y, bool *mask, const float *x, const struct dsc_drop
         const int64_t skip = (first + i) % 4;
         const uint32_t *w = word + skip;
 
-        draw(word, p, (uint64_t)(first + i) / 4);
+        draw(word, p->key, p->example, (uint64_t)(first + i) / 4);
         n_now = n - i < DRAW_WORDS - skip ? n - i : DRAW_WORDS - skip;
         for (int64_t k = 0; k < n_now; k++)
             kept[k] = w[k] >= p->threshold ? x[i + k] * p->scale : 0.0f;
@@ -88,5 +87,19 @@ void FN(dropout_f32)(float *y, bool *mask, const float *x, const struct dsc_drop
         if (mask)
             for (int64_t k = 0; k < n_now; k++)
                 mask[i + k] = w[k] >= p->threshold;
+    }
+}
+
+void FN(uniform_f32)(float *y, const struct dsc_uniform *p, int64_t first, int64_t n)
+{
+    uint32_t word[DRAW_WORDS];
+
+    for (int64_t i = 0, n_now; i < n; i += n_now) {
+        const int64_t skip = (first + i) % 4;
+
+        draw(word, p->key, p->example, (uint64_t)(first + i) / 4);
+        n_now = n - i < DRAW_WORDS - skip ? n - i : DRAW_WORDS - skip;
+        for (int64_t k = 0; k < n_now; k++)
+            y[i + k] = (float)(word[skip + k] >> 8) * 0x1p-24f;
     }
 }

@@ -64,6 +64,14 @@ struct dsc_dropout {
 typedef void dsc_dropout_f32_fn(float *y, bool *mask, const float *x, const struct dsc_dropout *p,
                                 int64_t first, int64_t n);
 
+/** Uniform in [0, 1), 24 bits, for elements first, first + 1, .. of an example; as dropout draws.
+ */
+struct dsc_uniform {
+    uint32_t key[2];
+    uint64_t example;
+};
+typedef void dsc_uniform_f32_fn(float *y, const struct dsc_uniform *p, int64_t first, int64_t n);
+
 /**
  * AdamW with decoupled decay (Loshchilov & Hutter 2019, arXiv:1711.05101) on grad_scale * g;
  * correctionK = 1 - betaK^t at step t = 1, 2, ..
@@ -113,21 +121,31 @@ typedef int64_t dsc_histogram_f32_fn(uint64_t *count, int32_t first_bin, int32_t
  * Simulated quantization: code = clamp(round(x / scale) + zero, low, high), all whole numbers;
  * y = (code - zero) * scale. `cols` takes a scale per element. A scale below
  * DSC_FAKE_QUANT_MIN_SCALE, or NaN, counts as that: a learned scale can pass 0. NaN in x stays NaN.
- * Backward (Esser 2020, arXiv:1902.08153, LSQ): dx += dy strictly inside; the gradient of the
- * scale is returned, or added to dscale [n]. dx and dscale may be NULL.
+ * noise [n] in [0, 1) rounds v up where it is less than v - floor(v); NULL: to the nearest, half to
+ * even. Backward (Esser 2020, arXiv:1902.08153, LSQ): dx += dy strictly inside; the gradient of the
+ * scale goes to *sum, or is added to dscale [n]; `inside` is a factor of its part from between the
+ * limits. That of the offset (Bhalgat 2020, arXiv:2004.09576) is dy from the limits on. dx and
+ * dscale may be NULL.
  */
 #define DSC_FAKE_QUANT_MIN_SCALE 0x1p-40f
 struct dsc_fake_quant {
     float zero, low, high;
+    float inside;
+    float still; /* the code whose value the scale does not move: zero, or with an offset 0 */
 };
-typedef void dsc_fake_quant_f32_fn(float *y, const float *x, float scale,
+struct dsc_fake_quant_slope {
+    float scale, offset;
+};
+typedef void dsc_fake_quant_f32_fn(float *y, const float *x, const float *noise, float scale,
                                    const struct dsc_fake_quant *q, int64_t n);
-typedef void dsc_fake_quant_cols_f32_fn(float *y, const float *x, const float *scale,
-                                        const struct dsc_fake_quant *q, int64_t n);
-typedef float dsc_fake_quant_bwd_f32_fn(float *dx, const float *dy, const float *x, float scale,
-                                        const struct dsc_fake_quant *q, int64_t n);
+typedef void dsc_fake_quant_cols_f32_fn(float *y, const float *x, const float *noise,
+                                        const float *scale, const struct dsc_fake_quant *q,
+                                        int64_t n);
+typedef void dsc_fake_quant_bwd_f32_fn(float *dx, struct dsc_fake_quant_slope *sum, const float *dy,
+                                       const float *x, const float *noise, float scale,
+                                       const struct dsc_fake_quant *q, int64_t n);
 typedef void dsc_fake_quant_cols_bwd_f32_fn(float *dx, float *dscale, const float *dy,
-                                            const float *x, const float *scale,
+                                            const float *x, const float *noise, const float *scale,
                                             const struct dsc_fake_quant *q, int64_t n);
 
 /**

@@ -123,51 +123,78 @@ static inline vf usable_scale(vf scale)
     return v_max(scale, v_set(DSC_FAKE_QUANT_MIN_SCALE));
 }
 
-/* round(x / scale) + zero before the limits; NaN stays NaN, for training must notice it */
-#define FAKE(x, scale, q) \
-    v_min(v_set((q)->high), v_max(v_set((q)->low), v_rint((x) / (scale)) + (q)->zero))
+/* Up where the noise is less than what is above the floor; without noise half to even. */
+static inline vf rounded(vf v, const float *noise, int64_t left)
+{
+    vf f;
 
-void FN(fake_quant_f32)(float *y, const float *x, float scale, const struct dsc_fake_quant *q,
-                        int64_t n)
+    if (!noise)
+        return v_rint(v);
+    f = v_floor(v);
+    return f + v_sel(v_lt(v_get(noise, left, 0.0f), v - f), v_set(1.0f), v_set(0.0f));
+}
+
+static inline const float *at(const float *noise, int64_t i)
+{
+    return noise ? noise + i : NULL;
+}
+
+/* NaN stays NaN, for training must notice it */
+static inline vf fake(vf x, const float *noise, vf scale, const struct dsc_fake_quant *q,
+                      int64_t left)
+{
+    vf code =
+        v_min(v_set(q->high), v_max(v_set(q->low), rounded(x / scale, noise, left) + q->zero));
+
+    return (code - q->zero) * scale;
+}
+
+void FN(fake_quant_f32)(float *y, const float *x, const float *noise, float scale,
+                        const struct dsc_fake_quant *q, int64_t n)
 {
     vf s = usable_scale(v_set(scale));
 
     for (int64_t i = 0; i < n; i += LANES)
-        v_put(y + i, (FAKE(v_get(x + i, n - i, 0.0f), s, q) - q->zero) * s, n - i);
+        v_put(y + i, fake(v_get(x + i, n - i, 0.0f), at(noise, i), s, q, n - i), n - i);
 }
 
-void FN(fake_quant_cols_f32)(float *y, const float *x, const float *scale,
+void FN(fake_quant_cols_f32)(float *y, const float *x, const float *noise, const float *scale,
                              const struct dsc_fake_quant *q, int64_t n)
 {
     for (int64_t i = 0; i < n; i += LANES) {
         vf s = usable_scale(v_get(scale + i, n - i, 1.0f));
 
-        v_put(y + i, (FAKE(v_get(x + i, n - i, 0.0f), s, q) - q->zero) * s, n - i);
+        v_put(y + i, fake(v_get(x + i, n - i, 0.0f), at(noise, i), s, q, n - i), n - i);
     }
 }
 
 /*
- * dy/dx is 1 inside the limits, else 0; dy/dscale is round(x/s) - x/s inside, and limit - zero
- * where x/s is at an edge or beyond it.
+ * dy/dx is 1 inside the limits, else 0; dy/dscale is rounded(x/s) - x/s inside (times q's factor),
+ * and limit - still where x/s is at an edge or beyond it; there dy/doffset is 1.
  */
 struct lsq {
-    vf dx, dscale;
+    vf dx, dscale, doffset;
 };
 
-static inline struct lsq lsq(vf dy, vf x, vf scale, const struct dsc_fake_quant *q)
+static inline struct lsq lsq(vf dy, vf x, const float *noise, vf scale,
+                             const struct dsc_fake_quant *q, int64_t left)
 {
     vf low = v_set(q->low - q->zero), high = v_set(q->high - q->zero), none = v_set(0.0f);
     vf v = x / scale;
     vm is_low = v_le(v, low), is_high = v_le(high, v);
-    vf slope = v_sel(is_low, low, v_sel(is_high, high, v_rint(v) - v));
+    vf slope = v_sel(is_low, v_set(q->low - q->still),
+                     v_sel(is_high, v_set(q->high - q->still),
+                           (rounded(v, noise, left) - v) * v_set(q->inside)));
+    vf dx = v_sel(is_low, none, v_sel(is_high, none, dy));
 
-    return (struct lsq){v_sel(is_low, none, v_sel(is_high, none, dy)), dy * slope};
+    return (struct lsq){dx, dy * slope, dy - dx};
 }
 
-float FN(fake_quant_bwd_f32)(float *dx, const float *dy, const float *x, float scale,
-                             const struct dsc_fake_quant *q, int64_t n)
+void FN(fake_quant_bwd_f32)(float *dx, struct dsc_fake_quant_slope *sum, const float *dy,
+                            const float *x, const float *noise, float scale,
+                            const struct dsc_fake_quant *q, int64_t n)
 {
-    struct wide acc = wide_set(0.0f);
+    struct wide of_scale = wide_set(0.0f), of_offset = wide_set(0.0f);
     vf s = usable_scale(v_set(scale));
 
     for (int64_t block = 0; block < n; block += WIDE) {
@@ -177,24 +204,27 @@ float FN(fake_quant_bwd_f32)(float *dx, const float *dy, const float *x, float s
 
             if (left <= 0)
                 continue;
-            d = lsq(v_get(dy + i, left, 0.0f), v_get(x + i, left, 0.0f), s, q);
+            d = lsq(v_get(dy + i, left, 0.0f), v_get(x + i, left, 0.0f), at(noise, i), s, q, left);
             if (left < LANES)
                 d.dscale = v_keep(d.dscale, left);
-            acc.part[p] = acc.part[p] + d.dscale;
+            of_scale.part[p] = of_scale.part[p] + d.dscale;
+            of_offset.part[p] = of_offset.part[p] + d.doffset; /* 0 where dy is */
             if (dx)
                 v_put(dx + i, v_get(dx + i, left, 0.0f) + d.dx, left);
         }
     }
-    return wide_sum(acc);
+    *sum = (struct dsc_fake_quant_slope){wide_sum(of_scale), wide_sum(of_offset)};
 }
 
 void FN(fake_quant_cols_bwd_f32)(float *dx, float *dscale, const float *dy, const float *x,
-                                 const float *scale, const struct dsc_fake_quant *q, int64_t n)
+                                 const float *noise, const float *scale,
+                                 const struct dsc_fake_quant *q, int64_t n)
 {
     for (int64_t i = 0; i < n; i += LANES) {
         int64_t left = n - i;
         vf s = usable_scale(v_get(scale + i, left, 1.0f));
-        struct lsq d = lsq(v_get(dy + i, left, 0.0f), v_get(x + i, left, 0.0f), s, q);
+        struct lsq d =
+            lsq(v_get(dy + i, left, 0.0f), v_get(x + i, left, 0.0f), at(noise, i), s, q, left);
 
         if (dscale)
             v_put(dscale + i, v_get(dscale + i, left, 0.0f) + d.dscale, left);

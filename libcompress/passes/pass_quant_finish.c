@@ -3,6 +3,7 @@
  * DequantizeLinear on activations, int32 biases. A table that is looked up gives int8 rows first,
  * and DequantizeLinear behind the lookup.
  */
+#include "device/prim.h"
 #include "dsc/quant.h"
 #include "kernels/kernels.h"
 #include "passes/rewrite.h"
@@ -134,12 +135,35 @@ static enum dsc_status finish_constant(struct dsc_graph *g, struct dsc_node *fq,
     return DSC_OK;
 }
 
+/* The zero point that a learned offset stands for. */
+static enum dsc_status put_zero(struct dsc_graph *g, struct dsc_node *fq, struct dsc_err *err)
+{
+    const struct dsc_tensor *s = dsc_constant(g, fq->in[1]), *old = dsc_constant(g, fq->in[2]);
+    const bool is_signed = dsc_dtype_kind(old->dtype) == DSC_KIND_SIGNED;
+    const double high = ldexp(1, dsc_dtype_bits(old->dtype) - is_signed) - 1;
+    const struct dsc_fake_quant_spec q = {.low = is_signed ? -high - 1 : 0, .high = high};
+    const struct dsc_tensor *offset = dsc_node_has_in(fq, 3) ? dsc_constant(g, fq->in[3]) : NULL;
+    struct dsc_tensor zero;
+    enum dsc_status st;
+
+    if (!offset)
+        return DSC_OK;
+    DSC_TRY(dsc_tensor_new(&zero, old->dtype, old->rank, old->dim, err));
+    dsc_tensor_set_i64(
+        &zero, 0,
+        (int64_t)dsc_fake_quant_zero(&q, dsc_tensor_get_f64(offset, 0), dsc_tensor_get_f64(s, 0)));
+    st = dsc_graph_set_init(g, fq->in[2], &zero, err);
+    dsc_tensor_clear(&zero);
+    return st;
+}
+
 static enum dsc_status finish_activation(struct dsc_graph *g, struct dsc_node *fq,
                                          struct dsc_err *err)
 {
     char name[300];
     int code, out;
 
+    DSC_TRY(put_zero(g, fq, err));
     snprintf(name, sizeof name, "%s/quantize", fq->name);
     DSC_TRY(dsc_add_node(g, "", "QuantizeLinear", name, 3, fq->in, &code, NULL, err));
     DSC_TRY(add_dequantize(g, fq, "/dequantize", code, fq->in[1], fq->in[2], -1, &out, err));

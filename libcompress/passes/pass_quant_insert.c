@@ -73,6 +73,37 @@ static enum dsc_status add_params(struct inserter *p, const char *value, enum ds
     return st;
 }
 
+/* How codes are made and what learns. Draws are one for a weight, else by example. */
+static enum dsc_status set_quantizer(struct dsc_graph *g, struct dsc_node *fq,
+                                     const struct dsc_quant_site *s, struct dsc_err *err)
+{
+    if (s->quantizer)
+        DSC_TRY(dsc_node_set_string(g, fq, "quantizer", s->quantizer->name, err));
+    if (s->is_stochastic)
+        DSC_TRY(dsc_node_set_string(g, fq, "stochastic",
+                                    s->kind == DSC_SITE_WEIGHT ? "tensor" : "example", err));
+    return s->kind == DSC_SITE_ACTIVATION ? DSC_OK : dsc_node_set_int(g, fq, "narrow", 1, err);
+}
+
+/* The value of code 0, where it learns. */
+static enum dsc_status add_offset(struct dsc_graph *g, const struct dsc_quant_site *s, double value,
+                                  int *id, struct dsc_err *err)
+{
+    struct dsc_tensor t;
+    char name[300];
+    enum dsc_status st;
+
+    *id = DSC_NO_VALUE;
+    if (!s->quantizer || !s->quantizer->has_offset)
+        return DSC_OK;
+    DSC_TRY(dsc_tensor_new(&t, DSC_F32, 0, NULL, err));
+    dsc_tensor_set_f64(&t, 0, value);
+    snprintf(name, sizeof name, "%s_offset", g->values[s->value].name);
+    st = dsc_add_init(g, name, &t, id, err);
+    dsc_tensor_clear(&t);
+    return st;
+}
+
 /* Uses of a value that its FakeQuantize takes over: the quantized inputs of planned nodes. A table
  * may be a product's weight, too. */
 static bool takes_over(const struct inserter *p, const struct dsc_node *n, int k,
@@ -136,15 +167,16 @@ static enum dsc_status insert_behind_lookups(struct inserter *p, const struct ds
         DSC_TRY(dsc_graph_node(g, dsc_op_find("dsc", "FakeQuantize"), name, 3,
                                (int[]){rows, scale, zero}, 1, n->out, &fq, err));
         n->out[0] = rows;
-        DSC_TRY(dsc_node_set_int(g, fq, "narrow", 1, err));
+        DSC_TRY(set_quantizer(g, fq, s, err));
         DSC_TRY(dsc_node_set_int(g, fq, "axis", -1, err)); /* columns, whatever the ids' shape */
     }
     return DSC_OK;
 }
 
 static enum dsc_status insert_node(struct inserter *p, const struct dsc_quant_site *s, int scale,
-                                   int zero, struct dsc_err *err)
+                                   int zero, int offset, struct dsc_err *err)
 {
+    const int in[4] = {s->value, scale, zero, offset};
     struct dsc_graph *g = p->g;
     const int n_nodes = g->n_nodes;
     struct dsc_node *fq;
@@ -152,10 +184,9 @@ static enum dsc_status insert_node(struct inserter *p, const struct dsc_quant_si
     int out;
 
     snprintf(name, sizeof name, "%s/fake_quantize", g->values[s->value].name);
-    DSC_TRY(dsc_add_node(g, "dsc", "FakeQuantize", name, 3, (int[]){s->value, scale, zero}, &out,
+    DSC_TRY(dsc_add_node(g, "dsc", "FakeQuantize", name, offset == DSC_NO_VALUE ? 3 : 4, in, &out,
                          &fq, err));
-    if (s->kind != DSC_SITE_ACTIVATION)
-        DSC_TRY(dsc_node_set_int(g, fq, "narrow", 1, err));
+    DSC_TRY(set_quantizer(g, fq, s, err));
     if (s->axis >= 0)
         DSC_TRY(dsc_node_set_int(g, fq, "axis", s->axis, err));
     for (int i = 0; i < n_nodes; i++)
@@ -172,7 +203,7 @@ static enum dsc_status insert_activation(struct inserter *p, const struct dsc_qu
     const char *name = p->g->values[s->value].name;
     double low, high, scale;
     int64_t zero;
-    int scale_id, zero_id;
+    int scale_id, zero_id, offset_id;
 
     if (!p->source->range || !p->source->range(p->source->ctx, name, &low, &high))
         return dsc_fail(err, DSC_E_INCONSISTENT, "no range was observed for '%s'", name);
@@ -180,7 +211,8 @@ static enum dsc_status insert_activation(struct inserter *p, const struct dsc_qu
         return dsc_fail(err, DSC_E_NONFINITE, "the range of '%s' is [%g, %g]", name, low, high);
     dsc_quant_params(s->dtype, t->is_act_symmetric, low, high, &scale, &zero);
     DSC_TRY(add_params(p, name, s->dtype, &scale, 1, true, zero, &scale_id, &zero_id, err));
-    return insert_node(p, s, scale_id, zero_id, err);
+    DSC_TRY(add_offset(p->g, s, -(double)zero * scale, &offset_id, err));
+    return insert_node(p, s, scale_id, zero_id, offset_id, err);
 }
 
 /* Codes would hide NaN and infinity. */
@@ -219,7 +251,7 @@ static enum dsc_status insert_weight(struct inserter *p, const struct dsc_quant_
         st = add_params(p, name, s->dtype, scales, n, s->axis < 0, 0, &scale_id, &zero_id, err);
     if (st == DSC_OK)
         st = s->kind == DSC_SITE_TABLE ? insert_behind_lookups(p, s, scale_id, zero_id, err)
-                                       : insert_node(p, s, scale_id, zero_id, err);
+                                       : insert_node(p, s, scale_id, zero_id, DSC_NO_VALUE, err);
     dsc_heap_free(scales);
     return st;
 }

@@ -1,6 +1,8 @@
 /* Which initializers are trainable. */
 #include "train/params.h"
 
+#include "dsc/quantizer.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -34,6 +36,15 @@ static bool is_bias_of_product(const struct dsc_graph *g, const struct dsc_node 
     return maker >= 0 && is_named(g->nodes[maker], products, sizeof products / sizeof products[0]);
 }
 
+static unsigned mark_of_quantizer(const struct dsc_node *n, int k)
+{
+    const struct dsc_quantizer *how = dsc_quantizer_find(dsc_node_string(n, "quantizer", "lsq"));
+
+    if (k == 1)
+        return how && how->has_decay ? PARAM_IS_SCALE | PARAM_HAS_DECAY : PARAM_IS_SCALE;
+    return k == 3 ? PARAM_IS_SCALE | PARAM_IS_OFFSET : 0;
+}
+
 unsigned params_mark_of(const struct dsc_graph *g, const struct dsc_node *n, int k,
                         const unsigned char *marks)
 {
@@ -45,8 +56,8 @@ unsigned params_mark_of(const struct dsc_graph *g, const struct dsc_node *n, int
         mark |= PARAM_IS_WEIGHT;
     if ((k < 16 && n->op->param_scalar_in >> k & 1) || (is_param && is_bias_of_product(g, n, k)))
         mark |= PARAM_MAY_BE_ONE;
-    if (k == 1 && strcmp(n->op->onnx, "FakeQuantize") == 0)
-        mark |= PARAM_IS_SCALE;
+    if (strcmp(n->op->onnx, "FakeQuantize") == 0)
+        mark |= mark_of_quantizer(n, k);
     if (passes_through(n, k) && n->out[0] >= 0)
         mark |= marks[n->out[0]] & (PARAM_IS_WEIGHT | PARAM_MAY_BE_ONE);
     return mark;
@@ -81,6 +92,26 @@ static double scale_lr_factor(const struct dsc_tensor *scale)
     for (int64_t i = 0; i < n; i++)
         sum += fabs(dsc_tensor_get_f64(scale, i));
     return 10 * sum / (double)n;
+}
+
+/* An offset is an end of the range: it moves by about 10 learning rates of the whole. */
+static double offset_lr_factor(const struct dsc_graph *g, int offset)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        const struct dsc_node *n = g->nodes[i];
+
+        if (strcmp(n->op->onnx, "FakeQuantize") == 0 && dsc_node_has_in(n, 3) && n->in[3] == offset)
+            return scale_lr_factor(&g->values[n->in[1]].init) *
+                   ldexp(1, dsc_dtype_bits(g->values[n->in[2]].init.dtype));
+    }
+    return 1;
+}
+
+static double lr_factor(const struct dsc_graph *g, int value, unsigned mark)
+{
+    if (mark & PARAM_IS_OFFSET)
+        return offset_lr_factor(g, value);
+    return mark & PARAM_IS_SCALE ? scale_lr_factor(&g->values[value].init) : 1;
 }
 
 /* An additive mask: values that no weight has. */
@@ -186,10 +217,9 @@ enum dsc_status dsc_params_find(const struct dsc_graph *g, dsc_param_choose_fn *
             continue;
         p[n++] = (struct dsc_param){.value = i,
                                     .n_elems = dsc_tensor_n_elems(&v->init),
-                                    .has_decay = v->init.rank >= 2,
+                                    .has_decay = v->init.rank >= 2 || marks[i] & PARAM_HAS_DECAY,
                                     .is_scale = (marks[i] & PARAM_IS_SCALE) != 0,
-                                    .lr_factor =
-                                        marks[i] & PARAM_IS_SCALE ? scale_lr_factor(&v->init) : 1};
+                                    .lr_factor = lr_factor(g, i, marks[i])};
     }
     *params = p;
     *n_params = n;

@@ -8,7 +8,9 @@
 enum {
     PARAM_IS_WEIGHT = 1,  /* reaches a parameter input */
     PARAM_MAY_BE_ONE = 2, /* of those that are weights with one element too */
-    PARAM_IS_SCALE = 4    /* learned scale of FakeQuantize */
+    PARAM_IS_SCALE = 4,   /* learned scale of FakeQuantize */
+    PARAM_IS_OFFSET = 8,  /* and its learned offset */
+    PARAM_HAS_DECAY = 16, /* though it be a scale */
 };
 
 /** Does input k of the node make its tensor a weight, given the marks of the node's outputs? */

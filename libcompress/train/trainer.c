@@ -302,7 +302,7 @@ static enum dsc_status apply_step(struct dsc_trainer *t, double norm, double lr,
         p.grad_scale = c->clip / (norm + 1e-6);
     for (int i = 0; i < t->n_params; i++) {
         p.lr = lr * t->params[i].lr_factor;
-        p.decay = t->params[i].has_decay ? c->weight_decay : 0;
+        p.decay = t->params[i].has_decay ? c->weight_decay / t->params[i].lr_factor : 0;
         DSC_TRY(
             c->optim->step(t->dev, &p, &t->w[i], &t->moments[i * n_moments], &t->grads[i], err));
     }

@@ -5,7 +5,8 @@
 
 #include <stddef.h>
 
-static const struct dsc_fake_quant fake = {.zero = 3, .low = 0, .high = 255};
+static const struct dsc_fake_quant fake = {
+    .zero = 3, .low = 0, .high = 255, .inside = 0.5f, .still = 2};
 static const struct dsc_adamw_step adamw = {1e-3f, 0.9f,   0.999f, 1e-8f,
                                             0.01f, 0.271f, 0.003f, 0.7f};
 static const struct dsc_sgd_step sgd = {0.1f, 0.9f, 1e-4f, 0.7f, true};
@@ -137,22 +138,37 @@ CALL(dsc_histogram_f32_fn)
     for (int b = 0; b < 64; b++)
         j->result[1] += (float)(b + 1) * (float)(count[b] - before[b]);
 }
+/* Rounding that is drawn, and that is not. */
+static const float *noise(const struct job *j)
+{
+    return j->n % 2 ? j->in[2] : NULL;
+}
+CALL(dsc_uniform_f32_fn)
+{
+    const struct dsc_uniform p = {.key = {0x1234567, 0x89ABCDEF}, .example = 0x500000007};
+
+    AS(dsc_uniform_f32_fn)(j->out[0], &p, 13, j->n);
+}
 CALL(dsc_fake_quant_f32_fn)
 {
-    AS(dsc_fake_quant_f32_fn)(j->out[0], j->in[0], 0.03f, &fake, j->n);
+    AS(dsc_fake_quant_f32_fn)(j->out[0], j->in[0], noise(j), 0.03f, &fake, j->n);
 }
 CALL(dsc_fake_quant_cols_f32_fn)
 {
-    AS(dsc_fake_quant_cols_f32_fn)(j->out[0], j->in[0], j->in[3], &fake, j->n);
+    AS(dsc_fake_quant_cols_f32_fn)(j->out[0], j->in[0], noise(j), j->in[3], &fake, j->n);
 }
 CALL(dsc_fake_quant_bwd_f32_fn)
 {
-    j->result[0] = AS(dsc_fake_quant_bwd_f32_fn)(j->out[0], j->in[0], j->in[1], 0.03f, &fake, j->n);
+    struct dsc_fake_quant_slope d;
+
+    AS(dsc_fake_quant_bwd_f32_fn)(j->out[0], &d, j->in[0], j->in[1], noise(j), 0.03f, &fake, j->n);
+    j->result[0] = d.scale;
+    j->result[1] = d.offset;
 }
 CALL(dsc_fake_quant_cols_bwd_f32_fn)
 {
     AS(dsc_fake_quant_cols_bwd_f32_fn)
-    (j->out[0], j->out[1], j->in[0], j->in[1], j->in[3], &fake, j->n);
+    (j->out[0], j->out[1], j->in[0], j->in[1], noise(j), j->in[3], &fake, j->n);
 }
 
 /*

@@ -206,7 +206,8 @@ static inline void same_constants(struct dsc_graph *a, struct dsc_graph *b)
 struct choice {
     double low, high; /* of every activation */
     bool is_attention, is_per_tensor, is_dynamic;
-    const char *left_out; /* a node, or NULL */
+    const char *left_out;      /* a node, or NULL */
+    const char *act_quantizer; /* NULL: lsq */
 };
 
 static inline bool range(void *ctx, const char *value, double *low, double *high)
@@ -241,6 +242,9 @@ static inline enum dsc_status insert(struct dsc_graph *g, const struct dsc_quant
     st = dsc_quant_make_plan(g, &t, choose, c, &arena, &plan, err);
     for (int i = 0; st == DSC_OK && c->is_per_tensor && i < plan.n_sites; i++)
         plan.sites[i].axis = -1;
+    for (int i = 0; st == DSC_OK && c->act_quantizer && i < plan.n_sites; i++)
+        if (plan.sites[i].kind == DSC_SITE_ACTIVATION)
+            plan.sites[i].quantizer = dsc_quantizer_find(c->act_quantizer);
     if (st == DSC_OK)
         st = dsc_quant_insert(g, &plan, &source, err);
     dsc_arena_clear(&arena);

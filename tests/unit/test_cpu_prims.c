@@ -142,25 +142,39 @@ START_TEST(softmax_equals_its_double_twin_at_every_level)
 }
 END_TEST
 
-/* which: 0 one scale; 1 a scale per column; 2 a scale per row; 3 per column, more than a tile */
+/* which: 0 one scale; 1 a scale per column; 2 a scale per row; 3 per column, more than a tile; with
+ * 4 rounding is drawn; with 8 there is an offset, whose gradient is looked at */
 static void run_fake_quant(struct dsc_device *d, enum dsc_dtype dtype, int which, struct result *r)
 {
     static const struct dsc_axis_view views[] = {
         {1, 1, N_MAX}, {400, 100, 1}, {4, 100, 100}, {20, 2000, 1}};
-    const struct dsc_axis_view v = views[which];
-    const struct dsc_fake_quant_limits q = {which & 1 ? 0 : 7, which & 1 ? -127 : 0,
-                                            which & 1 ? 127 : 255};
-    struct dsc_tensor x, dy, scale;
+    static const int64_t ids[] = {7, 3, 900, 2};
+    const struct dsc_axis_view v = views[which & 3];
+    const struct dsc_fake_quant_spec q = {.zero = which & 1 ? 0 : 7,
+                                          .low = which & 1 ? -127 : 0,
+                                          .high = which & 1 ? 127 : 255,
+                                          .inside = which & 2 ? 0.5 : 1,
+                                          .is_stochastic = (which & 4) != 0,
+                                          .key = {{5, 6}},
+                                          .n_per_example = N_MAX / 4,
+                                          .ids = ids};
+    struct dsc_fake_quant_grads g = {.x = &r->dx, .factor = 0.01};
+    struct dsc_tensor x, dy, scale, offset;
 
     tensor(d, &x, dtype, N_MAX, 1, 0.00071);
     tensor(d, &dy, dtype, N_MAX, 0.3, 0.1);
     tensor(d, &scale, dtype, v.n, 0.0011, 0.0371);
+    tensor(d, &offset, dtype, 1, 0, -0.4);
     tensor(d, &r->y, dtype, N_MAX, 0, 0);
     tensor(d, &r->dx, dtype, N_MAX, 0.1, 0);
     tensor(d, &r->ds, dtype, v.n, 0.1, 0);
-    ck_assert_int_eq(dsc_fake_quant(d, q, v, &r->y, &x, &scale, NULL), DSC_OK);
-    ck_assert_int_eq(dsc_fake_quant_bwd(d, q, 0.01, v, &r->dx, &r->ds, &dy, &x, &scale, NULL),
+    *(which & 8 ? &g.offset : &g.scale) = &r->ds;
+    ck_assert_int_eq(dsc_fake_quant(d, &q, v, &r->y, &x, &scale, which & 8 ? &offset : NULL, NULL),
                      DSC_OK);
+    ck_assert_int_eq(
+        dsc_fake_quant_bwd(d, &q, v, &g, &dy, &x, &scale, which & 8 ? &offset : NULL, NULL),
+        DSC_OK);
+    dsc_tensor_clear(&offset);
     dsc_tensor_clear(&x);
     dsc_tensor_clear(&dy);
     dsc_tensor_clear(&scale);
@@ -168,8 +182,31 @@ static void run_fake_quant(struct dsc_device *d, enum dsc_dtype dtype, int which
 
 START_TEST(simulated_quantization_equals_its_double_twin_at_every_level)
 {
-    for (int which = 0; which < 4; which++)
+    for (int which = 0; which < 9; which++)
         check(run_fake_quant, which, 2e-6);
+}
+END_TEST
+
+/* which: 0 ternary, 1 binary; with 2 by column; with 4 one scale */
+static void run_scaled_sign(struct dsc_device *d, enum dsc_dtype dtype, int which, struct result *r)
+{
+    const struct dsc_axis_view v = which & 4   ? (struct dsc_axis_view){1, 1, N_MAX}
+                                   : which & 2 ? (struct dsc_axis_view){80, 500, 1}
+                                               : (struct dsc_axis_view){4, 100, 100};
+    struct dsc_tensor x;
+
+    tensor(d, &x, dtype, N_MAX, 1, 0.00071);
+    tensor(d, &r->y, dtype, N_MAX, 0, 0);
+    tensor(d, &r->dx, dtype, 1, 0, 0);
+    tensor(d, &r->ds, dtype, 1, 0, 0);
+    ck_assert_int_eq(dsc_scaled_sign(d, which & 1 ? 0 : 0.7, v, &r->y, &x, NULL), DSC_OK);
+    dsc_tensor_clear(&x);
+}
+
+START_TEST(scaled_signs_equal_their_double_twin_at_every_level)
+{
+    for (int which = 0; which < 6; which++)
+        check(run_scaled_sign, which, 2e-6);
 }
 END_TEST
 
@@ -305,6 +342,7 @@ int main(void)
     tcase_add_test(t, normalization_equals_its_double_twin_at_every_level);
     tcase_add_test(t, dropout_equals_its_double_twin_at_every_level);
     tcase_add_test(t, simulated_quantization_equals_its_double_twin_at_every_level);
+    tcase_add_test(t, scaled_signs_equal_their_double_twin_at_every_level);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

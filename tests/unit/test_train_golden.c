@@ -498,6 +498,97 @@ START_TEST(simulated_quantization_in_f32_equals_the_lsq_formulas_within_rounding
 }
 END_TEST
 
+/* Quantizers by autograd: what is learned (p0, p1) is scale and offset, or pact's clip. */
+struct quantizer_case {
+    const char *name, *quantizer;
+    enum dsc_dtype code;
+    int64_t bits, axis;
+    int n_learned;
+};
+
+static const struct quantizer_case quantizer_cases[] = {
+    {"lsq_plus_u8", "lsq+", DSC_U8, 8, 1, 2},      {"lsq_plus_u4", "lsq+", DSC_U8, 4, 1, 2},
+    {"pact_u8", "pact", DSC_U8, 8, 1, 1},          {"pact_u2", "pact", DSC_U8, 2, 1, 1},
+    {"ternary_axis0", "ternary", DSC_I8, 8, 0, 0}, {"ternary_axis1", "ternary", DSC_I8, 8, 1, 0},
+    {"binary_axis0", "binary", DSC_I8, 8, 0, 0},   {"binary_axis1", "binary", DSC_I8, 8, 1, 0},
+};
+
+/* Inputs x and what is learned. */
+static struct dsc_graph *quantizer_graph(const struct quantizer_case *c,
+                                         const struct dsc_tensor *feeds)
+{
+    struct dsc_graph *g = dsc_graph_new(NULL);
+    int in[4] = {DSC_NO_VALUE, DSC_NO_VALUE, DSC_NO_VALUE, DSC_NO_VALUE}, y;
+    struct dsc_tensor zero;
+    struct dsc_node *n;
+
+    in[0] = add_input(g, &feeds[0]);
+    if (c->n_learned > 0)
+        in[1] = add_input(g, &feeds[1]);
+    if (c->n_learned > 1)
+        in[3] = add_input(g, &feeds[2]);
+    ck_assert_int_eq(dsc_tensor_new(&zero, c->code, 0, NULL, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_graph_init(g, "zero", &zero, &in[2], NULL), DSC_OK);
+    dsc_tensor_clear(&zero);
+    ck_assert_int_eq(dsc_graph_call(g, "dsc", "FakeQuantize", "fq", 4, in, &y, &n, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_node_set_string(g, n, "quantizer", c->quantizer, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_node_set_int(g, n, "bits", c->bits, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_node_set_int(g, n, "axis", c->axis, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_graph_output(g, y, NULL), DSC_OK);
+    return g;
+}
+
+static void scaled(struct dsc_tensor *dst, const struct dsc_tensor *src, enum dsc_dtype dtype,
+                   double factor)
+{
+    ck_assert_int_eq(dsc_tensor_new(dst, dtype, 0, NULL, NULL), DSC_OK);
+    dsc_tensor_set_f64(dst, 0, dsc_tensor_get_f64(src, 0) * factor);
+}
+
+static void check_quantizer(const struct quantizer_case *c, enum dsc_dtype dtype,
+                            const char *device, double tol)
+{
+    static const char *const learned[] = {"p0", "p1"}, *const slopes[] = {"dp0", "dp1"};
+    const double high = (double)(1 << c->bits) - 1, clip = strcmp(c->quantizer, "pact") ? 1 : high;
+    struct dsc_bundle b;
+    struct dsc_tensor feeds[3] = {0}, seed, y, grads[3] = {0}, want;
+    const struct dsc_tensor *x;
+    struct bench bench;
+
+    read_npz(&b, "quantizers", "");
+    x = item(&b, c->name, "x");
+    converted(&feeds[0], x, dtype, 2, x->dim);
+    converted(&seed, item(&b, c->name, "dy"), dtype, 2, x->dim);
+    for (int i = 0; i < c->n_learned; i++)
+        scaled(&feeds[1 + i], item(&b, c->name, learned[i]), dtype, 1 / clip);
+    open_bench(&bench, quantizer_graph(c, feeds), device, 1 + c->n_learned);
+    run_bench(&bench, feeds, &seed, &y, grads);
+    assert_close("y", &y, item(&b, c->name, "y"), tol, tol);
+    assert_close("dx", &grads[0], item(&b, c->name, "dx"), tol, tol);
+    for (int i = 0; i < c->n_learned; i++) { /* with LSQ's factor */
+        scaled(&want, item(&b, c->name, slopes[i]), DSC_F64,
+               clip / sqrt((double)dsc_tensor_n_elems(x) * high));
+        assert_close(slopes[i], &grads[1 + i], &want, tol, tol);
+        dsc_tensor_clear(&want);
+    }
+    dsc_tensor_clear(&y);
+    dsc_tensor_clear(&seed);
+    for (int i = 0; i < 3; i++) {
+        dsc_tensor_clear(&grads[i]);
+        dsc_tensor_clear(&feeds[i]);
+    }
+    close_bench(&bench);
+    dsc_bundle_clear(&b);
+}
+
+START_TEST(quantizers_and_their_gradients_equal_the_formulas_of_their_papers)
+{
+    check_quantizer(&quantizer_cases[_i], DSC_F64, "cpu", 1e-13);
+    check_quantizer(&quantizer_cases[_i], DSC_F64, "shadow", 1e-13);
+    check_quantizer(&quantizer_cases[_i], DSC_F32, "cpu", 3e-5);
+}
+END_TEST
+
 /* The target's array: label, target or teacher. */
 struct loss_case {
     const char *name, *loss, *target;
@@ -658,6 +749,7 @@ int main(void)
     tcase_add_loop_test(t, simulated_quantization_and_its_gradients_equal_the_lsq_formulas, 0, 7);
     tcase_add_loop_test(t, simulated_quantization_in_f32_equals_the_lsq_formulas_within_rounding, 0,
                         7);
+    tcase_add_loop_test(t, quantizers_and_their_gradients_equal_the_formulas_of_their_papers, 0, 8);
     tcase_add_loop_test(t, losses_and_their_gradients_equal_pytorch, 0, 7);
     tcase_add_loop_test(t, losses_in_f32_equal_pytorch_within_rounding, 0, 7);
     srunner_run_all(r, CK_ENV);

@@ -16,6 +16,7 @@
 #include "dsc/arena.h"
 #include "dsc/device.h"
 #include "dsc/graph.h"
+#include "dsc/quantizer.h"
 
 #include <stdbool.h>
 
@@ -49,10 +50,12 @@ struct dsc_quant_site {
     enum dsc_site_kind kind;
     int value;            /* value number */
     enum dsc_dtype dtype; /* of the codes; the target's, until a caller changes a weight's */
-    int axis;             /* of the scales; -1: one scale */
-    int out_axis;         /* of a weight's output channels, of a table's columns */
-    int64_t n_channels;   /* of an activation that meets constant weights, all of one K; else 0 */
-    float *channel_max;   /* [n_channels] largest magnitudes, for dsc_quant_smooth; starts as 0 */
+    const struct dsc_quantizer *quantizer; /* NULL: lsq */
+    bool is_stochastic;                    /* rounding is drawn while training */
+    int axis;                              /* of the scales; -1: one scale */
+    int out_axis;                          /* of a weight's output channels, of a table's columns */
+    int64_t n_channels; /* of an activation that meets constant weights, all of one K; else 0 */
+    float *channel_max; /* [n_channels] largest magnitudes, for dsc_quant_smooth; starts as 0 */
 };
 
 /** The fate of a node that could have been quantized, for the report. */

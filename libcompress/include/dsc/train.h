@@ -21,9 +21,9 @@
 struct dsc_param {
     int value; /* value number of the initializer: its name is its identity */
     int64_t n_elems;
-    bool has_decay;   /* rank >= 2 */
-    bool is_scale;    /* of FakeQuantize */
-    double lr_factor; /* of the learning rate: 1, but for learned quantization scales */
+    bool has_decay;   /* rank >= 2, or a learned clip */
+    bool is_scale;    /* of FakeQuantize, or its offset */
+    double lr_factor; /* of the learning rate, not of the decay: 1, but for what is_scale says */
     bool keeps_zeros; /* pruned: elements that are 0 when the trainer opens stay 0 */
 };
 

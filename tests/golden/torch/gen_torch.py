@@ -395,6 +395,80 @@ def write_lsq():
     save("lsq", arrays)
 
 
+# --- other quantizers, by autograd -------------------------------------------------------------
+
+class RoundSte(torch.autograd.Function):
+    """round half to even whose gradient is 1 (straight through)."""
+    @staticmethod
+    def forward(ctx, v):
+        return torch.round(v)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy
+
+
+def lsq_plus(x, scale, beta, qmax):
+    """Bhalgat et al. 2020, eq. 1 and 2: round(clamp((x - beta)/s, 0, p)) s + beta, with the beta that an
+    integer zero point stands for; to gradients beta is a number of its own."""
+    snapped = beta + (-torch.round(-beta / scale) * scale - beta).detach()
+    return RoundSte.apply(torch.clamp((x - snapped) / scale, 0, qmax)) * scale + snapped
+
+
+def pact(x, alpha, qmax):
+    """Choi et al. 2018, eq. 1 to 3: y = 0.5 (|x| - |x - alpha| + alpha), rounded to k bits."""
+    y = 0.5 * (x.abs() - (x - alpha).abs() + alpha)
+    step = (alpha / qmax).detach()  # the gradient of alpha is that of the clip alone
+    return RoundSte.apply(y / step) * step
+
+
+def ternary(w, axis):
+    """TernaryBERT eq. 5 (TWN): threshold 0.7 mean |w|, the mean of what is above it, straight through."""
+    with torch.no_grad():
+        cut = 0.7 * w.abs().mean(axis, keepdim=True)
+        kept = (w.abs() > cut).double()
+        alpha = (w.abs() * kept).sum(axis, keepdim=True) / kept.sum(axis, keepdim=True)
+        q = alpha * torch.sign(w) * kept
+    return w + (q - w).detach()
+
+
+def binary(w, axis):
+    """BinaryBERT eq. 2 (BWN): sign(w) mean |w|, sign(0) = 1, straight through."""
+    with torch.no_grad():
+        q = torch.where(w >= 0, 1.0, -1.0) * w.abs().mean(axis, keepdim=True)
+    return w + (q - w).detach()
+
+
+def write_quantizers():
+    r = np.random.default_rng(9)
+    arrays = {}
+
+    def case(name, fn, x, *learned):
+        dy = r.standard_normal(x.shape).astype(np.float32).astype(np.float64)
+        t = [torch.from_numpy(np.asarray(a, np.float32).astype(np.float64)).requires_grad_()
+             for a in (x, *learned)]
+        y = fn(*t)
+        y.backward(torch.from_numpy(dy))
+        arrays.update({f"{name}.x": t[0].detach().numpy(), f"{name}.dy": dy,
+                       f"{name}.y": y.detach().numpy(), f"{name}.dx": t[0].grad.numpy()})
+        for i, v in enumerate(t[1:]):
+            arrays.update({f"{name}.p{i}": v.detach().numpy().reshape(1),
+                           f"{name}.dp{i}": v.grad.numpy().reshape(1)})
+
+    act = r.standard_normal((7, 31)) * 1.5 + 0.7
+    case("lsq_plus_u8", lambda x, s, b: lsq_plus(x, s, b, 255), act, 0.011, -0.6037)
+    case("lsq_plus_u4", lambda x, s, b: lsq_plus(x, s, b, 15), act, 0.17, -1.02)
+    case("pact_u8", lambda x, a: pact(x, a, 255), act, 1.9)
+    case("pact_u2", lambda x, a: pact(x, a, 3), act, 2.3)
+    w = r.standard_normal((6, 50)) * np.array([0.02, 0.1, 0.5, 1.0, 3.0, 9.0])[:, None]
+    w[2, 7] = 0
+    case("ternary_axis0", lambda v: ternary(v, 1), w)
+    case("ternary_axis1", lambda v: ternary(v, 0), w)
+    case("binary_axis0", lambda v: binary(v, 1), w)
+    case("binary_axis1", lambda v: binary(v, 0), w)
+    save("quantizers", arrays)
+
+
 # --- losses -----------------------------------------------------------------------------------
 
 def write_losses():
@@ -444,6 +518,7 @@ def main():
     write_training(init_map)
     write_fresh()
     write_lsq()
+    write_quantizers()
     write_losses()
 
 
