@@ -53,40 +53,55 @@ static int exponent_for(double magnitude)
 /* Values in tiles: what each holds is put together in their order, so that threads do not show. */
 enum { TILES = 4, TILED_FROM = 1 << 15, LANES = 16 };
 
+/* Bin b is count[b + 1]; what is not finite, or below the bins, is in count[0]. */
 struct tile {
     uint64_t n_bad;
     float low, high;
-    uint32_t count[DSC_HIST_BINS];
+    uint32_t count[1 + DSC_HIST_BINS];
 };
 
 struct adding {
     const float *x;
     int64_t n, per_tile; /* below 2^32 */
-    double inv_width;
+    float width, inv_width;
     struct tile *tiles;
 };
-
-static int64_t end_of(const struct adding *a, int64_t tile)
-{
-    const int64_t end = (tile + 1) * a->per_tile;
-
-    return end < a->n ? end : a->n;
-}
 
 /* Lanes that a compiler can keep in one register. */
 struct lanes {
     float low[LANES], high[LANES];
-    int32_t n_bad[LANES];
+    int32_t n_bad[LANES], bin[LANES];
 };
 
-static void limits_of(void *ctx, int64_t tile)
+/*
+ * Times a power of two is exact. Where it underflows, and where truncation is not floor, the
+ * comparison with the bin's lower end takes the bin below.
+ */
+static inline void add_lanes(struct lanes *l, const float *x, float width, float inv_width)
+{
+    for (int k = 0; k < LANES; k++) {
+        const bool is_finite = x[k] - x[k] == 0;
+        const float low = is_finite ? x[k] : INFINITY, high = is_finite ? x[k] : -INFINITY;
+        const float v = x[k] * inv_width;
+        const float from_first = v > -HALF ? v : -HALF;
+        const int32_t b = (int32_t)(from_first < HALF - 1 ? from_first : HALF - 1);
+
+        l->low[k] = low < l->low[k] ? low : l->low[k];
+        l->high[k] = high > l->high[k] ? high : l->high[k];
+        l->n_bad[k] += !is_finite;
+        l->bin[k] = is_finite ? b - (x[k] < (float)b * width) + HALF + 1 : 0;
+    }
+}
+
+static void add_tile(void *ctx, int64_t tile)
 {
     const struct adding *a = ctx;
-    const int64_t first = tile * a->per_tile, end = end_of(a, tile);
+    const int64_t first = tile * a->per_tile;
+    const int64_t end = first + a->per_tile < a->n ? first + a->per_tile : a->n;
     struct tile *t = &a->tiles[tile];
     struct lanes l;
 
-    t->n_bad = 0;
+    *t = (struct tile){.low = INFINITY, .high = -INFINITY};
     for (int k = 0; k < LANES; k++) {
         l.low[k] = INFINITY;
         l.high[k] = -INFINITY;
@@ -94,48 +109,20 @@ static void limits_of(void *ctx, int64_t tile)
     }
     for (int64_t i = first; i < end; i += LANES) {
         const int n = end - i < LANES ? (int)(end - i) : LANES;
-        float x[LANES];
+        float last[LANES];
 
-        for (int k = 0; k < LANES; k++)
-            x[k] = a->x[k < n ? i + k : i]; /* a value twice changes no limit */
-        for (int k = 0; k < LANES; k++) {
-            const bool is_finite = x[k] - x[k] == 0;
-            const float low = is_finite ? x[k] : INFINITY, high = is_finite ? x[k] : -INFINITY;
-
-            l.low[k] = low < l.low[k] ? low : l.low[k];
-            l.high[k] = high > l.high[k] ? high : l.high[k];
-            l.n_bad[k] += !is_finite && k < n;
-        }
+        for (int k = 0; n < LANES && k < LANES; k++) /* values that fill no register */
+            last[k] = k < n ? a->x[i + k] : INFINITY;
+        add_lanes(&l, n < LANES ? last : a->x + i, a->width, a->inv_width);
+        for (int k = 0; k < n; k++)
+            t->count[l.bin[k]]++;
+        t->n_bad -= (uint64_t)(LANES - n);
     }
-    t->low = INFINITY;
-    t->high = -INFINITY;
     for (int k = 0; k < LANES; k++) {
         t->low = fminf(t->low, l.low[k]);
         t->high = fmaxf(t->high, l.high[k]);
         t->n_bad += (uint64_t)l.n_bad[k];
     }
-}
-
-/*
- * The bin of v widths. The sum is positive, so truncation is floor; but for v within 2^-42 below 0
- * the sum is rounded up to HALF, and the bin would depend on the width that it was counted at.
- */
-static int bin_of(double v)
-{
-    const int b = (int)(v + HALF);
-
-    return b - (v < 0 && b == HALF);
-}
-
-static void count_bins(void *ctx, int64_t tile)
-{
-    const struct adding *a = ctx;
-    struct tile *t = &a->tiles[tile];
-
-    memset(t->count, 0, sizeof t->count);
-    for (int64_t i = tile * a->per_tile; i < end_of(a, tile); i++)
-        if (a->x[i] - a->x[i] == 0)
-            t->count[bin_of((double)a->x[i] * a->inv_width)]++;
 }
 
 static void add_some(struct dsc_hist *h, const float *x, int64_t n, struct dsc_pool *pool,
@@ -146,25 +133,31 @@ static void add_some(struct dsc_hist *h, const float *x, int64_t n, struct dsc_p
     const int64_t n_tiles = n < TILED_FROM ? 1 : TILES;
     uint64_t n_bad = 0;
     float lo = INFINITY, hi = -INFINITY;
+    int counted_at;
 
     a.per_tile = (n + n_tiles - 1) / n_tiles;
-    dsc_parallel_for(pool, n_tiles, limits_of, &a);
+    do { /* once more if there was none so large */
+        counted_at = h->exponent;
+        a.width = ldexpf(1, counted_at);
+        a.inv_width = ldexpf(1, -counted_at);
+        dsc_parallel_for(pool, n_tiles, add_tile, &a);
+        for (int64_t t = 0; t < n_tiles; t++) {
+            lo = fminf(lo, tiles[t].low);
+            hi = fmaxf(hi, tiles[t].high);
+        }
+        if (lo <= hi)
+            widen_to(h, exponent_for(fmax(fmax(fabs((double)lo), fabs((double)hi)),
+                                          h->n ? fmax(fabs(h->low), fabs(h->high)) : 0)));
+    } while (h->exponent != counted_at);
     for (int64_t t = 0; t < n_tiles; t++) {
         n_bad += tiles[t].n_bad;
-        lo = fminf(lo, tiles[t].low);
-        hi = fmaxf(hi, tiles[t].high);
+        for (int b = 0; b < DSC_HIST_BINS; b++)
+            h->count[b] += tiles[t].count[1 + b];
     }
     h->n_bad += n_bad;
+    h->n += (uint64_t)n - n_bad;
     if (lo > hi)
         return;
-    widen_to(h, exponent_for(fmax(fmax(fabs((double)lo), fabs((double)hi)),
-                                  h->n ? fmax(fabs(h->low), fabs(h->high)) : 0)));
-    a.inv_width = ldexp(1, -h->exponent);
-    dsc_parallel_for(pool, n_tiles, count_bins, &a);
-    for (int64_t t = 0; t < n_tiles; t++)
-        for (int b = 0; b < DSC_HIST_BINS; b++)
-            h->count[b] += tiles[t].count[b];
-    h->n += (uint64_t)n - n_bad;
     h->low = fmin(h->low, (double)lo);
     h->high = fmax(h->high, (double)hi);
     *low = fmin(*low, (double)lo);
