@@ -11,7 +11,8 @@ enum { DRAWN_SIZE = 8 }; /* of axes that a model leaves open */
 /* ---- texts ---- */
 
 static enum dsc_status encode_row(const struct dsc_textmodel *m, const struct dsc_dataset *d,
-                                  int64_t row, struct dsc_tok_enc *enc, struct dsc_err *err)
+                                  int64_t row, bool wants_offsets, struct dsc_tok_enc *enc,
+                                  struct dsc_err *err)
 {
     struct dsc_tok_in in;
 
@@ -22,6 +23,7 @@ static enum dsc_status encode_row(const struct dsc_textmodel *m, const struct ds
         .pair = d->text_b ? d->text_b[row].data : NULL,
         .n_pair_bytes = d->text_b ? d->text_b[row].n_bytes : 0,
         .max_length = m->max_length,
+        .wants_offsets = wants_offsets,
     };
 
     if (dsc_tok_encode(m->tok, &in, enc, err) == DSC_OK)
@@ -68,7 +70,7 @@ static enum dsc_status encode_rows(const struct dsc_textmodel *m, const struct d
 {
     *longest = 1;
     for (int64_t i = 0; i < n; i++) {
-        DSC_TRY(encode_row(m, d, idx[i], &enc[i], err));
+        DSC_TRY(encode_row(m, d, idx[i], false, &enc[i], err));
         *longest = enc[i].n > *longest ? enc[i].n : *longest;
     }
     *longest = padded_width(m, *longest);
@@ -125,7 +127,7 @@ static enum dsc_status order_by_length(const struct dsc_textmodel *m, const stru
     enum dsc_status st = order ? DSC_OK : DSC_E_MEMORY;
 
     for (int64_t i = 0; i < n && st == DSC_OK; i++) {
-        st = encode_row(m, d, first + i, &enc, err);
+        st = encode_row(m, d, first + i, false, &enc, err);
         order[i] = (struct by_length){first + i, enc.n};
     }
     if (st == DSC_OK)
@@ -134,6 +136,34 @@ static enum dsc_status order_by_length(const struct dsc_textmodel *m, const stru
         idx[i] = order[i].row;
     dsc_tok_enc_clear(&enc);
     dsc_heap_free(order);
+    return st;
+}
+
+static bool same_spans(const struct dsc_tok_enc *a, const struct dsc_tok_enc *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++)
+        if (a->offsets[i].char_lo != b->offsets[i].char_lo ||
+            a->offsets[i].char_hi != b->offsets[i].char_hi ||
+            a->offsets[i].which != b->offsets[i].which)
+            return false;
+    return true;
+}
+
+enum dsc_status dsc_textmodel_cut_alike(const struct dsc_textmodel *a,
+                                        const struct dsc_textmodel *b, const struct dsc_dataset *d,
+                                        int64_t row, bool *is_alike, struct dsc_err *err)
+{
+    struct dsc_tok_enc x = {0}, y = {0};
+    enum dsc_status st;
+
+    DSC_TRY_OUT(st, encode_row(a, d, row, true, &x, err));
+    DSC_TRY_OUT(st, encode_row(b, d, row, true, &y, err));
+    *is_alike = same_spans(&x, &y);
+out:
+    dsc_tok_enc_clear(&x);
+    dsc_tok_enc_clear(&y);
     return st;
 }
 

@@ -101,7 +101,8 @@ enum dsc_status dsc_teacher_open(struct dsc_teacher *t, struct dsc_cmd *cmd,
         t->models[t->n].is_self = has_self && strcmp(paths[t->n], "self") == 0;
         DSC_TRY(open_model(&t->models[t->n], t->n, cmd, m, err));
     }
-    return read_weights(t, cmd, err);
+    DSC_TRY(read_weights(t, cmd, err));
+    return dsc_teacher_read_terms(t, cmd, err);
 }
 
 static enum dsc_status check_outputs(const struct dsc_dataset *d, int64_t n_out,
@@ -119,9 +120,10 @@ static enum dsc_status check_outputs(const struct dsc_dataset *d, int64_t n_out,
     return DSC_OK;
 }
 
-static void close_models(struct dsc_teacher *t)
+/* The first one stays where terms look into it. */
+static void close_models(struct dsc_teacher *t, bool closes_all)
 {
-    for (int i = 0; i < t->n; i++) {
+    for (int i = t->taps && !closes_all; i < t->n; i++) {
         if (t->models[i].is_self)
             dsc_graph_free(t->models[i].m.model.graph);
         else
@@ -272,7 +274,7 @@ enum dsc_status dsc_teacher_ask(struct dsc_teacher *t, struct dsc_cmd *cmd,
     is_known = t->outputs != NULL;
     st = is_known ? check_outputs(d, n_out, t->outputs, t->n_cols, err)
                   : compute(t, cmd, d, n_out, batch, dev, err);
-    close_models(t);
+    close_models(t, false);
     if (st != DSC_OK)
         return is_known ? dsc_err_file(err, t->cache) : st;
     return is_known ? DSC_OK : write_cache(t, own, d, err);
@@ -280,7 +282,8 @@ enum dsc_status dsc_teacher_ask(struct dsc_teacher *t, struct dsc_cmd *cmd,
 
 void dsc_teacher_close(struct dsc_teacher *t)
 {
-    close_models(t);
+    dsc_teacher_close_taps(t);
+    close_models(t, true);
     dsc_heap_free(t->outputs);
     t->outputs = NULL;
 }

@@ -28,9 +28,10 @@ struct dsc_teacher {
     struct dsc_teacher_model models[DSC_TEACHERS_MAX];
     float *outputs;
     int64_t n_cols;
-    const char *cache; /* file of --teacher-cache, or NULL */
-    bool may_replace;  /* a cache of something else */
-    bool is_dry;       /* no cache is written */
+    const char *cache;             /* file of --teacher-cache, or NULL */
+    bool may_replace;              /* a cache of something else */
+    bool is_dry;                   /* no cache is written */
+    struct dsc_teacher_taps *taps; /* with --term; NULL else */
 };
 
 /**
@@ -55,5 +56,38 @@ enum dsc_status dsc_teacher_ask(struct dsc_teacher *t, struct dsc_cmd *cmd,
                                 const struct dsc_dataset *d, int64_t n_out, int64_t batch,
                                 struct dsc_device *dev, struct dsc_err *err);
 void dsc_teacher_close(struct dsc_teacher *t);
+
+/* ---- --term: what happens inside the (first) teacher, which then runs along with the student ----
+ */
+
+/**
+ * --term, after dsc_teacher_open. Does nothing without one.
+ * Errors  USAGE
+ */
+enum dsc_status dsc_teacher_read_terms(struct dsc_teacher *t, struct dsc_cmd *cmd,
+                                       struct dsc_err *err);
+/**
+ * Find what the terms compare in both models, before dsc_distill_attach; the teacher is opened for
+ * running. A second call is for another graph of the student.
+ *
+ * student  the graph that is trained, without its loss; sizes may be learned in it
+ * Errors   as dsc_dterms_plan
+ */
+enum dsc_status dsc_teacher_tap(struct dsc_teacher *t, struct dsc_cmd *cmd,
+                                const struct dsc_textmodel *m, struct dsc_graph *student,
+                                int64_t n_rows, struct dsc_device *dev, struct dsc_err *err);
+/**
+ * Which rows both models cut into the same tokens: the others have no part in terms on tokens, and
+ * how many these are is said.
+ * Errors  INCONSISTENT  there is no such row
+ */
+enum dsc_status dsc_teacher_align(struct dsc_teacher *t, struct dsc_cmd *cmd,
+                                  const struct dsc_textmodel *m, const struct dsc_dataset *d,
+                                  struct dsc_err *err);
+/** Run the teacher on a batch, and fill the inputs of the terms; those of the student are there. */
+enum dsc_status dsc_teacher_fill(const struct dsc_teacher *t, const struct dsc_textmodel *m,
+                                 const struct dsc_dataset *d, const int64_t *idx, int64_t n,
+                                 struct dsc_tensor *feeds, struct dsc_err *err);
+void dsc_teacher_close_taps(struct dsc_teacher *t);
 
 #endif

@@ -107,6 +107,11 @@ enum dsc_status dsc_textmodel_fill(const struct dsc_textmodel *m, const struct d
                                    const int64_t *idx, int64_t n, struct dsc_tensor *feeds,
                                    struct dsc_err *err);
 
+/** Do both cut a row of text into tokens of the same characters? */
+enum dsc_status dsc_textmodel_cut_alike(const struct dsc_textmodel *a,
+                                        const struct dsc_textmodel *b, const struct dsc_dataset *d,
+                                        int64_t row, bool *is_alike, struct dsc_err *err);
+
 /**
  * n rows of drawn arrays, for where there are no data: floats of variance 1, integers 0, masks of
  * tokens 1. types: of

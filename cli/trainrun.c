@@ -240,6 +240,15 @@ static enum dsc_status keep_zeros(struct dsc_trainrun *r, struct dsc_err *err)
     return DSC_OK;
 }
 
+/* Learned maps of the loss are no part of the model. */
+static void mark_parts_of_loss(struct dsc_trainrun *r)
+{
+    for (int i = 0; i < r->n_params; i++)
+        r->params[i].is_of_loss =
+            dsc_graph_find_value(r->m->model.graph, r->graph->values[r->params[i].value].name) ==
+            DSC_NO_VALUE;
+}
+
 static void log_params(struct dsc_trainrun *r)
 {
     int64_t n_weights = 0;
@@ -283,6 +292,9 @@ enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err
     DSC_TRY(put_dropout(r, err));
     if (r->train.target != DSC_TARGET_VALUE)
         DSC_TRY(dsc_textmodel_bare_logits(r->m, r->graph, err));
+    if (r->teacher.is_there)
+        DSC_TRY(
+            dsc_teacher_tap(&r->teacher, r->cmd, r->m, r->graph, (int64_t)r->train.n, r->dev, err));
     r->target_input = r->graph->n_inputs;
     DSC_TRY(attach_loss(r, err));
     DSC_TRY(dsc_graph_sort(r->graph, false, err));
@@ -290,6 +302,7 @@ enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err
     DSC_TRY(dsc_params_find(r->graph, is_trained, r, r->cmd->arena, &r->params, &r->n_params, err));
     DSC_TRY(dsc_patterns_check(&r->freeze, err));
     DSC_TRY(dsc_patterns_check(&r->unfreeze, err));
+    mark_parts_of_loss(r);
     set_scale_rate(r);
     if (!r->is_looking)
         DSC_TRY(warn_copies(r, err));
@@ -339,6 +352,7 @@ static enum dsc_status fill_distill(const struct dsc_trainrun *r, const int64_t 
     const uint64_t step = dsc_trainer_n_done(r->trainer);
 
     DSC_TRY(fill_teacher(r, idx, n, &feeds[d->teacher], err));
+    DSC_TRY(dsc_teacher_fill(&r->teacher, r->m, &r->train, idx, n, feeds, err));
     if (d->labelled >= 0)
         DSC_TRY(fill_labelled(r, idx, n, &feeds[d->labelled], err));
     for (int i = 0; i < d->n_ramps; i++) {
@@ -489,6 +503,7 @@ static enum dsc_status save_at_stop(struct dsc_trainrun *r, enum dsc_status st)
 
 static enum dsc_status ask_teacher(struct dsc_trainrun *r, struct dsc_err *err)
 {
+    DSC_TRY(dsc_teacher_align(&r->teacher, r->cmd, r->m, &r->train, err));
     return dsc_teacher_ask(&r->teacher, r->cmd, &r->train, r->n_out, r->config.micro, r->dev, err);
 }
 

@@ -1,6 +1,5 @@
 /* The loss of distillation: what the teacher says and what the labels say, weighted. */
-#include "dsc/distill.h"
-
+#include "train/distill_parts.h"
 #include "train/loss_build.h"
 
 #include <stdio.h>
@@ -44,15 +43,14 @@ static enum dsc_status add_labelled(struct dsc_graph *g, int output, struct dsc_
     return dsc_graph_input(g, *value, err);
 }
 
-/* A number of the type of value `like`: an input where it changes. */
-static enum dsc_status add_ramp(struct dsc_graph *g, int like, struct dsc_distill *d,
-                                const struct dsc_ramp *r, int *value, struct dsc_err *err)
+enum dsc_status dsc_distill_number(struct dsc_graph *g, enum dsc_dtype dtype, struct dsc_distill *d,
+                                   const struct dsc_ramp *r, int *value, struct dsc_err *err)
 {
-    const struct dsc_type type = {.dtype = g->values[like].type.dtype};
+    const struct dsc_type type = {.dtype = dtype};
     char name[64];
 
     if (r->n == 1)
-        return dsc_loss_const_like(g, like, r->v[0], value, err);
+        return dsc_loss_const(g, dtype, 0, r->v[0], value, err);
     if (d->n_ramps == DSC_DISTILL_RAMPS_MAX)
         return dsc_fail(err, DSC_E_LIMIT, "more than %d numbers change", DSC_DISTILL_RAMPS_MAX);
     snprintf(name, sizeof name, "dscompress.ramp.%d", d->n_ramps);
@@ -76,9 +74,10 @@ static enum dsc_status add_rest(struct dsc_graph *g, int like, const struct dsc_
 static enum dsc_status weigh(struct dsc_graph *g, struct dsc_distill *d, int like, int soft,
                              int hard, int *sum, struct dsc_err *err)
 {
+    const enum dsc_dtype dtype = g->values[like].type.dtype;
     int part[2], value[2] = {soft, hard};
 
-    DSC_TRY(add_ramp(g, like, d, &d->alpha, &part[0], err));
+    DSC_TRY(dsc_distill_number(g, dtype, d, &d->alpha, &part[0], err));
     DSC_TRY(add_rest(g, like, &d->alpha, part[0], &part[1], err));
     for (int i = 0; i < 2; i++)
         DSC_TRY(dsc_loss_call(g, "Mul", 2, (int[]){value[i], part[i]}, &value[i], err));
@@ -91,6 +90,7 @@ enum dsc_status dsc_distill_attach(struct dsc_graph *g, int output, const struct
 {
     const bool is_value = hard == dsc_loss_find("mse"), is_one = hard == dsc_loss_find("bce");
     const struct dsc_loss *soft = dsc_loss_find(is_value ? "mse" : "kl");
+    enum dsc_dtype dtype;
     struct dsc_loss_args args = {DSC_NO_VALUE, DSC_NO_VALUE}, soft_args = args;
     int teacher, student, value[2], sum;
 
@@ -98,6 +98,7 @@ enum dsc_status dsc_distill_attach(struct dsc_graph *g, int output, const struct
     DSC_TRY(add_target(g, output, soft, "dscompress.teacher", &d->teacher, err));
     DSC_TRY(add_labelled(g, output, d, &args.row_weights, err));
     student = g->outputs[output];
+    dtype = g->values[student].type.dtype;
     teacher = g->inputs[d->teacher];
     d->n_ramps = 0;
     if (is_one) {
@@ -105,10 +106,11 @@ enum dsc_status dsc_distill_attach(struct dsc_graph *g, int output, const struct
         DSC_TRY(both_logits(g, student, &student, err));
     }
     if (!is_value)
-        DSC_TRY(add_ramp(g, student, d, &d->temperature, &soft_args.temperature, err));
+        DSC_TRY(dsc_distill_number(g, dtype, d, &d->temperature, &soft_args.temperature, err));
     DSC_TRY(soft->build(g, student, teacher, &soft_args, &value[0], err));
     DSC_TRY(hard->build(g, g->outputs[output], g->inputs[d->target], &args, &value[1], err));
     DSC_TRY(weigh(g, d, g->outputs[output], value[0], value[1], &sum, err));
+    DSC_TRY(dsc_dterms_attach(g, dtype, d, &sum, err));
     *loss_output = g->n_outputs;
     return dsc_graph_output(g, sum, err);
 }

@@ -439,6 +439,8 @@ enum dsc_status dsc_trainer_write_weights(struct dsc_trainer *t, struct dsc_grap
         struct dsc_tensor own;
         enum dsc_status st;
 
+        if (t->params[i].is_of_loss)
+            continue;
         if (value < 0)
             return dsc_fail(err, DSC_E_INTERNAL, "the graph has no weight '%s'", name);
         DSC_TRY(dsc_tensor_new(&own, DSC_F32, w[i].rank, w[i].dim, err));

@@ -24,6 +24,7 @@ struct dsc_param {
     bool has_decay;   /* rank >= 2, or a learned clip */
     bool is_scale;    /* of FakeQuantize, or its offset */
     double lr_factor; /* of the learning rate, not of the decay: 1, but for what is_scale says */
+    bool is_of_loss;  /* a learned part of the loss: no model holds it, and none gets it */
     bool keeps_zeros; /* pruned: elements that are 0 when the trainer opens stay 0 */
 };
 
@@ -221,7 +222,7 @@ enum dsc_status dsc_trainer_mask(struct dsc_trainer *t, const char *name,
 /** The session with the current weights, to evaluate between steps (same graph). */
 struct dsc_session *dsc_trainer_session(struct dsc_trainer *t);
 /** Copy the weights, or with ema their averages, into the initializers of a graph that has them by
- * name. */
+ * name; parts of the loss are left out. */
 enum dsc_status dsc_trainer_write_weights(struct dsc_trainer *t, struct dsc_graph *g,
                                           struct dsc_err *err);
 
