@@ -10,9 +10,9 @@ enum { DRAWN_SIZE = 8 }; /* of axes that a model leaves open */
 
 /* ---- texts ---- */
 
-static enum dsc_status encode_row(const struct dsc_textmodel *m, const struct dsc_dataset *d,
-                                  int64_t row, bool wants_offsets, struct dsc_tok_enc *enc,
-                                  struct dsc_err *err)
+enum dsc_status dsc_row_encode(const struct dsc_tok *tok, int32_t max_length,
+                               const struct dsc_dataset *d, int64_t row, bool wants_offsets,
+                               struct dsc_tok_enc *enc, struct dsc_err *err)
 {
     struct dsc_tok_in in;
 
@@ -22,15 +22,21 @@ static enum dsc_status encode_row(const struct dsc_textmodel *m, const struct ds
         .n_text_bytes = d->text[row].n_bytes,
         .pair = d->text_b ? d->text_b[row].data : NULL,
         .n_pair_bytes = d->text_b ? d->text_b[row].n_bytes : 0,
-        .max_length = m->max_length,
+        .max_length = max_length,
         .wants_offsets = wants_offsets,
     };
-
-    if (dsc_tok_encode(m->tok, &in, enc, err) == DSC_OK)
+    if (dsc_tok_encode(tok, &in, enc, err) == DSC_OK)
         return DSC_OK;
     return d->row
                ? dsc_err_where(err, "row %" PRId64, d->row[row]) /* a sentence of ours has none */
                : dsc_err_where(err, "text '%.*s'", (int)in.n_text_bytes, in.text);
+}
+
+static enum dsc_status encode_row(const struct dsc_textmodel *m, const struct dsc_dataset *d,
+                                  int64_t row, bool wants_offsets, struct dsc_tok_enc *enc,
+                                  struct dsc_err *err)
+{
+    return dsc_row_encode(m->tok, m->max_length, d, row, wants_offsets, enc, err);
 }
 
 static void put(struct dsc_tensor *t, int64_t at, int64_t v)

@@ -3,7 +3,7 @@
 
 const struct dsc_command dsc_command_distill = {
     .name = "distill",
-    .args = "STUDENT",
+    .args = "[STUDENT]",
     .summary = "train a small model to give what a large one gives",
     .about =
         "Trains STUDENT as train does, on L = alpha T^2 KL(teacher / T || student / T) + (1 - "
@@ -11,6 +11,11 @@ const struct dsc_command dsc_command_distill = {
         "learned, both parts are squared errors, and T has no part in them. --alpha and "
         "--temperature may change while training runs: 8:1 is 8 in the first step, 1 in the last "
         "and on a straight line between; further numbers are points at even distances (1:1:0).\n\n"
+        "--student-spec layers=4,heads=6,ffn=1024,vocab=8000 makes the student of the (first) "
+        "teacher: "
+        "layers at even distances, the last one among them; in each the heads and neurons whose "
+        "weights have the largest norm; the tokens that the training rows use most, with what the "
+        "tokenizer needs beside. What is not named stays. --init random draws all weights anew.\n\n"
         "--unlabeled DATA adds rows that only the teacher says something of: their CE counts as 0, "
         "and the mean is over all rows. With --split its training part is used. Of several "
         "--teacher the mean of what they say is learned, weighted by --teacher-weights.\n\n"
@@ -51,10 +56,12 @@ const struct dsc_command dsc_command_distill = {
         "dscompress distill minilm/ --teacher sms.onnx --train sms.tsv --term hidden,weight=0.5 "
         "--term "
         "relation2 -o like.onnx\n"
+        "dscompress distill --student-spec layers=1,ffn=32 --teacher sms.onnx --train sms.tsv -o "
+        "half.onnx\n"
         "dscompress distill mlp.onnx --teacher tuned.onnx --train rows.npz --alpha 1 -o "
         "student.onnx",
     .needs = "teacher,train,output",
-    .n_args_min = 1,
+    .n_args_min = 0,
     .n_args_max = 1,
     .run = dsc_finetune_run,
 };

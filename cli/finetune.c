@@ -5,6 +5,7 @@
 #include "formats_props.h"
 #include "models.h"
 #include "output.h"
+#include "student.h"
 
 #include <string.h>
 
@@ -13,6 +14,7 @@ struct job {
     struct dsc_textmodel m;
     struct dsc_trainrun r;
     struct dsc_device *dev;
+    bool is_made; /* the model is a student by --student-spec */
 };
 
 static const char *pooling_of(struct job *j)
@@ -68,20 +70,44 @@ static enum dsc_status write_model(struct job *j, struct dsc_err *err)
     return dsc_output_write(j->cmd, &j->m, &j->r.train, j->dev, 0, NULL, err);
 }
 
+/* STUDENT, or the teacher that one is made of. */
+static enum dsc_status open_model(struct job *j, struct dsc_err *err)
+{
+    struct dsc_cmd *cmd = j->cmd;
+    int n = 0;
+    const char *const *teachers;
+
+    j->is_made = dsc_opt_is_set(cmd, DSC_OPT_student_spec);
+    if (j->is_made && cmd->n_args > 0)
+        return dsc_fail(err, DSC_E_USAGE, "--student-spec makes a student: what is '%s' for?",
+                        cmd->args[0]);
+    if (!j->is_made && cmd->n_args == 0) {
+        dsc_fail(err, DSC_E_USAGE, "'%s' needs an argument: %s", cmd->row->name, cmd->row->args);
+        return dsc_err_hint(err, "or --student-spec, which makes a student of the teacher");
+    }
+    if (!j->is_made)
+        return dsc_textmodel_open(&j->m, cmd, cmd->args[0], err);
+    teachers = dsc_opt_items(cmd, DSC_OPT_teacher, &n);
+    return dsc_textmodel_open(&j->m, cmd, teachers[0], err);
+}
+
 static enum dsc_status work(struct job *j, struct dsc_err *err)
 {
     struct dsc_cmd *cmd = j->cmd;
 
     DSC_TRY(dsc_output_check(cmd, err));
     DSC_TRY(dsc_cmd_device(cmd, &j->dev, err));
-    DSC_TRY(dsc_textmodel_open(&j->m, cmd, cmd->args[0], err));
+    DSC_TRY(open_model(j, err));
     j->r = (struct dsc_trainrun){
         .cmd = cmd, .m = &j->m, .dev = j->dev, .epochs_opt = DSC_OPT_epochs, .lr_opt = DSC_OPT_lr};
     j->r.has_dropout = dsc_opt_is_set(cmd, DSC_OPT_dropout);
     j->r.dropout = j->r.has_dropout ? dsc_opt_float(cmd, DSC_OPT_dropout) : 0;
     j->r.is_dry = dsc_opt_flag(cmd, DSC_OPT_dry_run);
-    DSC_TRY(dsc_trainrun_read_quantized(&j->r, err));
+    if (!j->is_made)
+        DSC_TRY(dsc_trainrun_read_quantized(&j->r, err));
     DSC_TRY(dsc_trainrun_open(&j->r, err));
+    if (j->is_made)
+        DSC_TRY(dsc_student_build(cmd, &j->m, &j->r.train, err));
     DSC_TRY(check_positive(j, err));
     DSC_TRY(add_head(j, err));
     DSC_TRY(dsc_model_can_write(j->m.model.graph, dsc_opt_text(cmd, DSC_OPT_output), err));

@@ -9,16 +9,7 @@
 static enum dsc_status encode(const struct dsc_tok *tok, const struct dsc_dataset *d, size_t row,
                               struct dsc_tok_enc *enc, struct dsc_err *err)
 {
-    const struct dsc_tok_in in = {
-        .text = d->text[row].data,
-        .n_text_bytes = d->text[row].n_bytes,
-        .pair = d->text_b ? d->text_b[row].data : NULL,
-        .n_pair_bytes = d->text_b ? d->text_b[row].n_bytes : 0,
-    };
-
-    if (dsc_tok_encode(tok, &in, enc, err) == DSC_OK)
-        return DSC_OK;
-    return dsc_err_where(err, "row %" PRId64, d->row[row]);
+    return dsc_row_encode(tok, 0, d, (int64_t)row, false, enc, err);
 }
 
 static enum dsc_status mark_used(struct dsc_prunerun *r, const struct dsc_dataset *d, bool *is_used,

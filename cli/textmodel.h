@@ -107,6 +107,11 @@ enum dsc_status dsc_textmodel_fill(const struct dsc_textmodel *m, const struct d
                                    const int64_t *idx, int64_t n, struct dsc_tensor *feeds,
                                    struct dsc_err *err);
 
+/** The tokens of a row of text; max_length 0: uncut. */
+enum dsc_status dsc_row_encode(const struct dsc_tok *tok, int32_t max_length,
+                               const struct dsc_dataset *d, int64_t row, bool wants_offsets,
+                               struct dsc_tok_enc *enc, struct dsc_err *err);
+
 /** Do both cut a row of text into tokens of the same characters? */
 enum dsc_status dsc_textmodel_cut_alike(const struct dsc_textmodel *a,
                                         const struct dsc_textmodel *b, const struct dsc_dataset *d,

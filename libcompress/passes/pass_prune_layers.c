@@ -116,22 +116,31 @@ static bool same_types(const struct dsc_graph *g, int a, int b)
            x->dim[x->rank - 1] == y->dim[y->rank - 1];
 }
 
-/* The same kinds of nodes between two cuts as between two others. */
+/* Nodes of an operator on the path from one cut to another; op NULL: all. */
+static int count_nodes(const struct stream *s, const struct cut *from, const struct cut *to,
+                       const struct dsc_op *op)
+{
+    int n = 0;
+
+    for (int i = from->node + 1; i <= to->node; i++)
+        n += on_path(s, s->g->nodes[i]) != DSC_NO_VALUE && (!op || s->g->nodes[i]->op == op);
+    return n;
+}
+
+/* As many nodes of each kind between two cuts as between two others, in whatever order. */
 static bool are_alike(const struct stream *s, const struct cut *a, const struct cut *a_end,
                       const struct cut *b, const struct cut *b_end)
 {
-    int i = a->node + 1, j = b->node + 1;
+    if (count_nodes(s, a, a_end, NULL) != count_nodes(s, b, b_end, NULL))
+        return false;
+    for (int i = a->node + 1; i <= a_end->node; i++) {
+        const struct dsc_op *op = s->g->nodes[i]->op;
 
-    for (;; i++, j++) {
-        while (i <= a_end->node && on_path(s, s->g->nodes[i]) == DSC_NO_VALUE)
-            i++;
-        while (j <= b_end->node && on_path(s, s->g->nodes[j]) == DSC_NO_VALUE)
-            j++;
-        if (i > a_end->node || j > b_end->node)
-            return i > a_end->node && j > b_end->node;
-        if (s->g->nodes[i]->op != s->g->nodes[j]->op)
+        if (count_nodes(s, a, a_end, op) != count_nodes(s, b, b_end, op) &&
+            on_path(s, s->g->nodes[i]) != DSC_NO_VALUE)
             return false;
     }
+    return true;
 }
 
 static const char *name_of(const struct stream *s, int first, int last)
@@ -141,6 +150,16 @@ static const char *name_of(const struct stream *s, int first, int last)
             s->is_on[s->g->nodes[i]->in[1]])
             return s->g->nodes[i]->name;
     return s->g->nodes[last]->name;
+}
+
+/* Of the only layer: behind its second residual sum, and the norm if one follows the first. */
+static int end_of_only(const struct stream *s, int attention)
+{
+    int end = attention + 1;
+
+    while (end < s->n_cuts && !is_residual(s, end))
+        end++;
+    return end + (end - 1 - attention);
 }
 
 /* A layer begins before its attention and ends where that of the next begins; the last one is as
@@ -158,8 +177,8 @@ static void find_layers(const struct stream *s, struct dsc_prune_layers *layers)
         while (end < s->n_cuts && (end == c || !s->cuts[end].has_attention))
             end++;
         end--; /* the cut before the next attention */
-        if (end == s->n_cuts - 1 && length > 0)
-            end = c - 1 + length;
+        if (end == s->n_cuts - 1)
+            end = length > 0 ? c - 1 + length : end_of_only(s, c);
         if (!is_residual(s, c) || end >= s->n_cuts ||
             !same_types(s->g, s->cuts[c - 1].value, s->cuts[end].value))
             continue;

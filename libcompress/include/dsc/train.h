@@ -65,6 +65,14 @@ enum dsc_status dsc_params_find(const struct dsc_graph *g, dsc_param_choose_fn *
 enum dsc_status dsc_params_split(struct dsc_graph *g, struct dsc_arena *arena, int *n_merged,
                                  int *n_new, struct dsc_err *err);
 
+/**
+ * New weights: rank 2 and more N(0, 0.02), drawn from the seed and the name; gains (of a norm, or
+ * what a rank 1 tensor multiplies) 1; other tensors of rank 1 are 0.
+ * Source  the initialisation of BERT (Devlin et al. 2018, arXiv:1810.04805)
+ */
+enum dsc_status dsc_params_redraw(struct dsc_graph *g, const struct dsc_param *params, int n_params,
+                                  uint64_t seed, struct dsc_err *err);
+
 /** Two trained tensors, a < b in the list, that are equal or each other's transpose. */
 struct dsc_param_copy {
     int a, b;

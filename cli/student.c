@@ -1,0 +1,304 @@
+/* --student-spec layers=4,heads=6,ffn=1024,vocab=8000 and --init. */
+#include "student.h"
+
+#include "dsc/census.h"
+#include "dsc/prune.h"
+#include "dsc/quant.h"
+#include "dsc/train.h"
+#include "formats_props.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct student {
+    struct dsc_cmd *cmd;
+    struct dsc_textmodel *m;
+    const struct dsc_dataset *d;
+    struct dsc_prune_layers layers; /* of the graph as it is */
+    int n_layers;                   /* of the student */
+};
+
+static enum dsc_status find_layers(struct student *s, struct dsc_err *err)
+{
+    struct dsc_err why = {0};
+    const enum dsc_status st =
+        dsc_prune_find_layers(s->m->model.graph, s->cmd->arena, &s->layers, &why);
+
+    if (st != DSC_OK && (st != DSC_E_UNSUPPORTED || s->layers.n != 1)) {
+        *err = why;
+        return dsc_err_file(err, s->m->path);
+    }
+    if (s->n_layers > 0 && s->layers.n != s->n_layers)
+        return dsc_fail(err, DSC_E_INTERNAL, "of %d layers %d are found again", s->n_layers,
+                        s->layers.n);
+    return DSC_OK;
+}
+
+static enum dsc_status too_many(const char *key, int64_t want, int64_t have, struct dsc_err *err)
+{
+    return dsc_fail(err, DSC_E_USAGE, "%s=%" PRId64 ": the teacher has %" PRId64, key, want, have);
+}
+
+/* Layer i of n is the teacher's round(i L / n), as terms pair them by default. */
+static enum dsc_status take_layers(struct student *s, int64_t n, struct dsc_err *err)
+{
+    const int n_all = s->layers.n;
+
+    if (n > n_all)
+        return too_many("layers", n, n_all, err);
+    for (int i = 0; i < n_all; i++)
+        s->layers.items[i].is_gone = true;
+    for (int64_t i = 1; i <= n; i++)
+        s->layers.items[(int)rint((double)i * n_all / (double)n) - 1].is_gone = false;
+    s->layers.n_gone = n_all - (int)n;
+    s->n_layers = (int)n;
+    for (int i = 0, k = 0; i < n_all; i++)
+        if (!s->layers.items[i].is_gone)
+            dsc_log_printf(&s->cmd->log, DSC_LOG_INFO, "layer %d is the teacher's layer %d", ++k,
+                           i + 1);
+    return dsc_prune_cut_layers(s->m->model.graph, &s->layers, err);
+}
+
+/* Of the layers alone: heads of a classifier are no neurons of theirs. */
+static enum dsc_prune_choice in_layers(void *ctx, const char *weight, int n_nodes,
+                                       const char *const *nodes)
+{
+    const struct student *s = ctx;
+    const struct dsc_graph *g = s->m->model.graph;
+
+    for (int i = 0; i < n_nodes; i++) {
+        const int at = dsc_graph_find_node(g, nodes[i]);
+
+        for (int k = 0; k < s->layers.n; k++)
+            if (at >= s->layers.items[k].first_node && at <= s->layers.items[k].last_node)
+                return DSC_PRUNE_CHOSEN;
+    }
+    return DSC_PRUNE_LEFT_OUT;
+}
+
+static enum dsc_status take_units(struct student *s, enum dsc_axis_pattern pattern, const char *key,
+                                  int64_t n, struct dsc_err *err)
+{
+    struct dsc_graph *g = s->m->model.graph;
+    struct dsc_axis_groups groups;
+    int n_units = 0;
+
+    DSC_TRY(dsc_prune_learn_sizes(g, err));
+    DSC_TRY(find_layers(s, err)); /* nodes have moved */
+    DSC_TRY(dsc_prune_find_axes(g, pattern, in_layers, s, s->cmd->arena, &groups, err));
+    for (int i = 0; i < groups.n; i++) {
+        if (groups.items[i].why)
+            continue;
+        if (n_units && groups.items[i].n_units != n_units)
+            return dsc_fail(err, DSC_E_UNSUPPORTED, "%s: layers have %d and %d of them", key,
+                            n_units, groups.items[i].n_units);
+        n_units = groups.items[i].n_units;
+    }
+    if (groups.n_chosen != s->layers.n)
+        return dsc_fail(err, DSC_E_UNSUPPORTED, "%s: they can be removed in %d of %d layers", key,
+                        groups.n_chosen, s->layers.n);
+    if (n > n_units)
+        return too_many(key, n, n_units, err);
+    if (n == n_units)
+        return DSC_OK;
+    DSC_TRY(dsc_prune_choose(&groups, 1 - (double)n / n_units, false, err));
+    return dsc_prune_cut(g, &groups, err);
+}
+
+static enum dsc_status take_heads(struct student *s, int64_t n, struct dsc_err *err)
+{
+    return take_units(s, DSC_AXIS_HEADS, "heads", n, err);
+}
+
+static enum dsc_status take_ffn(struct student *s, int64_t n, struct dsc_err *err)
+{
+    return take_units(s, DSC_AXIS_FFN, "ffn", n, err);
+}
+
+/* ---- tokens ---- */
+
+struct counted {
+    int64_t n;
+    int32_t id;
+};
+
+static int by_count(const void *a, const void *b)
+{
+    const struct counted *x = a, *y = b;
+
+    return x->n != y->n ? (x->n > y->n ? -1 : 1) : x->id - y->id;
+}
+
+/* Most used first; those that nothing uses in the order of their ids. */
+static enum dsc_status count_tokens(struct student *s, struct counted *c, int32_t n,
+                                    struct dsc_err *err)
+{
+    struct dsc_tok_enc enc = {0};
+    enum dsc_status st = DSC_OK;
+
+    for (int32_t i = 0; i < n; i++)
+        c[i].id = i;
+    for (size_t i = 0; st == DSC_OK && i < s->d->n; i++) {
+        st = dsc_row_encode(s->m->tok, 0, s->d, (int64_t)i, false, &enc, err);
+        for (size_t k = 0; st == DSC_OK && k < enc.n; k++)
+            c[enc.ids[k]].n++;
+        if (st == DSC_OK && i % 1024 == 0)
+            st = dsc_cmd_stopped(s->cmd, err);
+    }
+    dsc_tok_enc_clear(&enc);
+    qsort(c, (size_t)n, sizeof *c, by_count);
+    return st;
+}
+
+/* The tokenizer with the first `n_first` of c, and what must stay beside them. */
+static enum dsc_status shrink(const struct student *s, const struct counted *c, int32_t n_first,
+                              bool *is_used, int32_t *new_id, int32_t *n_kept,
+                              struct dsc_tok **small, struct dsc_err *err)
+{
+    for (int32_t i = 0; i < dsc_tok_info(s->m->tok).n_ids; i++)
+        is_used[c[i].id] = i < n_first;
+    return dsc_tok_shrink(s->m->tok, is_used, new_id, n_kept, small, err);
+}
+
+static enum dsc_status cut_tables(struct student *s, const struct dsc_prune_ids *map,
+                                  struct dsc_err *err)
+{
+    struct dsc_graph *g = s->m->model.graph;
+    int *tables, n;
+
+    return dsc_prune_vocab(g, g->inputs[s->m->input[DSC_ROLE_IDS]], map, s->cmd->arena, &tables, &n,
+                           err);
+}
+
+/* The most that fit: by halves, since more tokens never make a smaller tokenizer. */
+static enum dsc_status take_vocab(struct student *s, int64_t n, struct dsc_err *err)
+{
+    struct dsc_prune_ids map = {.n = dsc_tok_info(s->m->tok).n_ids};
+    int32_t low = 0, high = map.n, *new_id;
+    struct dsc_tok *small = NULL;
+    struct counted *c;
+    bool *is_used;
+    enum dsc_status st;
+
+    if (n >= map.n)
+        return n == map.n ? DSC_OK : too_many("vocab", n, map.n, err);
+    DSC_NEW(c, s->cmd->arena, map.n + 1, err);
+    DSC_NEW(is_used, s->cmd->arena, map.n + 1, err);
+    DSC_NEW(new_id, s->cmd->arena, map.n + 1, err);
+    map.new_id = new_id;
+    DSC_TRY(count_tokens(s, c, map.n, err));
+    while (high - low > 1) {
+        const int32_t middle = low + (high - low) / 2;
+
+        DSC_TRY(shrink(s, c, middle, is_used, new_id, &map.n_kept, &small, err));
+        dsc_tok_close(small);
+        *(map.n_kept <= n ? &low : &high) = middle;
+    }
+    DSC_TRY(shrink(s, c, low, is_used, new_id, &map.n_kept, &small, err));
+    st = map.n_kept <= n ? cut_tables(s, &map, err)
+                         : dsc_fail(err, DSC_E_USAGE,
+                                    "vocab=%" PRId64 ": %" PRId32
+                                    " tokens stay in any case: special ones and characters",
+                                    n, map.n_kept);
+    if (st != DSC_OK) {
+        dsc_tok_close(small);
+        return st;
+    }
+    dsc_log_printf(&s->cmd->log, DSC_LOG_INFO, "%" PRId32 " of %" PRId32 " tokens stay", map.n_kept,
+                   map.n);
+    dsc_tok_close(s->m->tok);
+    s->m->tok = small;
+    return DSC_OK;
+}
+
+/* ---- the whole ---- */
+
+static const struct {
+    const char *key;
+    enum dsc_status (*take)(struct student *s, int64_t n, struct dsc_err *err);
+} keys[] = {
+    {"layers", take_layers}, {"heads", take_heads}, {"ffn", take_ffn}, {"vocab", take_vocab}};
+
+enum { N_KEYS = sizeof keys / sizeof keys[0] };
+
+static enum dsc_status read_sizes(struct dsc_cmd *cmd, int64_t size[N_KEYS], struct dsc_err *err)
+{
+    int n;
+    const char *const *items = dsc_opt_items(cmd, DSC_OPT_student_spec, &n);
+
+    for (int i = 0; i < n; i++) {
+        const char *value;
+        char key[32], *end = NULL;
+        int k = 0;
+
+        if (!dsc_opt_pair(items[i], key, sizeof key, &value))
+            return dsc_fail(err, DSC_E_USAGE, "--student-spec takes KEY=N, not '%s'", items[i]);
+        while (k < N_KEYS && strcmp(keys[k].key, key) != 0)
+            k++;
+        if (k == N_KEYS) {
+            dsc_fail(err, DSC_E_USAGE, "--student-spec knows no '%s'", key);
+            return dsc_err_hint(err, "it takes layers, heads, ffn, vocab");
+        }
+        size[k] = strtoll(value, &end, 10);
+        if (end == value || *end || size[k] < 1)
+            return dsc_fail(err, DSC_E_USAGE, "--student-spec: %s is a number from 1 up, not '%s'",
+                            key, value);
+    }
+    return DSC_OK;
+}
+
+static enum dsc_status draw_weights(struct student *s, struct dsc_err *err)
+{
+    const uint64_t seed = (uint64_t)dsc_opt_int(s->cmd, DSC_OPT_seed);
+    struct dsc_param *params;
+    int n;
+
+    if (dsc_opt_enum(s->cmd, DSC_OPT_init) != 1)
+        return DSC_OK;
+    DSC_TRY(dsc_params_find(s->m->model.graph, NULL, NULL, s->cmd->arena, &params, &n, err));
+    dsc_log_printf(&s->cmd->log, DSC_LOG_WARNING,
+                   "all %d weights of the student are drawn: it begins with no knowledge", n);
+    return dsc_params_redraw(s->m->model.graph, params, n, seed, err);
+}
+
+static enum dsc_status check(const struct student *s, const int64_t size[N_KEYS],
+                             struct dsc_err *err)
+{
+    const bool wants_tokens = size[N_KEYS - 1] > 0;
+
+    if (dsc_quant_is_quantized(s->m->model.graph)) {
+        dsc_fail(err, DSC_E_UNSUPPORTED, "no student is made of a quantized teacher");
+        return dsc_err_file(err, s->m->path);
+    }
+    if (!wants_tokens || (s->m->tok && s->d->text))
+        return DSC_OK;
+    return dsc_fail(err, DSC_E_USAGE, "vocab: the model reads no texts");
+}
+
+enum dsc_status dsc_student_build(struct dsc_cmd *cmd, struct dsc_textmodel *m,
+                                  const struct dsc_dataset *d, struct dsc_err *err)
+{
+    struct student s = {.cmd = cmd, .m = m, .d = d};
+    struct dsc_param_census before, after;
+    int64_t size[N_KEYS] = {0};
+
+    DSC_TRY(read_sizes(cmd, size, err));
+    DSC_TRY(check(&s, size, err));
+    DSC_TRY(dsc_graph_param_census(m->model.graph, &before, err));
+    DSC_TRY(find_layers(&s, err));
+    s.n_layers = s.layers.n;
+    for (int k = 0; k < N_KEYS; k++)
+        if (size[k] > 0 && keys[k].take(&s, size[k], err) != DSC_OK)
+            return dsc_err_file(err, m->path);
+    DSC_TRY(draw_weights(&s, err));
+    DSC_TRY(dsc_model_forget_config(m->model.graph, err));
+    DSC_TRY(dsc_props_trim_sparsity(m->model.graph, err));
+    DSC_TRY(dsc_graph_param_census(m->model.graph, &after, err));
+    dsc_log_printf(&cmd->log, DSC_LOG_INFO, "the student has %" PRId64 " of %" PRId64 " parameters",
+                   after.n_params, before.n_params);
+    dsc_json_int(&cmd->json, "params_before", before.n_params);
+    dsc_json_int(&cmd->json, "params_after", after.n_params);
+    return DSC_OK;
+}
