@@ -1,6 +1,7 @@
 /* Training runs: from options and rows of text to weights. */
 #include "trainrun.h"
 
+#include "augment.h"
 #include "dsc/pass.h"
 #include "dsc/quant.h"
 #include "formats_props.h"
@@ -92,20 +93,34 @@ static enum dsc_status check_classes(const struct dsc_trainrun *r, const char *p
     return dsc_err_file(err, path);
 }
 
-/* Rows that only the teacher says something of. */
+static enum dsc_status append(struct dsc_trainrun *r, struct dsc_dataset *to,
+                              const struct dsc_dataset *more, const char *name, struct dsc_err *err)
+{
+    dsc_provenance_input(r->cmd, name, more->report.sha256);
+    r->teacher.distill.is_masked = true;
+    return dsc_dataset_append(to, more, err);
+}
+
+/* Rows that only the teacher says something of: given, and made of those with labels. */
 static enum dsc_status append_unlabeled(struct dsc_trainrun *r, struct dsc_err *err)
 {
-    struct dsc_dataset *d = &r->unlabeled;
-    const char *path = r->teacher.is_there ? dsc_opt_text(r->cmd, DSC_OPT_unlabeled) : NULL;
+    const bool has_teacher = r->teacher.is_there;
+    const char *path = has_teacher ? dsc_opt_text(r->cmd, DSC_OPT_unlabeled) : NULL;
+    const bool augments = has_teacher && dsc_opt_is_set(r->cmd, DSC_OPT_augment);
+    const size_t n_labelled = r->train.n;
 
-    if (!path)
-        return DSC_OK;
-    DSC_TRY(dsc_textmodel_unlabeled(r->m, r->cmd, path, DSC_PART_TRAIN, d, err));
-    dsc_provenance_input(r->cmd, "unlabeled", d->report.sha256);
-    r->teacher.distill.is_masked = true;
-    dsc_log_printf(&r->cmd->log, DSC_LOG_INFO, "%zu rows with labels and %zu without", r->train.n,
-                   d->n);
-    return dsc_dataset_append(&r->train, d, err) == DSC_OK ? DSC_OK : dsc_err_file(err, path);
+    if (path)
+        DSC_TRY(dsc_textmodel_unlabeled(r->m, r->cmd, path, DSC_PART_TRAIN, &r->unlabeled, err));
+    if (augments) {
+        DSC_TRY(dsc_augment(r->cmd, r->m, &r->train, &r->augmented, err));
+        DSC_TRY(append(r, path ? &r->unlabeled : &r->train, &r->augmented, "augmented", err));
+    }
+    if (path && append(r, &r->train, &r->unlabeled, "unlabeled", err) != DSC_OK)
+        return dsc_err_file(err, path);
+    if (path || augments)
+        dsc_log_printf(&r->cmd->log, DSC_LOG_INFO, "%zu rows with labels and %zu without",
+                       n_labelled, r->train.n - n_labelled);
+    return DSC_OK;
 }
 
 enum dsc_status dsc_trainrun_open(struct dsc_trainrun *r, struct dsc_err *err)

@@ -16,7 +16,8 @@ struct dsc_trainrun {
     struct dsc_cmd *cmd;
     struct dsc_textmodel *m; /* its graph ends in the logits */
     struct dsc_device *dev;
-    struct dsc_dataset train, unlabeled, dev_set; /* train holds the unlabeled rows, too */
+    struct dsc_dataset train, dev_set;
+    struct dsc_dataset unlabeled, augmented; /* rows without labels, which train holds, too */
     bool has_dev;
     struct dsc_train_config config;
     enum dsc_opt_id epochs_opt, lr_opt; /* the verb's own: defaults differ */

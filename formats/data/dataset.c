@@ -492,12 +492,11 @@ size_t dsc_dataset_n_own(const struct dsc_dataset *d)
 
 const struct dsc_dataset *dsc_dataset_at(const struct dsc_dataset *d, int64_t *i)
 {
-    const int64_t n = (int64_t)dsc_dataset_n_own(d);
-
-    if (*i < n)
-        return d;
-    *i -= n;
-    return d->more;
+    while (d->more && *i >= (int64_t)dsc_dataset_n_own(d)) {
+        *i -= (int64_t)dsc_dataset_n_own(d);
+        d = d->more;
+    }
+    return d;
 }
 
 void dsc_dataset_close(struct dsc_dataset *d)
