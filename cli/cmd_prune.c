@@ -44,6 +44,11 @@ static enum dsc_status prune_heads(struct job *j, struct dsc_err *err)
     return dsc_prune_to_units(&j->r, DSC_AXIS_HEADS, err);
 }
 
+static enum dsc_status prune_hidden(struct job *j, struct dsc_err *err)
+{
+    return dsc_prune_to_units(&j->r, DSC_AXIS_HIDDEN, err);
+}
+
 static enum dsc_status prune_layers(struct job *j, struct dsc_err *err)
 {
     return dsc_prune_to_layers(&j->r, err);
@@ -57,6 +62,7 @@ static enum dsc_status prune_vocab(struct job *j, struct dsc_err *err)
 static const struct size_row size_rows[] = {
     {.name = "ffn", .run = prune_ffn, .has_scope = true},
     {.name = "heads", .run = prune_heads, .has_scope = true},
+    {.name = "hidden", .run = prune_hidden, .has_scope = true},
     {.name = "layers", .run = prune_layers},
     {.name = "vocab", .run = prune_vocab, .is_by_data = true},
 };
@@ -90,7 +96,8 @@ static enum dsc_status read_sparsity(struct job *j, struct dsc_err *err)
     if (!j->sizes || j->sizes->has_scope)
         j->is_taylor = dsc_opt_enum(j->cmd, DSC_OPT_importance) == 1;
     if (j->is_taylor && !j->sizes)
-        return dsc_fail(err, DSC_E_USAGE, "--importance taylor is of --pattern ffn and heads");
+        return dsc_fail(err, DSC_E_USAGE,
+                        "--importance taylor is of --pattern ffn, heads and hidden");
     if (j->is_taylor && !dsc_opt_is_set(j->cmd, DSC_OPT_train))
         return dsc_fail(err, DSC_E_USAGE, "--importance taylor needs --train DATA: gradients");
     if (!j->sizes && j->zeros.kind == DSC_MASK_GROUPS)
@@ -279,13 +286,14 @@ static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
 const struct dsc_command dsc_command_prune = {
     .name = "prune",
     .args = "MODEL",
-    .summary = "set weights to 0, or remove neurons, heads, layers, tokens",
+    .summary = "set weights to 0, or remove neurons, heads, width, layers, tokens",
     .about =
         "Prunes by magnitude: at once, or with --train while the model learns to do without. "
         "--schedule oneshot prunes, then trains with what is left; cubic (unstructured, blocks) "
         "lets "
         "the zeros grow over the first 70 % of the steps, S - S (1 - t)^3 (Zhu and Gupta 2017). "
-        "--importance taylor (ffn, heads) ranks units by the loss's derivative by a factor on "
+        "--importance taylor (ffn, heads, hidden) ranks units by the loss's derivative by a factor "
+        "on "
         "them, on "
         "16 batches of --train, before training. "
         "--teacher self learns from the model as it was. Options of training mean what they mean "
@@ -299,11 +307,13 @@ const struct dsc_command dsc_command_prune = {
         "is always left. The reason for every tensor is in --json. Such zeros make a file no "
         "smaller and a model no faster, unless its runtime has kernels for them.\n\n"
         "Patterns of units, which are really gone: ffn removes neurons between two products, heads "
-        "removes heads of attention. Which axes of which weights shrink together follows from the "
+        "removes heads of attention, hidden narrows the residual stream that runs through all "
+        "layers, "
+        "with its norms. Which axes of which weights shrink together follows from the "
         "graph, not from names; a unit is worth the Euclidean norm of all weights that go with it "
         "(with --scope global over the mean of its group). What the rules cannot carry is left, "
         "and --json says why. The result is that of the same model with zeros where products "
-        "sum over these units.\n\n"
+        "sum over these units; after hidden, norms run over what is left.\n\n"
         "layers removes whole layers of attention and what follows it, from the top (--include and "
         "--exclude choose by names of nodes): what read a layer's output reads its input.\n\n"
         "vocab removes the tokens that no row of --data uses, from the embedding and from the "

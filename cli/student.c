@@ -1,7 +1,8 @@
-/* --student-spec layers=4,heads=6,ffn=1024,vocab=8000 and --init. */
+/* --student-spec layers=4,hidden=384,heads=6,ffn=1024,vocab=8000,embedding=128 and --init. */
 #include "student.h"
 
 #include "dsc/census.h"
+#include "dsc/pass.h"
 #include "dsc/prune.h"
 #include "dsc/quant.h"
 #include "dsc/train.h"
@@ -96,7 +97,7 @@ static enum dsc_status take_units(struct student *s, enum dsc_axis_pattern patte
                             n_units, groups.items[i].n_units);
         n_units = groups.items[i].n_units;
     }
-    if (groups.n_chosen != s->layers.n)
+    if (groups.n_chosen != (pattern == DSC_AXIS_HIDDEN ? 1 : s->layers.n))
         return dsc_fail(err, DSC_E_UNSUPPORTED, "%s: they can be removed in %d of %d layers", key,
                         groups.n_chosen, s->layers.n);
     if (n > n_units)
@@ -110,6 +111,11 @@ static enum dsc_status take_units(struct student *s, enum dsc_axis_pattern patte
 static enum dsc_status take_heads(struct student *s, int64_t n, struct dsc_err *err)
 {
     return take_units(s, DSC_AXIS_HEADS, "heads", n, err);
+}
+
+static enum dsc_status take_hidden(struct student *s, int64_t n, struct dsc_err *err)
+{
+    return take_units(s, DSC_AXIS_HIDDEN, "hidden", n, err);
 }
 
 static enum dsc_status take_ffn(struct student *s, int64_t n, struct dsc_err *err)
@@ -213,15 +219,36 @@ static enum dsc_status take_vocab(struct student *s, int64_t n, struct dsc_err *
     return DSC_OK;
 }
 
+/* After the tokens: factors fit the rows that are left. */
+static enum dsc_status take_embedding(struct student *s, int64_t n, struct dsc_err *err)
+{
+    struct dsc_graph *g = s->m->model.graph;
+    struct dsc_device *dev;
+    double kept;
+    enum dsc_status st;
+
+    if (s->m->input[DSC_ROLE_IDS] < 0)
+        return dsc_fail(err, DSC_E_UNSUPPORTED, "embedding: no input takes token ids");
+    DSC_TRY(dsc_device_open(&dev, "cpu", dsc_cmd_n_threads(s->cmd), err));
+    st = dsc_pass_factor_table(g, g->inputs[s->m->input[DSC_ROLE_IDS]], n, dev, &kept, err);
+    dsc_device_close(dev);
+    if (st == DSC_OK)
+        dsc_log_printf(&s->cmd->log, DSC_LOG_INFO,
+                       "factors of width %" PRId64 " keep %.1f %% of the embedding", n, 100 * kept);
+    return st;
+}
+
 /* ---- the whole ---- */
 
 static const struct {
     const char *key;
     enum dsc_status (*take)(struct student *s, int64_t n, struct dsc_err *err);
 } keys[] = {
-    {"layers", take_layers}, {"heads", take_heads}, {"ffn", take_ffn}, {"vocab", take_vocab}};
+    {"layers", take_layers}, {"hidden", take_hidden}, {"heads", take_heads},
+    {"ffn", take_ffn},       {"vocab", take_vocab},   {"embedding", take_embedding},
+};
 
-enum { N_KEYS = sizeof keys / sizeof keys[0] };
+enum { KEY_VOCAB = 4, N_KEYS = sizeof keys / sizeof keys[0] };
 
 static enum dsc_status read_sizes(struct dsc_cmd *cmd, int64_t size[N_KEYS], struct dsc_err *err)
 {
@@ -239,7 +266,7 @@ static enum dsc_status read_sizes(struct dsc_cmd *cmd, int64_t size[N_KEYS], str
             k++;
         if (k == N_KEYS) {
             dsc_fail(err, DSC_E_USAGE, "--student-spec knows no '%s'", key);
-            return dsc_err_hint(err, "it takes layers, heads, ffn, vocab");
+            return dsc_err_hint(err, "it takes layers, hidden, heads, ffn, vocab, embedding");
         }
         size[k] = strtoll(value, &end, 10);
         if (end == value || *end || size[k] < 1)
@@ -266,7 +293,7 @@ static enum dsc_status draw_weights(struct student *s, struct dsc_err *err)
 static enum dsc_status check(const struct student *s, const int64_t size[N_KEYS],
                              struct dsc_err *err)
 {
-    const bool wants_tokens = size[N_KEYS - 1] > 0;
+    const bool wants_tokens = size[KEY_VOCAB] > 0;
 
     if (dsc_quant_is_quantized(s->m->model.graph)) {
         dsc_fail(err, DSC_E_UNSUPPORTED, "no student is made of a quantized teacher");

@@ -7,8 +7,8 @@
 
 /**
  * m, read from the teacher's file, becomes what --student-spec says, with weights by --init: the
- * teacher's (layers evenly spaced, the last one among them; heads and neurons of the largest norm;
- * the tokens that the rows d use most), or drawn.
+ * teacher's (layers evenly spaced, the last one among them; of width, heads and neurons those of
+ * the largest norm; the tokens that the rows d use most), or drawn.
  *
  * Errors  USAGE        an unknown key, or a size that the teacher does not have
  *         UNSUPPORTED  what cannot be made smaller, with the place

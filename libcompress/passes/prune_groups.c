@@ -61,7 +61,7 @@ static bool is_closed(struct dsc_tie *t)
 
 static bool fits_pattern(struct dsc_tie *t, enum dsc_axis_pattern pattern)
 {
-    if (pattern == DSC_AXIS_FFN && t->has_attention)
+    if (pattern != DSC_AXIS_HEADS && t->has_attention)
         return dsc_tie_refuse(t, "it runs through a product of two activations");
     return true;
 }
@@ -154,7 +154,11 @@ static bool is_known(const struct search *s, int value, int axis)
 static enum dsc_status begin(struct search *s, const struct dsc_node *n, int value, int axis,
                              int64_t size)
 {
-    struct dsc_tie t = {.g = s->g, .arena = s->scratch, .n_units = (int)size, .err = s->err};
+    struct dsc_tie t = {.g = s->g,
+                        .arena = s->scratch,
+                        .n_units = (int)size,
+                        .may_norm = s->pattern == DSC_AXIS_HIDDEN,
+                        .err = s->err};
     struct dsc_axis_group *group = &s->groups->items[s->groups->n];
     bool is_ok;
 
@@ -219,6 +223,23 @@ static enum dsc_status begin_heads(struct search *s, const struct dsc_node *n)
     return DSC_OK;
 }
 
+/* What enters the first layer; a model without layers has no such stream. */
+static enum dsc_status begin_hidden(struct search *s, struct dsc_err *err)
+{
+    struct dsc_prune_layers layers;
+    struct dsc_err why = {0};
+    const enum dsc_status st = dsc_prune_find_layers(s->g, s->arena, &layers, &why);
+    const struct dsc_type *t;
+
+    if (layers.n == 0) {
+        *err = why;
+        return st;
+    }
+    t = &s->g->values[layers.items[0].in].type;
+    return begin(s, dsc_producer(s->g, layers.items[0].in), layers.items[0].in, t->rank - 1,
+                 t->dim[t->rank - 1]);
+}
+
 static enum dsc_status nothing(const struct dsc_axis_groups *groups, enum dsc_axis_pattern pattern,
                                struct dsc_err *err)
 {
@@ -255,7 +276,9 @@ enum dsc_status dsc_prune_find_axes(const struct dsc_graph *g, enum dsc_axis_pat
     DSC_NEW(groups->items, arena, g->n_nodes + 1, err);
     DSC_NEW(s.nodes, arena, g->n_nodes + 1, err);
     dsc_arena_init(&scratch);
-    for (int i = 0; st == DSC_OK && i < g->n_nodes; i++) {
+    if (pattern == DSC_AXIS_HIDDEN)
+        st = begin_hidden(&s, s.err);
+    for (int i = 0; st == DSC_OK && pattern != DSC_AXIS_HIDDEN && i < g->n_nodes; i++) {
         const struct dsc_arena_mark mark = dsc_arena_mark(&scratch);
 
         st = pattern == DSC_AXIS_FFN ? begin_ffn(&s, g->nodes[i]) : begin_heads(&s, g->nodes[i]);

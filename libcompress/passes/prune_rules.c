@@ -211,9 +211,23 @@ static bool along(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_
     return tie(t, n, false, 0, p->at->axis, p->at) && tie(t, n, true, 0, p->at->axis, p->at);
 }
 
+/* LayerNormalization along the last axis: gain and bias have it, too. */
 static bool norm(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_tie_port *p)
 {
-    return refuse_at(t, n, "normalises the axis");
+    const int rank = rank_of(t, n, n->in[0]);
+    const int64_t axis = dsc_node_int(n, "axis", -1);
+    const bool is_parameter = !p->is_out && p->k > 0;
+
+    if (rank < 0)
+        return false;
+    if (!is_parameter && p->at->axis < rank - 1 && (axis == -1 || axis == rank - 1))
+        return tie(t, n, false, 0, p->at->axis, p->at) && tie(t, n, true, 0, p->at->axis, p->at);
+    if (!t->may_norm || !dsc_node_is(n, "", "LayerNormalization") ||
+        (axis != -1 && axis != rank - 1) || (p->is_out && p->k > 0))
+        return refuse_at(t, n, "normalises the axis");
+    return tie(t, n, false, 0, rank - 1, p->at) && tie(t, n, true, 0, rank - 1, p->at) &&
+           tie(t, n, false, 1, 0, p->at) &&
+           (!dsc_node_has_in(n, 2) || tie(t, n, false, 2, 0, p->at));
 }
 
 static bool gather(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_tie_port *p)
@@ -270,7 +284,8 @@ static bool reduce(struct dsc_tie *t, const struct dsc_node *n, const struct dsc
         const bool is_reduced = mask >> from & 1;
 
         if (from == p->at->axis && !p->is_out && is_reduced)
-            return refuse_at(t, n, "reduces the axis");
+            return (t->may_norm && keeps && dsc_node_is(n, "", "ReduceMean")) || /* of a norm */
+                   refuse_at(t, n, "reduces the axis");
         if (!is_reduced && (p->is_out ? to : from) == p->at->axis)
             return tie(t, n, false, 0, from, p->at) && tie(t, n, true, 0, to, p->at);
         to += keeps || !is_reduced;

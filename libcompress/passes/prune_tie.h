@@ -15,6 +15,7 @@ struct dsc_tie {
     int *parent; /* [n_units] */
     int n, cap;
     struct dsc_tied_axis *axes;  /* unit[] by any member of its set: read it by dsc_tie_unit */
+    bool may_norm;               /* norms along the axis are tied, not refused */
     bool has_attention;          /* a product of two activations has been passed */
     char why[DSC_TIE_WHY_BYTES]; /* "" as long as nothing stands against it */
     struct dsc_err *err;         /* MEMORY */

@@ -6,6 +6,7 @@
 #define DSC_PASS_H
 
 #include "dsc/graph.h"
+#include "dsc/linalg.h"
 #include "dsc/status.h"
 
 #include <stdint.h>
@@ -44,6 +45,18 @@ enum dsc_status dsc_pass_pack_product(struct dsc_graph *g, struct dsc_err *err);
  * n_int (may be NULL): products that run on integers.
  */
 enum dsc_status dsc_pass_inference(struct dsc_graph *g, int *n_int, struct dsc_err *err);
+
+/**
+ * The table [V, D] that the graph input `ids` looks up as two factors, [V, rank] looked up and
+ * [rank, D] multiplied with it, named NAME and NAME.map: those of the least squared error.
+ *
+ * kept    part of the table's squared norm that the factors have
+ * Errors  UNSUPPORTED  no such f32 table, or one that others read, or of a lower rank; USAGE rank
+ * is not below D Source  Lan et al. 2019, arXiv:1909.11942 (factorized embeddings); Eckart and
+ * Young 1936
+ */
+enum dsc_status dsc_pass_factor_table(struct dsc_graph *g, int ids, int64_t rank,
+                                      struct dsc_device *dev, double *kept, struct dsc_err *err);
 
 struct dsc_dtype_report {
     int n_converted; /* tensors */

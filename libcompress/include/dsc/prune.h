@@ -130,8 +130,9 @@ struct dsc_axis_groups {
 };
 
 enum dsc_axis_pattern {
-    DSC_AXIS_FFN,  /* the inner width of products with elementwise nodes between them */
-    DSC_AXIS_HEADS /* heads of attention: a batch axis of products of two activations */
+    DSC_AXIS_FFN,   /* the inner width of products with elementwise nodes between them */
+    DSC_AXIS_HEADS, /* heads of attention: a batch axis of products of two activations */
+    DSC_AXIS_HIDDEN /* the width of the residual stream, as layers have it */
 };
 
 /**
@@ -145,7 +146,8 @@ enum dsc_status dsc_prune_learn_sizes(struct dsc_graph *g, struct dsc_err *err);
  * node that reads or makes a tied value says which other axes are tied to it, until only axes are
  * left that constants end: the outputs of the products before, the summed axes of those behind. A
  * group that reaches an input or output of the graph, a norm, a lookup or a node without a rule
- * cannot be pruned; `why` names the node.
+ * cannot be pruned; `why` names the node. HIDDEN runs through norms: gain and bias shrink, and what
+ * is left is normalised; the result is then that of a graph whose norms run over kept entries.
  *
  * choose  as for dsc_prune_find, by the constants of a group and the nodes that read them
  *
