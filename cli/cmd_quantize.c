@@ -28,7 +28,7 @@ enum method {
 
 struct job;
 
-enum { SCHEMES_MAX = 3, DISREGARDED_MAX = 2 };
+enum { SCHEMES_MAX = 6, DISREGARDED_MAX = 2 };
 
 struct method_row {
     const char *name;
@@ -318,7 +318,7 @@ static const struct method_row methods[] = {
                             .n_disregarded = 2},
     [METHOD_QAT] = {"qat",
                     quantize_qat,
-                    {"w8a8", "w4a8", "w8a16"},
+                    {"w8a8", "w4a8", "w8a16", "w3a8", "w2a8", "w1a8"},
                     .has_ranges = true,
                     .disregarded = {DSC_OPT_reduce_range}, /* weights learn beyond it */
                     .n_disregarded = 1},
@@ -480,7 +480,13 @@ const struct dsc_command dsc_command_quantize = {
         "the products of attention unless --include names them. --scheme w4a8 has weights of 4 "
         "bits per "
         "channel (embeddings stay int8; products run on integers here), w8a16 activations of 16 "
-        "bits (products run in float here and in ONNX Runtime): both need opset 21. The fate of "
+        "bits (products run in float here and in ONNX Runtime): both need opset 21. qat also has "
+        "w3a8 "
+        "(7 levels), w2a8 (ternary: -1, 0, 1 times the mean magnitude beyond 0.7 of the mean; "
+        "--weight-quantizer lsq: 4 levels of a learned step) and w1a8 (signs times the mean "
+        "magnitude), 3.2, 1.6 or 2, and 1 bit of the file for a weight, int8 when it runs; "
+        "--embeddings says the bits of tables, and --teacher self keeps most of the labels. The "
+        "fate of "
         "every tensor is in "
         "--json, the worst are printed.\n\n"
         "weight-only writes DequantizeLinear (with block_size from opset 21 where --granularity "
@@ -497,16 +503,19 @@ const struct dsc_command dsc_command_quantize = {
         "--scheme w4a8 a layer may have weights of 4 bits, too. A budget that cannot be met is "
         "exit status 1 "
         "with the nearest that can. --save-plan writes the choice, --plan applies it.",
-    .examples = "dscompress quantize sms.onnx --calib sms.tsv --split 70/10/20 -o sms-int8.onnx\n"
-                "dscompress quantize sms.onnx --method weight-only --scheme w4 --calib sms.tsv -o "
-                "w4.onnx\n"
-                "dscompress quantize sms.onnx --method dynamic -o sms-dynamic.onnx\n"
-                "dscompress quantize mlp.onnx --calib rows.npz -o mlp-int8.onnx\n"
-                "dscompress quantize sms.onnx --method qat --train sms.tsv --epochs 1 -o qat.onnx\n"
-                "dscompress quantize sms.onnx --calib sms.tsv --sensitivity=layers.json\n"
-                "dscompress quantize sms.onnx --calib sms.tsv --max-drop accuracy=0.01 "
-                "--save-plan plan.json -o mixed.onnx\n"
-                "dscompress quantize sms.onnx --calib sms.tsv --plan plan.json -o again.onnx",
+    .examples =
+        "dscompress quantize sms.onnx --calib sms.tsv --split 70/10/20 -o sms-int8.onnx\n"
+        "dscompress quantize sms.onnx --method weight-only --scheme w4 --calib sms.tsv -o "
+        "w4.onnx\n"
+        "dscompress quantize sms.onnx --method dynamic -o sms-dynamic.onnx\n"
+        "dscompress quantize mlp.onnx --calib rows.npz -o mlp-int8.onnx\n"
+        "dscompress quantize sms.onnx --method qat --train sms.tsv --epochs 1 -o qat.onnx\n"
+        "dscompress quantize sms.onnx --method qat --scheme w2a8 --embeddings w2 --teacher self "
+        "--train sms.tsv --epochs 3 --lr 1e-4 -o ternary.onnx\n"
+        "dscompress quantize sms.onnx --calib sms.tsv --sensitivity=layers.json\n"
+        "dscompress quantize sms.onnx --calib sms.tsv --max-drop accuracy=0.01 "
+        "--save-plan plan.json -o mixed.onnx\n"
+        "dscompress quantize sms.onnx --calib sms.tsv --plan plan.json -o again.onnx",
     .n_args_min = 1,
     .n_args_max = 1,
     .run = run,

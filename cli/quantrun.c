@@ -56,12 +56,16 @@ static enum dsc_status read_granularity(struct dsc_quantrun *r, struct dsc_err *
 static const struct {
     const char *name;
     enum dsc_dtype weight;
+    int weight_bits; /* fewer than the type's; 0: as it has */
     int act_bits;
     const char *targets; /* "": all */
 } schemes[] = {
-    {"w8a8", DSC_I8, 8, ""},
-    {"w4a8", DSC_I4, 8, "generic ort openvino"},
-    {"w8a16", DSC_I8, 16, "generic ort openvino"},
+    {"w8a8", DSC_I8, 0, 8, ""},
+    {"w4a8", DSC_I4, 0, 8, "generic ort openvino"},
+    {"w8a16", DSC_I8, 0, 16, "generic ort openvino"},
+    {"w3a8", DSC_I8, 3, 8, "generic ort openvino"},
+    {"w2a8", DSC_I8, 2, 8, "generic ort openvino"},
+    {"w1a8", DSC_I8, 1, 8, "generic ort openvino"},
 };
 
 enum dsc_status dsc_quantrun_check_scheme(const struct dsc_quantrun *r, const char *scheme,
@@ -87,6 +91,7 @@ static enum dsc_status read_scheme(struct dsc_quantrun *r, struct dsc_err *err)
         if (strcmp(schemes[i].name, name) != 0)
             continue;
         t->weight_dtype = schemes[i].weight;
+        r->weight_bits = schemes[i].weight_bits;
         if (schemes[i].act_bits == 16)
             t->act_dtype = t->act_dtype == DSC_U8 ? DSC_U16 : DSC_I16;
     }
@@ -195,10 +200,55 @@ static enum dsc_status choose_quantizer(struct dsc_quantrun *r, struct dsc_err *
     return DSC_OK;
 }
 
+/* 2 bits are signs and 0 unless steps are asked for, 1 bit is signs; tables go along. */
+static const struct dsc_quantizer *quantizer_of_bits(int bits, bool is_lsq)
+{
+    if (bits == 1)
+        return dsc_quantizer_find("binary");
+    return bits == 2 && !is_lsq ? dsc_quantizer_find("ternary") : NULL;
+}
+
+static void set_bits(struct dsc_quant_site *s, int bits, bool is_lsq)
+{
+    s->quantizer = quantizer_of_bits(bits, is_lsq);
+    s->bits = s->quantizer ? 0 : bits;
+}
+
+static enum dsc_status choose_weights(struct dsc_quantrun *r, struct dsc_err *err)
+{
+    static const int table_bits[] = {0, 4, -1, 3, 2, 1}; /* of the words of --embeddings; 0: 8 */
+    const char *best = r->weight_bits == 1 ? "binary" : r->weight_bits == 2 ? "ternary" : "lsq";
+    const int bits = table_bits[dsc_opt_enum(r->cmd, DSC_OPT_embeddings)];
+    const char *name;
+    bool is_lsq;
+
+    DSC_TRY(dsc_opt_resolve(r->cmd, DSC_OPT_weight_quantizer, best, err));
+    name = dsc_opt_text(r->cmd, DSC_OPT_weight_quantizer);
+    is_lsq = strcmp(name, "lsq") == 0;
+    if (strcmp(name, best) != 0 && !(is_lsq && r->weight_bits == 2))
+        return dsc_fail(err, DSC_E_USAGE, "--scheme %s has --weight-quantizer %s, not %s",
+                        dsc_opt_text(r->cmd, DSC_OPT_scheme), best, name);
+    if (bits < 0)
+        return dsc_fail(err, DSC_E_USAGE,
+                        "--embeddings float is of weight-only; --exclude leaves "
+                        "layers float");
+    if (r->is_per_tensor && bits > 0)
+        return dsc_fail(err, DSC_E_USAGE, "--embeddings %s goes without --granularity tensor",
+                        dsc_opt_text(r->cmd, DSC_OPT_embeddings));
+    for (int i = 0; i < r->plan.n_sites; i++) {
+        struct dsc_quant_site *s = &r->plan.sites[i];
+
+        if (s->kind != DSC_SITE_ACTIVATION)
+            set_bits(s, s->kind == DSC_SITE_TABLE ? bits : r->weight_bits, is_lsq);
+    }
+    return DSC_OK;
+}
+
 enum dsc_status dsc_quantrun_learn(struct dsc_quantrun *r, struct dsc_err *err)
 {
     const bool is_stochastic = dsc_opt_flag(r->cmd, DSC_OPT_stochastic_rounding);
 
+    DSC_TRY(choose_weights(r, err));
     for (int i = 0; i < r->plan.n_sites; i++)
         r->plan.sites[i].is_stochastic = is_stochastic;
     return choose_quantizer(r, err);
@@ -244,8 +294,9 @@ static bool is_site(const struct dsc_quantrun *r, const char *name)
     return false;
 }
 
+/* low, high: of the codes */
 static double weight_sqnr_db(const struct dsc_tensor *w, int axis, const double *scales,
-                             int64_t n_scales, double limit)
+                             int64_t n_scales, double low, double high)
 {
     const int64_t n = dsc_tensor_n_elems(w);
     const float *v = w->data;
@@ -256,7 +307,7 @@ static double weight_sqnr_db(const struct dsc_tensor *w, int axis, const double 
         inner *= w->dim[i];
     for (int64_t i = 0; i < n; i++) {
         const double s = scales[n_scales == 1 ? 0 : i / inner % n_scales], x = (double)v[i];
-        const double e = x - fmin(fmax(rint(x / s), -limit), limit) * s;
+        const double e = x - fmin(fmax(rint(x / s), low), high) * s;
 
         signal += x * x;
         noise += e * e;
@@ -268,13 +319,15 @@ static double weight_sqnr_db(const struct dsc_tensor *w, int axis, const double 
 static enum dsc_status search_scales(const struct dsc_quantrun *r, const struct dsc_quant_site *s,
                                      double *scales, struct dsc_err *err)
 {
-    const struct dsc_weight_layout layout = {.bits = dsc_dtype_bits(s->dtype),
-                                             .is_symmetric = true};
+    const struct dsc_weight_layout layout = {.bits = dsc_site_bits(s), .is_symmetric = true};
+    const bool is_table = s->kind == DSC_SITE_TABLE; /* whose scales are of columns */
+    const struct dsc_quant_site by_column = {
+        .kind = DSC_SITE_WEIGHT, .value = s->value, .out_axis = s->out_axis};
     struct dsc_weight_codes q = {0};
     struct dsc_tensor rows;
     enum dsc_status st;
 
-    DSC_TRY(dsc_weight_rows(r->m->model.graph, s, &rows, err));
+    DSC_TRY(dsc_weight_rows(r->m->model.graph, is_table ? &by_column : s, &rows, err));
     st = dsc_weight_codes_new(&q, &layout, rows.dim[0], rows.dim[1], err);
     if (st == DSC_OK)
         dsc_weight_scales(r->dev, &q, rows.data, NULL);
@@ -307,11 +360,40 @@ static enum dsc_status weight_scales(void *ctx, const char *name, const struct d
     if (!r->rounded || s->kind != DSC_SITE_WEIGHT ||
         !dsc_weightrun_scales(r->rounded, s->value, scales, n_scales, &sqnr_db)) {
         DSC_TRY(choose_scales(r, s, w, limit, scales, n_scales, err));
-        sqnr_db = weight_sqnr_db(w, s->axis, scales, n_scales, limit);
+        sqnr_db = weight_sqnr_db(w, s->axis, scales, n_scales, s->bits == 2 ? -2 : -limit, limit);
     }
     for (int i = 0; i < r->plan.n_sites; i++) /* s may be of a variant's plan */
         if (r->plan.sites[i].kind == s->kind && is_site_named(r, i, name))
             r->sqnr_db[i] = sqnr_db;
+    return DSC_OK;
+}
+
+/* What signs cost, before training; a table's are by row. */
+static enum dsc_status measure_signs(struct dsc_quantrun *r, int site, struct dsc_err *err)
+{
+    const struct dsc_quant_site *s = &r->plan.sites[site];
+    const struct dsc_tensor *w = &r->m->model.graph->values[s->value].init;
+    const int axis = s->kind == DSC_SITE_TABLE ? 0 : s->axis;
+    const int64_t n_scales = axis < 0 ? 1 : w->dim[axis], inner = axis == 0 ? w->dim[1] : 1;
+    float *scales = dsc_heap_alloc((size_t)n_scales + 1, sizeof *scales, err);
+    struct dsc_tensor code;
+    double signal = 0, noise = 0;
+
+    if (!scales || dsc_quant_signs(w, s->quantizer, axis, &code, scales, err) != DSC_OK) {
+        dsc_heap_free(scales);
+        return DSC_E_MEMORY;
+    }
+    for (int64_t i = 0; i < dsc_tensor_n_elems(w); i++) {
+        const double x = (double)((const float *)w->data)[i];
+        const double e =
+            x - (double)((const int8_t *)code.data)[i] * (double)scales[i / inner % n_scales];
+
+        signal += x * x;
+        noise += e * e;
+    }
+    r->sqnr_db[site] = noise > 0 ? 10 * log10(signal / noise) : 200;
+    dsc_tensor_clear(&code);
+    dsc_heap_free(scales);
     return DSC_OK;
 }
 
@@ -326,6 +408,8 @@ enum dsc_status dsc_quantrun_insert(struct dsc_quantrun *r, struct dsc_err *err)
         const char *name = g->values[r->plan.sites[i].value].name;
         double low, high;
 
+        if (r->plan.sites[i].quantizer && r->plan.sites[i].quantizer->is_sign)
+            DSC_TRY(measure_signs(r, i, err));
         if (r->plan.sites[i].kind == DSC_SITE_ACTIVATION && range_of(r, name, &low, &high))
             r->sqnr_db[i] =
                 dsc_hist_sqnr_db(dsc_ranges_hist(r->ranges, name), fmin(low, 0), fmax(high, 0),
@@ -375,13 +459,20 @@ static const char *kind_text(const struct dsc_quantrun *r, const struct dsc_quan
 {
     if (r->site_texts)
         return r->site_texts[s - r->plan.sites].dtype;
-    return dsc_dtype_text(s->dtype);
+    if (s->quantizer && s->quantizer->is_sign)
+        return s->quantizer->name;
+    return s->bits == 4   ? "i4"
+           : s->bits == 3 ? "i3"
+           : s->bits == 2 ? "i2"
+                          : dsc_dtype_text(s->dtype);
 }
 
 static const char *granularity_text(const struct dsc_quantrun *r, const struct dsc_quant_site *s)
 {
     if (r->site_texts)
         return r->site_texts[s - r->plan.sites].unit;
+    if (s->kind == DSC_SITE_TABLE && s->quantizer)
+        return "row";
     return s->axis < 0 ? "tensor" : s->kind == DSC_SITE_TABLE ? "column" : "channel";
 }
 

@@ -32,6 +32,7 @@ struct dsc_quantrun {
     bool is_per_tensor;                     /* --granularity tensor */
     bool is_symmetric_weights;              /* --symmetric weights */
     int64_t group;                          /* --granularity group:N; 0: channel */
+    int weight_bits;                        /* of --scheme, fewer than the type's; 0: as it has */
     double *sqnr_db;                        /* [n_sites], after dsc_quantrun_insert */
     const struct dsc_site_text *site_texts; /* [n_sites], or NULL */
     dsc_format_of_fn *format_of;            /* a plan of layers; NULL: all as the scheme says */

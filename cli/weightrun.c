@@ -128,6 +128,9 @@ enum dsc_status dsc_weightrun_open(struct dsc_weightrun *r, struct dsc_err *err)
     const struct dsc_quant_plan *plan = &r->q->plan;
 
     DSC_TRY(read_options(r, err));
+    if (tables > EMBEDDINGS_FLOAT)
+        return dsc_fail(err, DSC_E_USAGE, "--embeddings %s is of --method qat",
+                        dsc_opt_text(r->cmd, DSC_OPT_embeddings));
     if (!r->dev->is_host)
         return dsc_fail(err, DSC_E_UNSUPPORTED, "weight-only is computed on the cpu, not on %s",
                         r->dev->name);

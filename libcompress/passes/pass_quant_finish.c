@@ -1,11 +1,12 @@
 /*
  * FakeQuantize -> the standard spelling: int8 weights behind DequantizeLinear, QuantizeLinear and
  * DequantizeLinear on activations, int32 biases. A table that is looked up gives int8 rows first,
- * and DequantizeLinear behind the lookup.
+ * and DequantizeLinear behind the lookup. Codes of few bits are words (pass_quant_codebook.c).
  */
 #include "device/prim.h"
 #include "dsc/quant.h"
 #include "kernels/kernels.h"
+#include "passes/codebook.h"
 #include "passes/rewrite.h"
 
 #include <math.h>
@@ -49,31 +50,83 @@ static int64_t slice_of(const struct dsc_tensor *w, int64_t axis, int64_t n_scal
     return i / inner % n_scales;
 }
 
-/* Codes of a constant: round half to even of w / scale, in float as QuantizeLinear does. */
-static enum dsc_status quantize_constant(struct dsc_graph *g, const struct dsc_node *fq, int value,
-                                         int64_t axis, int *id, struct dsc_err *err)
+static const struct dsc_quantizer *quantizer_of(const struct dsc_node *fq)
 {
-    const struct dsc_tensor *w = dsc_constant(g, value);
+    return dsc_quantizer_find(dsc_node_string(fq, "quantizer", "lsq"));
+}
+
+/* The codes of a constant, and the scale and zero point that go with them. */
+struct coded {
+    struct dsc_tensor code;
+    const struct dsc_codebook *book; /* NULL: the codes are a tensor of their own type */
+    int scale, zero;
+};
+
+/* Round half to even of w / scale, in float as QuantizeLinear does. */
+static enum dsc_status code_by_scale(const struct dsc_graph *g, const struct dsc_node *fq,
+                                     const struct dsc_tensor *w, int64_t axis, struct coded *c,
+                                     struct dsc_err *err)
+{
     const struct dsc_tensor *s = dsc_constant(g, fq->in[1]), *z = dsc_constant(g, fq->in[2]);
     const int64_t n = dsc_tensor_n_elems(w), n_scales = dsc_tensor_n_elems(s);
+    const int bits = (int)dsc_node_int(fq, "bits", dsc_dtype_bits(z->dtype));
     const bool is_signed = dsc_dtype_kind(z->dtype) == DSC_KIND_SIGNED;
-    const float top = ldexpf(1, dsc_dtype_bits(z->dtype) - is_signed) - 1;
+    const float top = ldexpf(1, bits - is_signed) - 1;
     const float low = !is_signed ? 0 : dsc_node_int(fq, "narrow", 0) ? -top : -top - 1;
     const float zero = (float)dsc_tensor_get_f64(z, 0);
-    char name[300];
-    struct dsc_tensor q;
-    enum dsc_status st;
 
-    DSC_TRY(dsc_tensor_new(&q, z->dtype, w->rank, w->dim, err));
+    DSC_TRY(dsc_tensor_new(&c->code, z->dtype, w->rank, w->dim, err));
     for (int64_t i = 0; i < n; i++) {
         const float scale = ((const float *)s->data)[slice_of(w, axis, n_scales, i)];
         const float code = rintf(((const float *)w->data)[i] / scale) + zero;
 
-        dsc_tensor_set_i64(&q, i, (int64_t)fminf(fmaxf(code, low), top));
+        dsc_tensor_set_i64(&c->code, i, (int64_t)fminf(fmaxf(code, low), top));
     }
-    snprintf(name, sizeof name, "%s_quantized", g->values[value].name);
-    st = dsc_add_init(g, name, &q, id, err);
-    dsc_tensor_clear(&q);
+    c->scale = fq->in[1];
+    c->zero = fq->in[2];
+    c->book = bits < dsc_dtype_bits(z->dtype) ? dsc_codebook_of((int)(top - low) + 1) : NULL;
+    return DSC_OK;
+}
+
+/* Signs: scales [n], for rows of a table [V,1]. */
+static enum dsc_status code_by_sign(struct dsc_graph *g, const struct dsc_node *fq, int value,
+                                    int axis, bool is_table, struct coded *c, struct dsc_err *err)
+{
+    const struct dsc_tensor *w = dsc_constant(g, value);
+    const struct dsc_quantizer *how = quantizer_of(fq);
+    const int64_t dim[2] = {axis < 0 ? 1 : w->dim[axis], 1};
+    struct dsc_tensor s;
+    char name[300];
+    enum dsc_status st;
+
+    DSC_TRY(dsc_tensor_new(&s, DSC_F32, is_table ? 2 : axis < 0 ? 0 : 1, dim, err));
+    st = dsc_quant_signs(w, how, axis, &c->code, s.data, err);
+    snprintf(name, sizeof name, "%.280s_scale", g->values[value].name);
+    if (st == DSC_OK)
+        st = dsc_add_init(g, name, &s, &c->scale, err);
+    c->zero = fq->in[2];
+    c->book = dsc_codebook_of(how->threshold > 0 ? 3 : 2);
+    dsc_tensor_clear(&s);
+    return st;
+}
+
+/* Codes, or words of codes, as a new initializer. */
+static enum dsc_status put_codes(struct dsc_graph *g, struct coded *c, const char *name, int *id,
+                                 struct dsc_err *err)
+{
+    struct dsc_tensor words;
+    enum dsc_status st;
+
+    if (!c->book) {
+        st = dsc_add_init(g, name, &c->code, id, err);
+        dsc_tensor_clear(&c->code);
+        return st;
+    }
+    st = dsc_codebook_pack(c->book, &c->code, &words, err);
+    dsc_tensor_clear(&c->code);
+    DSC_TRY(st);
+    st = dsc_add_init(g, name, &words, id, err);
+    dsc_tensor_clear(&words);
     return st;
 }
 
@@ -98,25 +151,72 @@ static struct dsc_node *lookup_of(const struct dsc_graph *g, const struct dsc_no
     return n && n->op && n->op->quant == DSC_QUANT_TABLE && dsc_constant(g, n->in[0]) ? n : NULL;
 }
 
-/*
- * The lookup takes codes, DequantizeLinear comes behind it. Tables looked up twice are one: values
- * from `first_own` on are of this pass.
- */
+/* A table's codes. Tables looked up twice are one: values from first_own on are of this pass. */
+static enum dsc_status code_table(struct dsc_graph *g, const struct dsc_node *fq, int table,
+                                  int first_own, struct coded *c, int *id, struct dsc_err *err)
+{
+    const char *own = g->values[table].name;
+    char name[300], scale[300];
+
+    *c = (struct coded){.scale = DSC_NO_VALUE, .zero = DSC_NO_VALUE};
+    if (quantizer_of(fq)->is_sign)
+        DSC_TRY(code_by_sign(g, fq, table, 0, true, c, err));
+    else
+        DSC_TRY(code_by_scale(g, fq, dsc_constant(g, table), 1, c, err));
+    snprintf(name, sizeof name, "%.280s_quantized%s", own, c->book ? DSC_WORDS_SUFFIX : "");
+    *id = dsc_graph_find_value(g, name);
+    if (*id < first_own)
+        return put_codes(g, c, name, id, err);
+    snprintf(scale, sizeof scale, "%.280s_scale", own);
+    if (quantizer_of(fq)->is_sign)
+        c->scale = dsc_graph_find_value(g, scale);
+    dsc_tensor_clear(&c->code);
+    return DSC_OK;
+}
+
+/* Rows of signs times their scales: DequantizeLinear takes no scales that are looked up
+ * everywhere. */
+static enum dsc_status scale_rows(struct dsc_graph *g, const struct dsc_node *fq,
+                                  const struct dsc_node *lookup, int code, int scale, int *out,
+                                  struct dsc_err *err)
+{
+    struct dsc_node *n;
+    char name[300];
+    int in[2];
+
+    snprintf(name, sizeof name, "%.280s/float", fq->name);
+    DSC_TRY(dsc_add_node(g, "", "Cast", name, 1, &code, &in[0], &n, err));
+    DSC_TRY(dsc_node_set_int(g, n, "to", dsc_dtype_onnx(DSC_F32), err));
+    snprintf(name, sizeof name, "%.280s/scales", lookup->name);
+    DSC_TRY(dsc_add_node(g, "", "Gather", name, 2, (int[]){scale, lookup->in[1]}, &in[1], &n, err));
+    snprintf(name, sizeof name, "%.280s/dequantize", fq->name);
+    return dsc_add_node(g, "", "Mul", name, 2, in, out, &n, err);
+}
+
+/* The lookup takes codes, what they stand for comes behind it. */
 static enum dsc_status finish_table(struct dsc_graph *g, struct dsc_node *fq,
                                     struct dsc_node *lookup, int first_own, struct dsc_err *err)
 {
+    const int rank = g->values[lookup->out[0]].type.rank;
+    const int64_t n_cols = dsc_constant(g, lookup->in[0])->dim[1];
+    struct coded c;
     char name[300];
-    int code, rows, out;
+    int words, code, out;
 
-    snprintf(name, sizeof name, "%s_quantized", g->values[lookup->in[0]].name);
-    code = dsc_graph_find_value(g, name);
-    if (code < first_own)
-        DSC_TRY(quantize_constant(g, fq, lookup->in[0], 1, &code, err));
+    DSC_TRY(code_table(g, fq, lookup->in[0], first_own, &c, &words, err));
+    if (c.book && (rank < 1 || rank >= DSC_MAX_RANK))
+        return dsc_fail(err, DSC_E_UNSUPPORTED, "the rank of the rows of '%s' is not known",
+                        lookup->name);
     snprintf(name, sizeof name, "%s/codes", lookup->name);
-    DSC_TRY(dsc_add_value(g, name, &rows, err));
-    DSC_TRY(add_dequantize(g, fq, "/dequantize", rows, fq->in[1], fq->in[2], -1, &out, err));
-    lookup->in[0] = code;
-    lookup->out[0] = rows;
+    DSC_TRY(dsc_add_value(g, name, &code, err));
+    lookup->in[0] = words;
+    lookup->out[0] = code;
+    if (c.book)
+        DSC_TRY(dsc_codebook_spell(g, c.book, lookup->name, code, rank, n_cols, &code, err));
+    if (quantizer_of(fq)->is_sign)
+        DSC_TRY(scale_rows(g, fq, lookup, code, c.scale, &out, err));
+    else
+        DSC_TRY(add_dequantize(g, fq, "/dequantize", code, c.scale, c.zero, -1, &out, err));
     dsc_graph_replace_uses(g, fq->out[0], out);
     dsc_graph_remove_node(fq);
     return DSC_OK;
@@ -125,11 +225,23 @@ static enum dsc_status finish_table(struct dsc_graph *g, struct dsc_node *fq,
 static enum dsc_status finish_constant(struct dsc_graph *g, struct dsc_node *fq,
                                        struct dsc_err *err)
 {
+    const bool is_sign = quantizer_of(fq)->is_sign;
+    const int64_t axis = dsc_node_int(fq, "axis", is_sign ? -1 : 1);
+    const struct dsc_tensor *w = dsc_constant(g, fq->in[0]);
+    const char *own = g->values[fq->in[0]].name;
+    struct coded c = {.scale = DSC_NO_VALUE, .zero = DSC_NO_VALUE};
+    char name[300];
     int code, out;
 
-    DSC_TRY(quantize_constant(g, fq, fq->in[0], dsc_node_int(fq, "axis", 1), &code, err));
-    DSC_TRY(add_dequantize(g, fq, "/dequantize", code, fq->in[1], fq->in[2],
-                           dsc_node_int(fq, "axis", 1), &out, err));
+    if (is_sign)
+        DSC_TRY(code_by_sign(g, fq, fq->in[0], (int)axis, false, &c, err));
+    else
+        DSC_TRY(code_by_scale(g, fq, w, axis, &c, err));
+    snprintf(name, sizeof name, "%.280s_quantized%s", own, c.book ? DSC_WORDS_SUFFIX : "");
+    DSC_TRY(put_codes(g, &c, name, &code, err));
+    if (c.book)
+        DSC_TRY(dsc_codebook_spell(g, c.book, own, code, 2, w->dim[1], &code, err));
+    DSC_TRY(add_dequantize(g, fq, "/dequantize", code, c.scale, c.zero, axis, &out, err));
     dsc_graph_replace_uses(g, fq->out[0], out);
     dsc_graph_remove_node(fq);
     return DSC_OK;
@@ -255,7 +367,8 @@ enum dsc_status dsc_quant_finish(struct dsc_graph *g, const struct dsc_quant_tar
 
         if (!is_fake(g->nodes[i]))
             continue;
-        DSC_TRY(mend_scale(g, g->nodes[i]->in[1], err));
+        if (dsc_node_has_in(g->nodes[i], 1))
+            DSC_TRY(mend_scale(g, g->nodes[i]->in[1], err));
         lookup = lookup_of(g, g->nodes[i]);
         if (lookup)
             DSC_TRY(finish_table(g, g->nodes[i], lookup, first_own, err));

@@ -82,7 +82,16 @@ static enum dsc_status set_quantizer(struct dsc_graph *g, struct dsc_node *fq,
     if (s->is_stochastic)
         DSC_TRY(dsc_node_set_string(g, fq, "stochastic",
                                     s->kind == DSC_SITE_WEIGHT ? "tensor" : "example", err));
-    return s->kind == DSC_SITE_ACTIVATION ? DSC_OK : dsc_node_set_int(g, fq, "narrow", 1, err);
+    if (s->bits)
+        DSC_TRY(dsc_node_set_int(g, fq, "bits", s->bits, err));
+    if (s->kind == DSC_SITE_ACTIVATION || s->bits == 2) /* of 4 codes none is left out */
+        return DSC_OK;
+    return dsc_node_set_int(g, fq, "narrow", 1, err);
+}
+
+static bool is_sign(const struct dsc_quant_site *s)
+{
+    return s->quantizer && s->quantizer->is_sign;
 }
 
 /* The value of code 0, where it learns. */
@@ -168,7 +177,8 @@ static enum dsc_status insert_behind_lookups(struct inserter *p, const struct ds
                                (int[]){rows, scale, zero}, 1, n->out, &fq, err));
         n->out[0] = rows;
         DSC_TRY(set_quantizer(g, fq, s, err));
-        DSC_TRY(dsc_node_set_int(g, fq, "axis", -1, err)); /* columns, whatever the ids' shape */
+        /* columns, whatever the ids' shape; signs have a scale for each row */
+        DSC_TRY(dsc_node_set_int(g, fq, is_sign(s) ? "rows" : "axis", is_sign(s) ? 1 : -1, err));
     }
     return DSC_OK;
 }
@@ -228,18 +238,46 @@ static enum dsc_status check_weight(const struct dsc_tensor *w, const char *name
     return DSC_OK;
 }
 
+static enum dsc_status put_weight(struct inserter *p, const struct dsc_quant_site *s, int scale,
+                                  int zero, struct dsc_err *err)
+{
+    return s->kind == DSC_SITE_TABLE ? insert_behind_lookups(p, s, scale, zero, err)
+                                     : insert_node(p, s, scale, zero, DSC_NO_VALUE, err);
+}
+
+/* Ternary and binary weights have their scales from the weights themselves. */
+static enum dsc_status insert_signs(struct inserter *p, const struct dsc_quant_site *s,
+                                    struct dsc_err *err)
+{
+    const struct dsc_value *v = &p->g->values[s->value];
+    const bool is_one = s->kind == DSC_SITE_TABLE || s->axis < 0;
+    struct dsc_tensor z;
+    char name[300];
+    enum dsc_status st;
+    int zero;
+
+    DSC_TRY(
+        dsc_tensor_new(&z, s->dtype, is_one ? 0 : 1, is_one ? NULL : &v->init.dim[s->axis], err));
+    snprintf(name, sizeof name, "%s_zero_point", v->name);
+    st = dsc_add_init(p->g, name, &z, &zero, err);
+    dsc_tensor_clear(&z);
+    return st == DSC_OK ? put_weight(p, s, DSC_NO_VALUE, zero, err) : st;
+}
+
 static enum dsc_status insert_weight(struct inserter *p, const struct dsc_quant_site *s,
                                      struct dsc_err *err)
 {
     const struct dsc_tensor *w = &p->g->values[s->value].init;
     const char *name = p->g->values[s->value].name;
     const int64_t n = s->axis < 0 ? 1 : w->dim[s->axis];
-    const double limit = ldexp(1, dsc_dtype_bits(s->dtype) - 1) - 1;
+    const double limit = ldexp(1, dsc_site_bits(s) - 1) - 1;
     double *scales;
     int scale_id, zero_id;
     enum dsc_status st = DSC_OK;
 
     DSC_TRY(check_weight(w, name, err));
+    if (is_sign(s))
+        return insert_signs(p, s, err);
     scales = dsc_heap_alloc((size_t)n + 1, sizeof *scales, err);
     if (!scales)
         return DSC_E_MEMORY;
@@ -250,8 +288,7 @@ static enum dsc_status insert_weight(struct inserter *p, const struct dsc_quant_
     if (st == DSC_OK)
         st = add_params(p, name, s->dtype, scales, n, s->axis < 0, 0, &scale_id, &zero_id, err);
     if (st == DSC_OK)
-        st = s->kind == DSC_SITE_TABLE ? insert_behind_lookups(p, s, scale_id, zero_id, err)
-                                       : insert_node(p, s, scale_id, zero_id, DSC_NO_VALUE, err);
+        st = put_weight(p, s, scale_id, zero_id, err);
     dsc_heap_free(scales);
     return st;
 }

@@ -5,6 +5,7 @@
  */
 #include "dsc/quant.h"
 #include "kernels/kernels.h"
+#include "passes/codebook.h"
 #include "passes/quant_spelling.h"
 
 #include <stdio.h>
@@ -105,9 +106,10 @@ static enum dsc_status lower_node(struct dsc_graph *g, const struct match *m, st
 
 enum dsc_status dsc_quant_lower(struct dsc_graph *g, int *n_lowered, struct dsc_err *err)
 {
-    const int n_nodes = g->n_nodes;
-    int n_found = 0;
+    int n_nodes, n_found = 0;
 
+    DSC_TRY(dsc_quant_unpack(g, false, NULL, NULL, err));
+    n_nodes = g->n_nodes;
     for (int i = 0; i < n_nodes; i++) {
         struct match m;
 

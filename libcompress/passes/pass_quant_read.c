@@ -3,6 +3,7 @@
  * FakeQuantize, whose weights are the dequantized float masters. Biases become plain float.
  */
 #include "dsc/quant.h"
+#include "passes/codebook.h"
 #include "passes/rewrite.h"
 
 #include <stdio.h>
@@ -104,18 +105,32 @@ static bool cut_suffix(const char *text, const char *suffix, char *out, size_t n
     return has_suffix;
 }
 
-static enum dsc_status make_fake(struct dsc_graph *g, const struct dq *d, int x, bool is_narrow,
-                                 int zero, int *out, struct dsc_err *err)
+/* The quantizer of codes that were words. */
+static enum dsc_status set_levels(struct dsc_graph *g, struct dsc_node *fq, int n_levels,
+                                  struct dsc_err *err)
 {
+    if (n_levels <= 3)
+        return dsc_node_set_string(g, fq, "quantizer", n_levels == 3 ? "ternary" : "binary", err);
+    DSC_TRY(dsc_node_set_int(g, fq, "bits", n_levels == 4 ? 2 : n_levels == 7 ? 3 : 4, err));
+    return n_levels == 4 ? DSC_OK : dsc_node_set_int(g, fq, "narrow", 1, err);
+}
+
+/* n_levels: of codes that were words, else 0. */
+static enum dsc_status make_fake(struct dsc_graph *g, const struct dq *d, int x, bool is_narrow,
+                                 int n_levels, int zero, int *out, struct dsc_err *err)
+{
+    const bool is_sign = n_levels == 2 || n_levels == 3;
     char name[300];
     struct dsc_node *n;
 
     DSC_TRY(check_zero(d, err));
     if (!cut_suffix(d->node->name, "/dequantize", name, sizeof name))
         snprintf(name, sizeof name, "%s/fake_quantize", g->values[x].name);
-    DSC_TRY(dsc_add_node(g, "dsc", "FakeQuantize", name, 3, (int[]){x, d->node->in[1], zero}, out,
-                         &n, err));
-    if (is_narrow)
+    DSC_TRY(dsc_add_node(g, "dsc", "FakeQuantize", name, 3,
+                         (int[]){x, is_sign ? DSC_NO_VALUE : d->node->in[1], zero}, out, &n, err));
+    if (n_levels > 0)
+        DSC_TRY(set_levels(g, n, n_levels, err));
+    else if (is_narrow)
         DSC_TRY(dsc_node_set_int(g, n, "narrow", 1, err));
     return d->scale->rank == 1 ? dsc_node_set_int(g, n, "axis", d->axis, err) : DSC_OK;
 }
@@ -138,6 +153,7 @@ static enum dsc_status add_master(struct dsc_graph *g, const struct dq *d, int c
 struct seen {
     const struct dsc_node *dq; /* the first; NULL: none yet */
     int master, fake;
+    int n_levels; /* of codes that were words, else 0 */
 };
 
 static bool is_seen(const struct seen *s, const struct dsc_node *dq)
@@ -161,7 +177,7 @@ static enum dsc_status read_constant(struct dsc_graph *g, const struct dq *d, st
         s->fake = s->master;
         if (code.dtype != DSC_I32) {
             DSC_TRY(zero_of(g, d, code.dtype, &zero, err));
-            DSC_TRY(make_fake(g, d, s->master, is_narrow(&code), zero, &s->fake, err));
+            DSC_TRY(make_fake(g, d, s->master, is_narrow(&code), s->n_levels, zero, &s->fake, err));
         }
     }
     dsc_graph_replace_uses(g, d->node->out[0], s->fake);
@@ -201,7 +217,7 @@ static enum dsc_status read_table(struct dsc_graph *g, const struct dq *d, struc
     DSC_TRY(dsc_add_value(g, name, &rows, err));
     lookup->in[0] = s->master;
     lookup->out[0] = rows;
-    DSC_TRY(make_fake(g, d, rows, is_narrow(&code), zero, &out, err));
+    DSC_TRY(make_fake(g, d, rows, is_narrow(&code), s->n_levels, zero, &out, err));
     dsc_graph_replace_uses(g, d->node->out[0], out);
     dsc_graph_remove_node(d->node);
     return DSC_OK;
@@ -231,9 +247,60 @@ static enum dsc_status read_pair(struct dsc_graph *g, const struct dq *d, struct
     int zero, out;
 
     DSC_TRY(zero_of(g, d, DSC_U8, &zero, err));
-    DSC_TRY(make_fake(g, d, q->in[0], false, zero, &out, err));
+    DSC_TRY(make_fake(g, d, q->in[0], false, 0, zero, &out, err));
     dsc_graph_replace_uses(g, d->node->out[0], out);
     dsc_graph_remove_node(d->node);
+    return DSC_OK;
+}
+
+/* ---- signs of rows: Mul(Cast(Gather(codes, ids)), Gather(scales, ids)) ---- */
+
+static struct dsc_node *maker(const struct dsc_graph *g, const struct dsc_node *n, int k,
+                              const char *op)
+{
+    struct dsc_node *m = n->n_in > k ? dsc_producer(g, n->in[k]) : NULL;
+
+    return dsc_node_is(m, "", op) ? m : NULL;
+}
+
+static enum dsc_status read_signs(struct dsc_graph *g, struct dsc_node *mul, struct seen *seen,
+                                  bool *is_read, struct dsc_err *err)
+{
+    struct dsc_node *cast = maker(g, mul, 0, "Cast"), *scales = maker(g, mul, 1, "Gather");
+    struct dsc_node *lookup = cast ? maker(g, cast, 0, "Gather") : NULL, *fq;
+    const struct dsc_tensor *code = lookup ? dsc_constant(g, lookup->in[0]) : NULL;
+    const struct dq by_row = {mul, scales ? dsc_constant(g, scales->in[0]) : NULL, NULL, 0};
+    struct seen *s = code ? &seen[lookup->in[0]] : NULL;
+    struct dsc_tensor z;
+    char name[300];
+    int zero, rows, out;
+
+    *is_read = s && (s->n_levels == 2 || s->n_levels == 3) && by_row.scale &&
+               by_row.scale->dtype == DSC_F32 && scales->in[1] == lookup->in[1] &&
+               dsc_tensor_n_elems(by_row.scale) == code->dim[0] &&
+               g->values[cast->out[0]].n_uses == 1 && g->values[lookup->out[0]].n_uses == 1;
+    if (!*is_read)
+        return DSC_OK;
+    if (!s->dq)
+        DSC_TRY(add_master(g, &by_row, lookup->in[0], &s->master, err));
+    s->dq = mul;
+    snprintf(name, sizeof name, "%.280s/zero_point", mul->name);
+    DSC_TRY(dsc_tensor_new(&z, DSC_I8, 0, NULL, err));
+    if (dsc_add_init(g, name, &z, &zero, err) != DSC_OK)
+        return err->status;
+    dsc_tensor_clear(&z);
+    snprintf(name, sizeof name, "%.280s/rows", lookup->name);
+    DSC_TRY(dsc_add_value(g, name, &rows, err));
+    cut_suffix(mul->name, "/dequantize", name, sizeof name);
+    DSC_TRY(dsc_add_node(g, "dsc", "FakeQuantize", name, 3, (int[]){rows, DSC_NO_VALUE, zero}, &out,
+                         &fq, err));
+    DSC_TRY(set_levels(g, fq, s->n_levels, err));
+    DSC_TRY(dsc_node_set_int(g, fq, "rows", 1, err));
+    lookup->in[0] = s->master;
+    lookup->out[0] = rows;
+    dsc_graph_replace_uses(g, mul->out[0], out);
+    dsc_graph_remove_node(cast);
+    dsc_graph_remove_node(mul);
     return DSC_OK;
 }
 
@@ -273,6 +340,11 @@ static enum dsc_status read_all(struct dsc_graph *g, struct seen *seen, int *n_f
         struct dq d;
         bool is_read;
 
+        if (dsc_node_is(g->nodes[i], "", "Mul")) {
+            DSC_TRY(read_signs(g, g->nodes[i], seen, &is_read, err));
+            *n_found += is_read;
+            continue;
+        }
         if (!g->nodes[i]->op || !read_dq(g, g->nodes[i], &d))
             continue;
         code = dsc_constant(g, d.node->in[0]);
@@ -287,16 +359,25 @@ enum dsc_status dsc_quant_read(struct dsc_graph *g, int *n_found, bool *has_int_
                                struct dsc_err *err)
 {
     bool is_bias = false;
-    struct seen *seen;
+    struct dsc_unpacked *unpacked;
+    struct seen *seen = NULL;
+    int n_unpacked = 0;
     enum dsc_status st;
 
     *n_found = 0;
     DSC_TRY(check_static(g, err));
-    seen = dsc_heap_alloc((size_t)g->n_values + 1, sizeof *seen, err);
-    if (!seen)
+    unpacked = dsc_heap_alloc((size_t)g->n_nodes + 1, sizeof *unpacked, err);
+    if (!unpacked)
         return DSC_E_MEMORY;
-    st = read_all(g, seen, n_found, &is_bias, err);
+    st = dsc_quant_unpack(g, true, unpacked, &n_unpacked, err);
+    if (st == DSC_OK && !(seen = dsc_heap_alloc((size_t)g->n_values + 1, sizeof *seen, err)))
+        st = DSC_E_MEMORY;
+    for (int i = 0; st == DSC_OK && i < n_unpacked; i++)
+        seen[unpacked[i].value].n_levels = unpacked[i].n_levels;
+    if (st == DSC_OK)
+        st = read_all(g, seen, n_found, &is_bias, err);
     dsc_heap_free(seen);
+    dsc_heap_free(unpacked);
     DSC_TRY(st);
     if (has_int_bias)
         *has_int_bias = is_bias;

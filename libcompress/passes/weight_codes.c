@@ -1,4 +1,5 @@
 /* Weights in codes: memory, rounding, and the matrix that they stand for. */
+#include "device/prim.h"
 #include "dsc/checked.h"
 #include "dsc/quant.h"
 #include "passes/rewrite.h"
@@ -96,5 +97,38 @@ enum dsc_status dsc_weight_restore(const struct dsc_graph *g, const struct dsc_q
         for (int64_t c = 0; c < q->n_cols; c++)
             ((float *)w->data)[r * row_step + c * col_step] =
                 (float)dsc_weight_value(q, r, c, q->code[r * q->n_cols + c]);
+    return DSC_OK;
+}
+
+/* Sums over each scale's elements in their order, as dsc.FakeQuantize adds them. */
+enum dsc_status dsc_quant_signs(const struct dsc_tensor *w, const struct dsc_quantizer *how,
+                                int axis, struct dsc_tensor *code, float *scales,
+                                struct dsc_err *err)
+{
+    const int64_t n = dsc_tensor_n_elems(w), n_scales = axis < 0 ? 1 : w->dim[axis];
+    const int64_t inner = axis == 0 ? w->dim[1] : 1;
+    const float *v = w->data;
+    double *sums = dsc_heap_alloc((size_t)n_scales + 1, 3 * sizeof *sums, err);
+    double *cut = sums, *kept = sums + n_scales, *n_kept = sums + 2 * n_scales;
+
+    if (!sums || dsc_tensor_new(code, DSC_I8, w->rank, w->dim, err) != DSC_OK) {
+        dsc_heap_free(sums);
+        return DSC_E_MEMORY;
+    }
+    for (int64_t i = 0; i < n; i++)
+        cut[i / inner % n_scales] += fabs((double)v[i]);
+    for (int64_t k = 0; k < n_scales; k++)
+        cut[k] = how->threshold * cut[k] / (double)(n / n_scales);
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t k = i / inner % n_scales;
+        const double t = dsc_sign_code((double)v[i], cut[k]);
+
+        ((int8_t *)code->data)[i] = (int8_t)t;
+        kept[k] += t != 0 ? fabs((double)v[i]) : 0;
+        n_kept[k] += t != 0;
+    }
+    for (int64_t k = 0; k < n_scales; k++)
+        scales[k] = (float)dsc_sign_scale(kept[k], n_kept[k]);
+    dsc_heap_free(sums);
     return DSC_OK;
 }

@@ -206,8 +206,10 @@ static inline void same_constants(struct dsc_graph *a, struct dsc_graph *b)
 struct choice {
     double low, high; /* of every activation */
     bool is_attention, is_per_tensor, is_dynamic;
-    const char *left_out;      /* a node, or NULL */
-    const char *act_quantizer; /* NULL: lsq */
+    const char *left_out;         /* a node, or NULL */
+    const char *act_quantizer;    /* NULL: lsq */
+    const char *weight_quantizer; /* of tables, too; NULL: lsq */
+    int weight_bits;              /* of tables, too; 0: 8 */
 };
 
 static inline bool range(void *ctx, const char *value, double *low, double *high)
@@ -242,9 +244,13 @@ static inline enum dsc_status insert(struct dsc_graph *g, const struct dsc_quant
     st = dsc_quant_make_plan(g, &t, choose, c, &arena, &plan, err);
     for (int i = 0; st == DSC_OK && c->is_per_tensor && i < plan.n_sites; i++)
         plan.sites[i].axis = -1;
-    for (int i = 0; st == DSC_OK && c->act_quantizer && i < plan.n_sites; i++)
-        if (plan.sites[i].kind == DSC_SITE_ACTIVATION)
-            plan.sites[i].quantizer = dsc_quantizer_find(c->act_quantizer);
+    for (int i = 0; st == DSC_OK && i < plan.n_sites; i++) {
+        const bool is_weight = plan.sites[i].kind != DSC_SITE_ACTIVATION;
+        const char *how = is_weight ? c->weight_quantizer : c->act_quantizer;
+
+        plan.sites[i].quantizer = how ? dsc_quantizer_find(how) : NULL;
+        plan.sites[i].bits = is_weight ? c->weight_bits : 0;
+    }
     if (st == DSC_OK)
         st = dsc_quant_insert(g, &plan, &source, err);
     dsc_arena_clear(&arena);

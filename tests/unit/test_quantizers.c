@@ -1,6 +1,7 @@
 /*
- * Quantizers of training: what was learned is what the written file computes, and what drawn
- * rounding depends on. Their formulas are tested in test_train_golden.c.
+ * Quantizers of training: what was learned is what the written file computes, codes of few bits
+ * there and back, and what drawn rounding depends on. Their formulas are tested in
+ * test_train_golden.c.
  */
 #include "quant_graphs.h"
 
@@ -47,6 +48,91 @@ START_TEST(learned_ranges_are_written_as_they_were_simulated)
     dsc_tensor_clear(&x);
     dsc_tensor_clear(&simulated);
     dsc_tensor_clear(&written);
+    dsc_graph_free(g);
+}
+END_TEST
+
+static const struct choice few_bits[] = {
+    {.weight_quantizer = "binary"},
+    {.weight_quantizer = "ternary"},
+    {.weight_bits = 2},
+    {.weight_bits = 3},
+    {.weight_bits = 4},
+    {.weight_quantizer = "ternary", .is_per_tensor = true},
+    {.weight_bits = 3, .is_per_tensor = true},
+};
+
+enum { N_FEW_BITS = sizeof few_bits / sizeof few_bits[0] };
+
+static void make_ids(struct dsc_tensor ids[2])
+{
+    const int64_t dim[] = {2, 5};
+
+    for (int k = 0; k < 2; k++) {
+        OK(dsc_tensor_new(&ids[k], DSC_I64, 2, dim, &err));
+        for (int64_t i = 0; i < 10; i++)
+            dsc_tensor_set_i64(&ids[k], i, (i * 4 + k) % 9);
+    }
+}
+
+/* Tables looked up twice, layers of [K,N] and [N,K]; rows of 6 do not fill words of 5. */
+START_TEST(codes_of_few_bits_are_written_as_simulated_and_read_back)
+{
+    struct dsc_quant_target t = *target("ort");
+    struct choice choice = few_bits[_i];
+    struct dsc_graph *g = encoder(), *again, *planned;
+    struct dsc_tensor ids[2], simulated, written, back, on_integers;
+    int n_found, n_int;
+
+    choice.low = -3;
+    choice.high = 3.5;
+    t.has_int_bias = false; /* of which simulation knows nothing */
+    make_ids(ids);
+    OK(dsc_quant_prepare(g, &err));
+    OK(insert(g, &t, &choice, &err));
+    run(g, ids, &simulated);
+    OK(dsc_quant_finish(g, &t, &err));
+    ck_assert_int_eq(count(g, "FakeQuantize"), 0);
+    run(g, ids, &written);
+    ck_assert_mem_eq(simulated.data, written.data, dsc_tensor_n_bytes(&written));
+    again = copy(g);
+    OK(dsc_quant_read(again, &n_found, NULL, &err));
+    ck_assert_int_eq(count(again, "DequantizeLinear") + count(again, "Cast"), 0);
+    run(again, ids, &back);
+    ck_assert_mem_eq(written.data, back.data, dsc_tensor_n_bytes(&written));
+    OK(dsc_quant_finish(again, &t, &err));
+    same_constants(g, again);
+    same_constants(again, g);
+    planned = copy(g);
+    OK(dsc_pass_inference(planned, &n_int, &err));
+    ck_assert_int_eq(n_int, 2);
+    run(planned, ids, &on_integers);
+    near("on integers", &on_integers, &written, 1e-5, 0);
+    for (int k = 0; k < 2; k++)
+        dsc_tensor_clear(&ids[k]);
+    dsc_tensor_clear(&simulated);
+    dsc_tensor_clear(&written);
+    dsc_tensor_clear(&back);
+    dsc_tensor_clear(&on_integers);
+    dsc_graph_free(g);
+    dsc_graph_free(again);
+    dsc_graph_free(planned);
+}
+END_TEST
+
+START_TEST(words_that_no_codebook_holds_are_refused)
+{
+    struct choice choice = {.low = -1, .high = 1, .weight_quantizer = "ternary"};
+    struct dsc_graph *g = two_layers();
+    struct dsc_err err = {0};
+
+    OK(dsc_quant_prepare(g, &err));
+    OK(insert(g, target("ort"), &choice, &err));
+    OK(dsc_quant_finish(g, target("ort"), &err));
+    ck_assert_int_eq(init_of(g, "w1_quantized_words")->dtype, DSC_U8);
+    ck_assert_int_eq(init_of(g, "w1_quantized_words")->dim[1], 1); /* 4 codes of 6 rows */
+    dsc_tensor_set_i64(init_of(g, "w1_quantized_words"), 3, 243);
+    ck_assert_int_eq(dsc_quant_lower(g, NULL, &err), DSC_E_RANGE);
     dsc_graph_free(g);
 }
 END_TEST
@@ -150,6 +236,8 @@ int main(void)
 
     suite_add_tcase(s, t);
     tcase_add_loop_test(t, learned_ranges_are_written_as_they_were_simulated, 0, 3);
+    tcase_add_loop_test(t, codes_of_few_bits_are_written_as_simulated_and_read_back, 0, N_FEW_BITS);
+    tcase_add_test(t, words_that_no_codebook_holds_are_refused);
     tcase_add_test(t, drawn_rounding_takes_neighbours_whose_mean_is_the_value);
     tcase_add_test(t, draws_follow_the_example_or_are_of_the_whole_tensor);
     srunner_run_all(r, CK_ENV);

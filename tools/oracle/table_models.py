@@ -26,6 +26,10 @@ WAYS = {"float": None, "static": ("--calib",), "static-plain": ("--calib", "--sm
         "w4": ("--calib", "--method", "weight-only", "--scheme", "w4"),
         "w4-ort": ("--calib", "--method", "weight-only", "--scheme", "w4", "--target", "ort"),
         "qat": ("--train", "--method", "qat", "--epochs", "2"),
+        "w3": ("--train", "--method", "qat", "--scheme", "w3a8", "--act-quantizer", "lsq+"),
+        "w2": ("--train", "--method", "qat", "--scheme", "w2a8", "--act-quantizer", "pact"),
+        "w2-lsq": ("--train", "--method", "qat", "--scheme", "w2a8", "--weight-quantizer", "lsq"),
+        "w1": ("--train", "--method", "qat", "--scheme", "w1a8"),
         "half": ("prune", "--pattern", "unstructured", "--sparsity", "0.5"),
         "1:4": ("prune", "--pattern", "1:4")}
 AGREE, NEAR, TIMEOUT_S = 0.995, 0.02, 60

@@ -50,6 +50,7 @@ struct dsc_quant_site {
     enum dsc_site_kind kind;
     int value;            /* value number */
     enum dsc_dtype dtype; /* of the codes; the target's, until a caller changes a weight's */
+    int bits;             /* of the codes, fewer than the type's; 0: as it has */
     const struct dsc_quantizer *quantizer; /* NULL: lsq */
     bool is_stochastic;                    /* rounding is drawn while training */
     int axis;                              /* of the scales; -1: one scale */
@@ -64,6 +65,11 @@ struct dsc_quant_fate {
     bool is_quantized;
     const char *why; /* "" when it is */
 };
+
+static inline int dsc_site_bits(const struct dsc_quant_site *s)
+{
+    return s->bits ? s->bits : dsc_dtype_bits(s->dtype);
+}
 
 struct dsc_quant_plan {
     const struct dsc_quant_target *target;
@@ -105,6 +111,16 @@ struct dsc_quant_source {
  */
 void dsc_quant_full_scales(const struct dsc_tensor *w, int axis, double limit, double *scales,
                            int64_t n_scales);
+
+/**
+ * Ternary or binary codes (ops/quantizers.def) of an f32 matrix.
+ *
+ * Shapes  code I8 of w's shape, made here; scales [dim[axis]], or 1 with axis -1
+ * Errors  MEMORY
+ */
+enum dsc_status dsc_quant_signs(const struct dsc_tensor *w, const struct dsc_quantizer *how,
+                                int axis, struct dsc_tensor *code, float *scales,
+                                struct dsc_err *err);
 
 /** Rewrites before quantization: MatMul + Add with a constant bias becomes Gemm on [rows, K]. */
 enum dsc_status dsc_quant_prepare(struct dsc_graph *g, struct dsc_err *err);
