@@ -1,5 +1,5 @@
 /* gate: does a candidate clear its bars, against a baseline on the same examples? */
-#include "dsc/census.h"
+#include "dsc/quant.h"
 #include "gate_report.h"
 #include "models.h"
 #include "progress.h"
@@ -67,7 +67,7 @@ static enum dsc_status count_params(struct side *s, struct dsc_err *err)
 {
     struct dsc_param_census c;
 
-    DSC_TRY(dsc_graph_param_census(s->m.model.graph, &c, err));
+    DSC_TRY(dsc_quant_param_census(s->m.model.graph, &c, err));
     s->n_params = (uint64_t)c.n_params;
     return DSC_OK;
 }

@@ -1,5 +1,5 @@
 /* inspect: what is in a model. */
-#include "dsc/census.h"
+#include "dsc/quant.h"
 #include "flops.h"
 #include "modeldiff.h"
 #include "models.h"
@@ -339,6 +339,20 @@ static enum dsc_status show_flops(struct job *j, struct dsc_err *err)
     return DSC_OK;
 }
 
+/* A word of several codes is several parameters. */
+static enum dsc_status count_codes(struct job *j, int64_t *n_params, int64_t *n_nonzero,
+                                   struct dsc_err *err)
+{
+    struct dsc_param_census c;
+
+    if (!j->m.graph || !dsc_quant_has_words(j->m.graph))
+        return DSC_OK;
+    DSC_TRY(dsc_quant_param_census(j->m.graph, &c, err));
+    *n_params = c.n_params;
+    *n_nonzero = c.n_nonzero;
+    return DSC_OK;
+}
+
 static enum dsc_status work(struct job *j, struct dsc_err *err)
 {
     const bool is_validated = dsc_opt_flag(j->cmd, DSC_OPT_validate);
@@ -364,6 +378,7 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
             j->m.size_bytes);
     dsc_json_int(&j->cmd->json, "size_bytes", (int64_t)j->m.size_bytes);
     DSC_TRY(show_tensors(j, all, n, &n_params, &n_nonzero, err));
+    DSC_TRY(count_codes(j, &n_params, &n_nonzero, err));
     fprintf(j->cmd->out, "params      %" PRId64 " (%.2f %% nonzero)\n", n_params,
             n_params ? 100.0 * (double)n_nonzero / (double)n_params : 0.0);
     dsc_json_int(&j->cmd->json, "params", n_params);

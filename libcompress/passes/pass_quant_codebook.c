@@ -10,7 +10,8 @@
  * The last, where a row does not fill its words. A runtime folds this when it loads the file, and
  * has int8 weights; of a table it looks up the words of a row and then their codes.
  */
-#include "dsc/checked.h"
+#include "dsc/census.h"
+#include "dsc/quant.h"
 #include "passes/codebook.h"
 
 #include <stdio.h>
@@ -343,4 +344,34 @@ enum dsc_status dsc_quant_unpack(struct dsc_graph *g, bool has_tables, struct ds
     if (n_found)
         *n_found = n;
     return n > 0 ? dsc_graph_sort(g, true, err) : DSC_OK;
+}
+
+bool dsc_quant_has_words(const struct dsc_graph *g)
+{
+    struct chain c;
+
+    for (int i = 0; i < g->n_nodes; i++)
+        if ((dsc_node_is(g->nodes[i], "", "DequantizeLinear") ||
+             dsc_node_is(g->nodes[i], "", "Cast")) &&
+            match(g, g->nodes[i]->in[0], &c))
+            return true;
+    return false;
+}
+
+enum dsc_status dsc_quant_param_census(const struct dsc_graph *g, struct dsc_param_census *c,
+                                       struct dsc_err *err)
+{
+    struct dsc_graph *plain;
+    enum dsc_status st;
+
+    if (!dsc_quant_has_words(g))
+        return dsc_graph_param_census(g, c, err);
+    plain = dsc_graph_copy(g, err);
+    if (!plain)
+        return DSC_E_MEMORY;
+    st = dsc_quant_unpack(plain, true, NULL, NULL, err);
+    if (st == DSC_OK)
+        st = dsc_graph_param_census(plain, c, err);
+    dsc_graph_free(plain);
+    return st;
 }

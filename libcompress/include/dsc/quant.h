@@ -14,6 +14,7 @@
 #define DSC_QUANT_H
 
 #include "dsc/arena.h"
+#include "dsc/census.h"
 #include "dsc/device.h"
 #include "dsc/graph.h"
 #include "dsc/quantizer.h"
@@ -259,6 +260,12 @@ enum dsc_status dsc_quant_fold_transposes(struct dsc_graph *g, struct dsc_err *e
 
 /** The graph has products or lookups on codes: Q/DQ pairs, dequantized constants, or dynamic. */
 bool dsc_quant_is_quantized(const struct dsc_graph *g);
+
+/** Weights are spelled as words of several codes (docs/adr/0007). */
+bool dsc_quant_has_words(const struct dsc_graph *g);
+/** dsc_graph_param_census in which words count as the codes that they stand for. */
+enum dsc_status dsc_quant_param_census(const struct dsc_graph *g, struct dsc_param_census *c,
+                                       struct dsc_err *err);
 
 /** int32 biases to the floats they stand for, for runtimes that refuse DequantizeLinear there. */
 enum dsc_status dsc_quant_float_bias(struct dsc_graph *g, int *n_changed, struct dsc_err *err);

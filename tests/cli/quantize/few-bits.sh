@@ -22,6 +22,9 @@ done << END
 --scheme w1a8 --embeddings w1
 --scheme w2a8 --teacher self
 END
+for s in w8a8 w1a8; do
+    qat --scheme $s --embeddings w$(echo $s | cut -c 2) -o n.onnx -f && dscompress inspect n.onnx --json=i.json > /dev/null && grep -o '"params":[0-9]*' i.json
+done
 qat --scheme w2a8 -o w2.onnx --json=q.json && grep -o '"dtype_out":"ternary"' q.json | sort -u
 while read -r how; do
     dscompress quantize m.onnx $how -o no.onnx 2> e.txt
