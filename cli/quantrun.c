@@ -2,6 +2,7 @@
 #include "quantrun.h"
 
 #include "calibcheck.h"
+#include "formats_props.h"
 #include "table.h"
 #include "weightrun.h"
 #include "weights.h"
@@ -214,6 +215,27 @@ static void set_bits(struct dsc_quant_site *s, int bits, bool is_lsq)
     s->bits = s->quantizer ? 0 : bits;
 }
 
+/* A pruned weight keeps its zeros, which signs alone do not have. */
+static enum dsc_status check_zeros(const struct dsc_quantrun *r, struct dsc_err *err)
+{
+    const struct dsc_graph *g = r->m->model.graph;
+    const char *const *names;
+    size_t n;
+
+    DSC_TRY(dsc_props_sparse(g, r->cmd->arena, &names, &n, err));
+    for (int i = 0; i < r->plan.n_sites; i++) {
+        const struct dsc_quant_site *s = &r->plan.sites[i];
+        const bool has_zero =
+            !s->quantizer || !s->quantizer->is_sign || s->quantizer->threshold > 0;
+
+        for (size_t k = 0; k < n && !has_zero; k++)
+            if (strcmp(names[k], g->values[s->value].name) == 0)
+                return dsc_fail(err, DSC_E_USAGE, "'%s' is pruned: binary weights have no zeros",
+                                names[k]);
+    }
+    return DSC_OK;
+}
+
 static enum dsc_status choose_weights(struct dsc_quantrun *r, struct dsc_err *err)
 {
     static const int table_bits[] = {0, 4, -1, 3, 2, 1}; /* of the words of --embeddings; 0: 8 */
@@ -241,7 +263,7 @@ static enum dsc_status choose_weights(struct dsc_quantrun *r, struct dsc_err *er
         if (s->kind != DSC_SITE_ACTIVATION)
             set_bits(s, s->kind == DSC_SITE_TABLE ? bits : r->weight_bits, is_lsq);
     }
-    return DSC_OK;
+    return check_zeros(r, err);
 }
 
 enum dsc_status dsc_quantrun_learn(struct dsc_quantrun *r, struct dsc_err *err)

@@ -145,8 +145,8 @@ static enum dsc_status expand(struct dsc_graph *g, struct dsc_node *n, struct ds
     int code;
     struct dsc_node *q, *dq;
 
-    if (quantizer_of(n)->is_sign || quantizer_of(n)->has_offset)
-        return dsc_fail(err, DSC_E_UNSUPPORTED, "the scale or zero point of '%s' is computed",
+    if (quantizer_of(n)->is_sign || quantizer_of(n)->has_offset || dsc_node_int(n, "bits", 0))
+        return dsc_fail(err, DSC_E_UNSUPPORTED, "QuantizeLinear has no codes as those of '%s'",
                         n->name);
     DSC_TRY(dsc_graph_call(g, "", "QuantizeLinear", NULL, 3, n->in, &code, &q, err));
     DSC_TRY(dsc_node_set_int(g, q, "axis", axis, err));

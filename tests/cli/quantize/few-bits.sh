@@ -26,15 +26,17 @@ for s in w8a8 w1a8; do
     qat --scheme $s --embeddings w$(echo $s | cut -c 2) -o n.onnx -f && dscompress inspect n.onnx --json=i.json > /dev/null && grep -o '"params":[0-9]*' i.json
 done
 qat --scheme w2a8 -o w2.onnx --json=q.json && grep -o '"dtype_out":"ternary"' q.json | sort -u
+dscompress prune m.onnx --pattern unstructured --sparsity 0.5 -q -o pruned.onnx > /dev/null
 while read -r how; do
-    dscompress quantize m.onnx $how -o no.onnx 2> e.txt
+    dscompress quantize ${how##*@} ${how%@*} -o no.onnx 2> e.txt
     echo "$? $(head -n 1 e.txt)"
 done << END
---method qat --train $messages --scheme w1a8 --target tensorrt
---method qat --train $messages --scheme w1a8 --weight-quantizer ternary
---method qat --train $messages --scheme w3a8 --weight-quantizer binary
---method qat --train $messages --embeddings float
---method qat --train $messages --embeddings w2 --granularity tensor
---method weight-only --embeddings w2
---calib $messages --scheme w2a8
+--method qat --train $messages --scheme w1a8 --target tensorrt @m.onnx
+--method qat --train $messages --scheme w1a8 --weight-quantizer ternary @m.onnx
+--method qat --train $messages --scheme w3a8 --weight-quantizer binary @m.onnx
+--method qat --train $messages --embeddings float @m.onnx
+--method qat --train $messages --embeddings w2 --granularity tensor @m.onnx
+--method weight-only --embeddings w2 @m.onnx
+--calib $messages --scheme w2a8 @m.onnx
+--method qat --train $messages --scheme w1a8 @pruned.onnx
 END
