@@ -124,10 +124,10 @@ enum dsc_status dsc_teacher_tap(struct dsc_teacher *t, struct dsc_cmd *cmd,
     return open_run(taps, &t->models[0], dev, err);
 }
 
-static bool has_tokens(const struct dsc_dterms *t)
+static bool compares_tokens(const struct dsc_dterms *t)
 {
     for (int i = 0; i < t->n; i++)
-        if (t->specs[i].term->has_tokens)
+        if (t->specs[i].term->has_tokens && !t->specs[i].term->is_of_first_token)
             return true;
     return false;
 }
@@ -147,7 +147,7 @@ enum dsc_status dsc_teacher_align(struct dsc_teacher *t, struct dsc_cmd *cmd,
     struct dsc_teacher_taps *taps = t->taps;
     size_t n = 0;
 
-    if (!taps || taps->is_alike || !has_tokens(&taps->terms) || d->arrays ||
+    if (!taps || taps->is_alike || !compares_tokens(&taps->terms) || d->arrays ||
         same_tokenizer(m, &taps->run))
         return DSC_OK;
     taps->is_alike = dsc_heap_alloc(d->n, sizeof *taps->is_alike, err);
@@ -161,7 +161,7 @@ enum dsc_status dsc_teacher_align(struct dsc_teacher *t, struct dsc_cmd *cmd,
     if (n == 0) {
         dsc_fail(err, DSC_E_INCONSISTENT,
                  "teacher and student cut no row into the same tokens: terms on tokens have none");
-        return dsc_err_hint(err, "rkd and crd compare whole rows");
+        return dsc_err_hint(err, "pkd, rkd and crd compare whole rows");
     }
     dsc_log_printf(
         &cmd->log, DSC_LOG_INFO,

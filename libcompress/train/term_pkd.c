@@ -42,6 +42,7 @@ const struct dsc_dterm dsc_dterm_pkd = {
     .taps = 1u << DSC_TAP_HIDDEN,
     .map = DSC_LAYERS_UNIFORM,
     .skips_last = true,
-    .has_tokens = true,
+    .has_tokens = true, /* for sizes */
+    .is_of_first_token = true,
     .build = build,
 };

@@ -77,6 +77,7 @@ struct dsc_dterm {
     bool takes_heads, takes_tau;
     double tau;
     bool has_tokens, has_others; /* it reads that input */
+    bool is_of_first_token;      /* it compares no token by token */
     enum dsc_status (*build)(struct dsc_graph *g, const struct dsc_dterm_args *a, int *loss,
                              struct dsc_err *err);
 };
@@ -147,6 +148,14 @@ enum dsc_status dsc_dterms_tap(struct dsc_dterms *t, struct dsc_graph *teacher,
 
 /* ---- the loss ---- */
 
+/** A number that changes, and its place among the inputs. */
+struct dsc_distill_ramp {
+    const struct dsc_ramp *ramp;
+    int input;
+};
+
+enum { DSC_DISTILL_RAMPS_MAX = 18 };
+
 /**
  * alpha * soft + (1 - alpha) * hard, soft being kl at `temperature` on the teacher's logits (Hinton
  * et al. 2015, arXiv:1503.02531), or mse on its outputs where `hard` is mse. Logits [B, 1] of two
@@ -164,12 +173,6 @@ enum dsc_status dsc_dterms_tap(struct dsc_dterms *t, struct dsc_graph *teacher,
  * labelled    [B, 1], [B] with outputs of rank 1: 1 where a row has a target, else 0
  * ramps       scalars, by dsc_ramp_at
  */
-struct dsc_distill_ramp {
-    const struct dsc_ramp *ramp;
-    int input;
-};
-
-enum { DSC_DISTILL_RAMPS_MAX = 18 };
 struct dsc_distill {
     struct dsc_ramp alpha, temperature;
     bool is_masked;

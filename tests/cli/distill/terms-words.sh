@@ -18,4 +18,6 @@ dscompress distill half.onnx --teacher teacher.onnx --train "$messages" --term a
 dscompress distill half.onnx --teacher teacher.onnx --train "$messages" --term relation2 --epochs 1 -q -o z.onnx > /dev/null
 echo $?
 dscompress train "$MODELS/hf/roberta/base" --train "$messages" --positive spam --max-length 32 --epochs 1 -q -o r.onnx > /dev/null || exit 99
+dscompress distill teacher.onnx --teacher r.onnx --train "$messages" --term pkd --epochs 1 -q -o w.onnx > /dev/null
+echo $?
 dscompress distill teacher.onnx --teacher r.onnx --train "$messages" --term hidden --epochs 1 -q -o x.onnx
