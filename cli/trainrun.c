@@ -312,6 +312,9 @@ enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err
             dsc_teacher_tap(&r->teacher, r->cmd, r->m, r->graph, (int64_t)r->train.n, r->dev, err));
     r->target_input = r->graph->n_inputs;
     DSC_TRY(attach_loss(r, err));
+    r->config.n_parts = r->teacher.is_there ? r->teacher.distill.n_parts : 0;
+    for (int i = 0; i < r->config.n_parts; i++)
+        r->config.parts[i] = r->teacher.distill.parts[i].output;
     DSC_TRY(dsc_graph_sort(r->graph, false, err));
     DSC_TRY(dsc_graph_verify(r->graph, err));
     DSC_TRY(dsc_params_find(r->graph, is_trained, r, r->cmd->arena, &r->params, &r->n_params, err));
@@ -474,6 +477,20 @@ out:
     return st;
 }
 
+/* What the loss is made of, in the first step and at the end of each epoch. */
+static void tell_parts(struct dsc_trainrun *r, const struct dsc_train_report *report)
+{
+    const struct dsc_distill *d = &r->teacher.distill;
+    char text[512];
+    size_t at = 0;
+
+    for (int i = 0; r->teacher.is_there && i < d->n_parts && at < sizeof text; i++)
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s%s %.4g", i ? ", " : "",
+                               d->parts[i].name, report->parts[i]);
+    if (at > 0)
+        dsc_log_printf(&r->cmd->log, DSC_LOG_INFO, "step %" PRIu64 ": %s", report->step, text);
+}
+
 static enum dsc_status one_step(struct dsc_trainrun *r, const struct dsc_train_data *data,
                                 struct dsc_err *err)
 {
@@ -485,6 +502,9 @@ static enum dsc_status one_step(struct dsc_trainrun *r, const struct dsc_train_d
     if (dsc_trainer_step(r->trainer, data, &report, err) != DSC_OK)
         return dsc_textmodel_hint_length(r->m, err);
     r->last_loss = report.loss;
+    memcpy(r->last_parts, report.parts, sizeof report.parts);
+    if (report.step == 1 || report.step % per_epoch == 0)
+        tell_parts(r, &report);
     r->n_seen += report.n_examples;
     dsc_progress_update(r->cmd->progress, (int64_t)report.step,
                         (struct dsc_progress_field[]){
@@ -624,6 +644,23 @@ static enum dsc_status write_codes(struct dsc_trainrun *r, struct dsc_err *err)
     return dsc_quant_finish(r->m->model.graph, &target, err);
 }
 
+static void report_parts(struct dsc_trainrun *r)
+{
+    const struct dsc_distill *d = &r->teacher.distill;
+    struct dsc_json *j = &r->cmd->json;
+
+    if (!r->teacher.is_there)
+        return;
+    dsc_json_array(j, "parts");
+    for (int i = 0; i < d->n_parts; i++) {
+        dsc_json_object(j, NULL);
+        dsc_json_text(j, "name", d->parts[i].name);
+        dsc_json_float(j, "value", r->last_parts[i]);
+        dsc_json_end(j);
+    }
+    dsc_json_end(j);
+}
+
 enum dsc_status dsc_trainrun_finish(struct dsc_trainrun *r, struct dsc_err *err)
 {
     struct dsc_json *j = &r->cmd->json;
@@ -633,6 +670,7 @@ enum dsc_status dsc_trainrun_finish(struct dsc_trainrun *r, struct dsc_err *err)
     DSC_TRY(write_codes(r, err));
     dsc_json_int(j, "steps", (int64_t)r->config.n_steps);
     dsc_json_float(j, "loss", r->last_loss);
+    report_parts(r);
     dsc_json_float(j, "examples_per_s", rate);
     fprintf(r->cmd->out, "%" PRIu64 " steps, last loss %.4f, %.1f examples/s\n", r->config.n_steps,
             r->last_loss, rate);

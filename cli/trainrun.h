@@ -37,7 +37,7 @@ struct dsc_trainrun {
     const char *state_dir;
     double seconds, start_s;
     int64_t n_seen; /* examples of this process */
-    double last_loss;
+    double last_loss, last_parts[DSC_TRAIN_PARTS_MAX];
     double dropout; /* with has_dropout: of the graph that is trained, not of the one written */
     bool has_dropout;
     bool is_dry;                     /* no state is opened */

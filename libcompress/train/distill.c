@@ -59,6 +59,24 @@ enum dsc_status dsc_distill_number(struct dsc_graph *g, enum dsc_dtype dtype, st
     return dsc_graph_input(g, *value, err);
 }
 
+void dsc_distill_note(struct dsc_distill *d, const char *name, int value)
+{
+    if (d->n_parts < DSC_TRAIN_PARTS_MAX)
+        d->parts[d->n_parts++] = (struct dsc_distill_part){name, value};
+}
+
+/* Values of parts become outputs. */
+static enum dsc_status put_parts(struct dsc_graph *g, struct dsc_distill *d, struct dsc_err *err)
+{
+    for (int i = 0; i < d->n_parts; i++) {
+        const int value = d->parts[i].output;
+
+        d->parts[i].output = g->n_outputs;
+        DSC_TRY(dsc_graph_output(g, value, err));
+    }
+    return DSC_OK;
+}
+
 /* 1 - a */
 static enum dsc_status add_rest(struct dsc_graph *g, int like, const struct dsc_ramp *r, int a,
                                 int *value, struct dsc_err *err)
@@ -100,7 +118,7 @@ enum dsc_status dsc_distill_attach(struct dsc_graph *g, int output, const struct
     student = g->outputs[output];
     dtype = g->values[student].type.dtype;
     teacher = g->inputs[d->teacher];
-    d->n_ramps = 0;
+    d->n_ramps = d->n_parts = 0;
     if (is_one) {
         g->values[teacher].type.dim[g->values[teacher].type.rank - 1] = 2;
         DSC_TRY(both_logits(g, student, &student, err));
@@ -109,8 +127,11 @@ enum dsc_status dsc_distill_attach(struct dsc_graph *g, int output, const struct
         DSC_TRY(dsc_distill_number(g, dtype, d, &d->temperature, &soft_args.temperature, err));
     DSC_TRY(soft->build(g, student, teacher, &soft_args, &value[0], err));
     DSC_TRY(hard->build(g, g->outputs[output], g->inputs[d->target], &args, &value[1], err));
+    dsc_distill_note(d, soft->name, value[0]);
+    dsc_distill_note(d, hard->name, value[1]);
     DSC_TRY(weigh(g, d, g->outputs[output], value[0], value[1], &sum, err));
     DSC_TRY(dsc_dterms_attach(g, dtype, d, &sum, err));
     *loss_output = g->n_outputs;
-    return dsc_graph_output(g, sum, err);
+    DSC_TRY(dsc_graph_output(g, sum, err));
+    return put_parts(g, d, err);
 }

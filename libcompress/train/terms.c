@@ -289,6 +289,7 @@ static enum dsc_status attach_one(struct dsc_graph *g, enum dsc_dtype dtype, str
     snprintf(name, sizeof name, "dscompress.term.%d.%s", idx, s->term->name);
     DSC_TRY_OUT(st, fill_pairs(g, t, s, pairs, err));
     DSC_TRY_OUT(st, s->term->build(g, &a, &value[0], err));
+    dsc_distill_note(d, s->term->name, value[0]);
     DSC_TRY_OUT(st, dsc_distill_number(g, dtype, d, &s->weight, &value[1], err));
     DSC_TRY_OUT(st, dsc_loss_call(g, "Mul", 2, (int[]){value[0], value[1]}, &value[0], err));
     st = dsc_loss_call(g, "Add", 2, (int[]){*sum, value[0]}, sum, err);

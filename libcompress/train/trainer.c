@@ -206,10 +206,23 @@ static enum dsc_status order_of_epoch(struct dsc_trainer *t, uint64_t epoch, int
     return DSC_OK;
 }
 
+static enum dsc_status add_parts(const struct dsc_trainer *t, const struct dsc_tensor *outputs,
+                                 double share, struct dsc_train_report *report, struct dsc_err *err)
+{
+    for (int i = 0; i < t->c.n_parts; i++) {
+        struct dsc_tensor host;
+
+        DSC_TRY(dsc_to_host(&host, &outputs[t->c.parts[i]], err));
+        report->parts[i] += dsc_tensor_get_f64(&host, 0) * share;
+        dsc_tensor_clear(&host);
+    }
+    return DSC_OK;
+}
+
 /* Forward and backward of one micro-batch; its loss counts by its share of the batch. */
 static enum dsc_status run_micro(struct dsc_trainer *t, const struct dsc_train_data *data,
-                                 const int64_t *idx, int64_t n, int64_t n_batch, double *loss,
-                                 struct dsc_err *err)
+                                 const int64_t *idx, int64_t n, int64_t n_batch,
+                                 struct dsc_train_report *report, struct dsc_err *err)
 {
     const struct dsc_run run = {.is_training = !t->is_looking,
                                 .seed = t->c.seed,
@@ -226,7 +239,8 @@ static enum dsc_status run_micro(struct dsc_trainer *t, const struct dsc_train_d
     DSC_TRY_OUT(st, data->fill(data->ctx, idx, n, feeds, err));
     DSC_TRY_OUT(st, dsc_tape_run(t->tape, &run, feeds, outputs, err));
     DSC_TRY_OUT(st, dsc_to_host(&host, &outputs[t->loss_output], err));
-    *loss += dsc_tensor_get_f64(&host, 0) * (double)n / (double)n_batch;
+    report->loss += dsc_tensor_get_f64(&host, 0) * (double)n / (double)n_batch;
+    DSC_TRY_OUT(st, add_parts(t, outputs, (double)n / (double)n_batch, report, err));
     DSC_TRY_OUT(st, dsc_tensor_new(&seed, DSC_F32, host.rank, host.dim, err));
     dsc_tensor_set_f64(&seed, 0, (double)n / (double)n_batch);
     st = dsc_tape_backward(t->tape, t->loss_output, &seed, t->grads, err);
@@ -329,9 +343,10 @@ static enum dsc_status next_gradients(struct dsc_trainer *t, const struct dsc_tr
     const uint64_t per_epoch = dsc_train_steps_per_epoch(data->n_examples, t->c.batch);
     const int64_t first = (int64_t)(t->n_done % (per_epoch ? per_epoch : 1)) * t->c.batch;
     int64_t n;
-    double loss = 0, norm;
+    double norm;
     int bad;
 
+    *report = (struct dsc_train_report){0};
     if (data->n_examples < 1)
         return dsc_fail(err, DSC_E_EMPTY, "there is no training example");
     DSC_TRY(order_of_epoch(t, t->n_done / per_epoch, data->n_examples, err));
@@ -339,18 +354,16 @@ static enum dsc_status next_gradients(struct dsc_trainer *t, const struct dsc_tr
     for (int i = 0; i < t->n_params; i++)
         dsc_tensor_clear(&t->grads[i]);
     for (int64_t at = 0; at < n; at += micro)
-        DSC_TRY(run_micro(t, data, t->order + first + at, n - at < micro ? n - at : micro, n, &loss,
-                          err));
+        DSC_TRY(run_micro(t, data, t->order + first + at, n - at < micro ? n - at : micro, n,
+                          report, err));
     DSC_TRY(mask_grads(t, err));
     DSC_TRY(grad_norm(t, &norm, &bad, err));
-    if (!isfinite(loss) || bad >= 0)
-        return diverged(t, loss, bad, t->order + first, n, err);
-    *report = (struct dsc_train_report){
-        .loss = loss,
-        .lr = t->c.lr * t->c.sched->factor(t->n_done, t->c.n_warmup, t->c.n_steps),
-        .grad_norm = norm,
-        .n_examples = n,
-        .step = t->n_done + 1};
+    if (!isfinite(report->loss) || bad >= 0)
+        return diverged(t, report->loss, bad, t->order + first, n, err);
+    report->lr = t->c.lr * t->c.sched->factor(t->n_done, t->c.n_warmup, t->c.n_steps);
+    report->grad_norm = norm;
+    report->n_examples = n;
+    report->step = t->n_done + 1;
     return DSC_OK;
 }
 

@@ -54,7 +54,7 @@ static double run(const char *hard, int n_out, int n_teacher, const int *labelle
     const struct dsc_loss *loss = dsc_loss_find(hard);
     const bool is_class = strcmp(hard, "cross-entropy") == 0, is_value = strcmp(hard, "mse") == 0;
     struct dsc_graph *g = dsc_graph_new(NULL);
-    struct dsc_tensor feeds[6], out[2];
+    struct dsc_tensor feeds[6], out[4];
     struct dsc_err err = {0};
     struct dsc_device *dev;
     struct dsc_session *s;
@@ -105,7 +105,13 @@ static double run(const char *hard, int n_out, int n_teacher, const int *labelle
     value = dsc_tensor_get_f64(&out[1], 0);
     for (int i = 0; i < g->n_inputs; i++)
         dsc_tensor_clear(&feeds[i]);
-    for (int i = 0; i < 2; i++)
+    ck_assert_int_eq(g->n_outputs, 4); /* the parts, too */
+    ck_assert_int_eq(d.n_parts, 2);
+    ck_assert_double_eq_tol(value,
+                            alpha * dsc_tensor_get_f64(&out[d.parts[0].output], 0) +
+                                (1 - alpha) * dsc_tensor_get_f64(&out[d.parts[1].output], 0),
+                            1e-12);
+    for (int i = 0; i < 4; i++)
         dsc_tensor_clear(&out[i]);
     dsc_session_close(s);
     dsc_device_close(dev);

@@ -156,6 +156,12 @@ struct dsc_distill_ramp {
 
 enum { DSC_DISTILL_RAMPS_MAX = 18 };
 
+/** A part of the loss before its weight, and its place among the outputs. */
+struct dsc_distill_part {
+    const char *name;
+    int output;
+};
+
 /**
  * alpha * soft + (1 - alpha) * hard, soft being kl at `temperature` on the teacher's logits (Hinton
  * et al. 2015, arXiv:1503.02531), or mse on its outputs where `hard` is mse. Logits [B, 1] of two
@@ -172,6 +178,7 @@ enum { DSC_DISTILL_RAMPS_MAX = 18 };
  * teacher     the teacher's outputs
  * labelled    [B, 1], [B] with outputs of rank 1: 1 where a row has a target, else 0
  * ramps       scalars, by dsc_ramp_at
+ * parts       soft, hard, and the terms, for reports; the first DSC_TRAIN_PARTS_MAX
  */
 struct dsc_distill {
     struct dsc_ramp alpha, temperature;
@@ -179,6 +186,8 @@ struct dsc_distill {
     struct dsc_dterms *terms;
     int target, teacher, labelled, n_ramps;
     struct dsc_distill_ramp ramps[DSC_DISTILL_RAMPS_MAX];
+    int n_parts;
+    struct dsc_distill_part parts[DSC_TRAIN_PARTS_MAX];
 };
 
 /** As dsc_loss_attach, with a teacher. `d` outlives the use of its ramps. */

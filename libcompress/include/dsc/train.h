@@ -151,6 +151,8 @@ const struct dsc_sched *dsc_sched_find(const char *name);
 
 /* ---- the trainer ---------------------------------------------------------------------------- */
 
+enum { DSC_TRAIN_PARTS_MAX = 18 };
+
 struct dsc_train_config {
     const struct dsc_optim *optim; /* NULL: adamw */
     const struct dsc_sched *sched; /* NULL: linear */
@@ -165,6 +167,7 @@ struct dsc_train_config {
     uint64_t n_steps, n_warmup, seed;
     int64_t batch, micro; /* examples per optimizer step, and per forward pass (0: batch) */
     int n_segments;       /* gradient checkpointing; 1: off */
+    int n_parts, parts[DSC_TRAIN_PARTS_MAX]; /* graph outputs, scalars, that are reported */
 };
 
 /** The defaults: adamw 5e-5 decay 0.01 clip 1, betas 0.9 0.999, linear, batch 32. */
@@ -184,6 +187,7 @@ struct dsc_train_report {
     uint64_t step; /* 1 after the first */
     double loss, lr, grad_norm;
     int64_t n_examples;
+    double parts[DSC_TRAIN_PARTS_MAX]; /* means over the batch, as the loss */
 };
 
 struct dsc_trainer;

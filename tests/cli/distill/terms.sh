@@ -19,6 +19,13 @@ grep -c 'dscompress.term' one.onnx
 dscompress distill "$encoder" --teacher teacher.onnx --train "$messages" --max-length 32 --epochs 2 --lr 3e-3 --term crd --state run -q -o s.onnx > /dev/null || exit
 dscompress distill "$encoder" --teacher teacher.onnx --train "$messages" --max-length 32 --epochs 2 --lr 3e-3 --term crd -q -o t.onnx > /dev/null || exit
 cmp s.onnx t.onnx && echo the same bytes with a state
+dscompress distill "$encoder" --teacher teacher.onnx --train "$messages" --max-length 32 --epochs 1 --micro 8 --term hidden,weight=0.5 --term rkd,weight=2 -q -o v.onnx --json=v.json > /dev/null || exit
+python3 - <<"END"
+import json
+r = json.load(open("v.json"))
+p = {x["name"]: x["value"] for x in r["parts"]}
+print(sorted(p), abs(0.7 * p["kl"] + 0.3 * p["cross-entropy"] + 0.5 * p["hidden"] + 2 * p["rkd"] - r["loss"]) < 1e-5)
+END
 # a smaller vocabulary cuts some rows into other tokens
 head -n 16 "$messages" > few.tsv
 dscompress prune teacher.onnx --pattern vocab --data few.tsv -q -o small.onnx > /dev/null || exit
