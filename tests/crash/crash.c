@@ -84,6 +84,13 @@ static const struct verb verbs[] = {
                      "--train ../rows.tsv --epochs 1 --batch 8 -j 1 -q -o py.onnx"},
     {"train-pruned", "train ../pruned.onnx --train ../rows.tsv --epochs 1 --batch 8 --max-length 8 "
                      "-j 1 -q -o tp.onnx"},
+    {"distill-terms",
+     "distill ../base.onnx --teacher ../base.onnx --train ../rows.tsv --term hidden --term "
+     "attention --term relation2,heads=8 --term rkd --term crd --augment 1 --epochs 1 --batch 8 "
+     "--max-length 8 -j 1 -q -o dt.onnx"},
+    {"distill-student",
+     "distill --student-spec layers=1,hidden=16,heads=2,ffn=24,vocab=80,embedding=8 --teacher "
+     "../base.onnx --train ../rows.tsv --epochs 1 --batch 8 --max-length 8 -j 1 -q -o ds.onnx"},
     {"gate", "gate ../static.onnx --baseline ../base.onnx --data ../rows.tsv --max-drop f1=1 "
              "--min accuracy=0 --retain accuracy=1% --confidence 0.9 --junit j.xml -j 1"},
     {"gate-speed", "gate ../dynamic.onnx --baseline ../base.onnx --data ../rows.tsv "

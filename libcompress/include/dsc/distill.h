@@ -24,9 +24,14 @@ double dsc_ramp_at(const struct dsc_ramp *r, uint64_t t, uint64_t n_steps);
 
 /* ---- terms: what else of the teacher is learned ---- */
 
+/**
+ * A value of the student's graph in the one form that terms see: as dsc/encoder.h has it, but
+ * HIDDEN [B, T, D] and KEY [B, H, T, d]. width: of the last axis (of PROBS 0); n_heads: H, where
+ * there is one.
+ */
 struct dsc_dterm_site {
-    int value;              /* of the student's graph, as dsc/encoder.h has it; HIDDEN [B, T, D], */
-    int64_t width, n_heads; /* KEY [B, H, T, d]. The last axis (not of PROBS); PROBS .. VALUE: H */
+    int value;
+    int64_t width, n_heads;
 };
 
 /** A student's layer and the teacher's that it learns from. */
