@@ -107,6 +107,8 @@ static enum dsc_status code_by_sign(struct dsc_graph *g, const struct dsc_node *
     c->zero = fq->in[2];
     c->book = dsc_codebook_of(how->threshold > 0 ? 3 : 2);
     dsc_tensor_clear(&s);
+    if (st != DSC_OK)
+        dsc_tensor_clear(&c->code);
     return st;
 }
 

@@ -274,6 +274,7 @@ static enum dsc_status read_signs(struct dsc_graph *g, struct dsc_node *mul, str
     struct dsc_tensor z;
     char name[300];
     int zero, rows, out;
+    enum dsc_status st;
 
     *is_read = s && (s->n_levels == 2 || s->n_levels == 3) && by_row.scale &&
                by_row.scale->dtype == DSC_F32 && scales->in[1] == lookup->in[1] &&
@@ -286,9 +287,9 @@ static enum dsc_status read_signs(struct dsc_graph *g, struct dsc_node *mul, str
     s->dq = mul;
     snprintf(name, sizeof name, "%.280s/zero_point", mul->name);
     DSC_TRY(dsc_tensor_new(&z, DSC_I8, 0, NULL, err));
-    if (dsc_add_init(g, name, &z, &zero, err) != DSC_OK)
-        return err->status;
+    st = dsc_add_init(g, name, &z, &zero, err);
     dsc_tensor_clear(&z);
+    DSC_TRY(st);
     snprintf(name, sizeof name, "%.280s/rows", lookup->name);
     DSC_TRY(dsc_add_value(g, name, &rows, err));
     cut_suffix(mul->name, "/dequantize", name, sizeof name);

@@ -71,6 +71,10 @@ static const struct verb verbs[] = {
                           "--exclude encoder --retain accuracy=1% -j 1 -o r.onnx"},
     {"quantize-qat", "quantize ../base.onnx --method qat --train ../rows.tsv --epochs 1 "
                      "--batch 4 --freeze-observers 2 -j 1 -q -o qat.onnx"},
+    {"quantize-w2a8", "quantize ../base.onnx --method qat --train ../rows.tsv --epochs 1 "
+                      "--batch 4 --freeze-observers 2 --scheme w2a8 --embeddings w2 "
+                      "--act-quantizer lsq+ --stochastic-rounding -j 1 -q -o w2.onnx"},
+    {"train-w2a8", "train ../w2.onnx --train ../rows.tsv --epochs 1 --batch 8 -j 1 -q -o t2.onnx"},
     {"prune", "prune ../base.onnx --pattern 2:4 -j 1 -o pruned.onnx --json"},
     {"prune-blocks", "prune ../base.onnx --pattern block:2x2 --sparsity 0.5 --scope global "
                      "--exclude classifier -j 1 -o blocks.onnx"},
