@@ -68,6 +68,7 @@ struct dsc_command {
     const char *examples; /* command lines, one a line */
     const char *needs;    /* options that must be given: "data,output" */
     int n_args_min, n_args_max;
+    bool opens_new; /* a MODEL may be one that is made: new:lstm */
     enum dsc_status (*run)(struct dsc_cmd *cmd, struct dsc_err *err);
 };
 

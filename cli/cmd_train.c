@@ -25,14 +25,27 @@ const struct dsc_command dsc_command_train = {
         "A model with one output learns values by their squared error, or two classes by binary "
         "cross "
         "entropy: its output is then the logit of the second.\n\n"
+        "MODEL may be new:lstm,hidden=64,layers=1,embedding=8 (or gru, rnn): a classifier of the "
+        "sequences in a table. --features says which columns it reads: numbers, their logarithms "
+        "(log: sign(x) log(1 + |x|)), times (seconds since the row before, time of day) and "
+        "categories (embedded; a value that training did not see is 0). --sequence says what makes "
+        "a sequence: a row and up to N - 1 rows before it that have the same key, in the order of "
+        "a time column. Mean and deviation of the training rows are part of the graph, the "
+        "columns are in its metadata: later verbs read the same table. --split of a table is by "
+        "that order, "
+        "the first rows are for training.\n\n"
         "The same command with the same seed writes the same bytes, for any number of "
         "threads.",
     .examples =
         "dscompress train minilm/ --train sms.tsv --eval sms.tsv --split 70/10/20 --positive spam "
         "-o sms.onnx\n"
-        "dscompress train mlp.onnx --train rows.npz --lr 1e-3 -o tuned.onnx",
+        "dscompress train mlp.onnx --train rows.npz --lr 1e-3 -o tuned.onnx\n"
+        "dscompress train new:lstm,hidden=32 --train cards.csv --columns label=fraud "
+        "--features amount=log,currency=category,datetime=time "
+        "--sequence key=card,order=datetime,steps=16 --lr 3e-3 -o fraud.onnx",
     .needs = "train,output",
     .n_args_min = 1,
     .n_args_max = 1,
+    .opens_new = true,
     .run = dsc_finetune_run,
 };

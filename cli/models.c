@@ -2,6 +2,7 @@
 #include "models.h"
 
 #include "dsc/machine.h"
+#include "newmodel.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -11,6 +12,8 @@ enum dsc_status dsc_cmd_model(struct dsc_cmd *cmd, const char *path, struct dsc_
 {
     const struct dsc_read_opts opts = {.log = &cmd->log};
 
+    if (cmd->row->opens_new && dsc_newmodel_is(path))
+        return dsc_newmodel_open(cmd, path, m, err);
     return dsc_model_open_graph(m, path, &opts, err);
 }
 

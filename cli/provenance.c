@@ -5,6 +5,7 @@
  */
 #include "dsc/io.h"
 #include "formats_props.h"
+#include "newmodel.h"
 #include "output.h"
 
 #include <assert.h>
@@ -74,7 +75,9 @@ enum dsc_status dsc_provenance_hash_model(const char *path, char hex[65], struct
     char file[4096];
 
     dsc_sha256_init(&h);
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+    if (dsc_newmodel_is(path)) {
+        dsc_sha256_add(&h, path, strlen(path)); /* its weights follow from the seed */
+    } else if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
         for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
             snprintf(file, sizeof file, "%s/%s", path, names[i]);
             DSC_TRY(add_file(&h, file, false, err));

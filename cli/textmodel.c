@@ -4,6 +4,7 @@
 #include "dsc/io.h"
 #include "dsc/pass.h"
 #include "formats_props.h"
+#include "formats_table.h"
 #include "inputs.h"
 #include "models.h"
 #include "output.h"
@@ -417,6 +418,8 @@ static enum dsc_status read_data(struct dsc_textmodel *m, struct dsc_cmd *cmd, c
 {
     const size_t n_outputs = n_outputs_of(m);
     struct dsc_data_spec spec;
+    struct dsc_table table;
+    bool has_table;
 
     DSC_TRY(dsc_cmd_data_spec(cmd, &spec, err));
     if (part == DSC_PART_ALL)
@@ -431,6 +434,8 @@ static enum dsc_status read_data(struct dsc_textmodel *m, struct dsc_cmd *cmd, c
     spec.n_inputs = (size_t)m->n_inputs;
     spec.log = &cmd->log;
     DSC_TRY(list_inputs(m, cmd->arena, &spec.inputs, err));
+    DSC_TRY(dsc_table_of(m->model.graph, cmd->arena, &table, &has_table, err));
+    spec.table = has_table ? &table : NULL;
     DSC_TRY(dsc_data_read(d, path, &spec, cmd->arena, err));
     tell_duplicates(m, cmd, path, d);
     if (d->arrays || dsc_textmodel_check_texts(m, err) == DSC_OK)

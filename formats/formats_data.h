@@ -55,6 +55,9 @@ struct dsc_row_input {
     bool is_optional;
 };
 
+struct dsc_table;
+struct dsc_table_facts;
+
 /**
  * How to read. Zero-initialised: format by the file's extension, columns by their own names,
  * strict UTF-8, labels inferred where there are any, no split.
@@ -69,7 +72,11 @@ struct dsc_row_input {
  *             classes themselves; other data must have so many classes
  * needs_label a missing label column is an error; otherwise it makes target NONE
  * inputs      what an .npz must hold; none: rows of text only
- * log         arrays that are not used are told; may be NULL
+ * table       NULL, or how rows of numbers and categories become sequences (formats_table.h): the
+ *             rows of .tsv, .csv and .jsonl are then those of a table, the set holds arrays, and a
+ *             split is by order: the first rows are train
+ * learn       with a table: what the kept rows say of its columns is put here, and no arrays are
+ * made log         arrays that are not used are told; may be NULL
  */
 struct dsc_data_spec {
     const char *format;
@@ -84,6 +91,8 @@ struct dsc_data_spec {
     enum dsc_part part;
     const struct dsc_row_input *inputs;
     size_t n_inputs;
+    const struct dsc_table *table;
+    struct dsc_table_facts *learn;
     const struct dsc_log *log;
 };
 

@@ -10,6 +10,7 @@
  *   dscompress.max_length   texts are cut at so many tokens
  *   dscompress.pooling      "mean", "cls", "max": how a head pools token vectors
  *   dscompress.sparsity     JSON object, tensor: pattern ("2:4"); the zeros themselves are the mask
+ *   dscompress.table        JSON: how rows of a table become sequences, see formats_table.h
  *   dscompress.provenance   JSON: how the file was made, see cli/provenance.c
  */
 #ifndef FORMATS_PROPS_H
@@ -30,6 +31,7 @@
 #define DSC_PROP_MAX_LENGTH "dscompress.max_length"
 #define DSC_PROP_POOLING "dscompress.pooling"
 #define DSC_PROP_SPARSITY "dscompress.sparsity"
+#define DSC_PROP_TABLE "dscompress.table"
 #define DSC_PROP_PROVENANCE "dscompress.provenance"
 
 /**

@@ -3,6 +3,7 @@
 
 #include "encoding.h"
 #include "reader.h"
+#include "tabular.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -115,7 +116,7 @@ enum dsc_status dsc_bad_finish(struct dsc_bad *b, struct dsc_err *err)
     return s;
 }
 
-static void raw_clear(struct dsc_raw *raw)
+void dsc_raw_clear(struct dsc_raw *raw)
 {
     dsc_heap_free(raw->text);
     dsc_heap_free(raw->text_b);
@@ -136,7 +137,7 @@ static enum dsc_status grow(void **p, size_t cap, size_t elem_bytes, struct dsc_
     return DSC_OK;
 }
 
-static enum dsc_status raw_reserve(struct dsc_raw *raw, struct dsc_err *err)
+enum dsc_status dsc_raw_reserve(struct dsc_raw *raw, struct dsc_err *err)
 {
     const size_t cap = raw->cap ? raw->cap * 2 : 1024;
 
@@ -152,9 +153,7 @@ static enum dsc_status raw_reserve(struct dsc_raw *raw, struct dsc_err *err)
     return DSC_OK;
 }
 
-/* What is wrong with a row whatever its format. `byte` is moved to the place, where there is one.
- */
-static void check_row(const struct dsc_rows *r, const struct dsc_raw *raw, struct dsc_row *row,
+void dsc_rows_check(const struct dsc_rows *r, const struct dsc_raw *raw, struct dsc_row *row,
                       size_t *byte)
 {
     const size_t n = row->end - row->begin;
@@ -166,7 +165,7 @@ static void check_row(const struct dsc_rows *r, const struct dsc_raw *raw, struc
         row->fault_status = DSC_OK;
         dsc_row_fault(row, DSC_E_ENCODING, "byte 0x%02x is not UTF-8", r->data[*byte]);
     }
-    for (int c = 0; c < DSC_N_COLS; c++) {
+    for (int c = 0; c < r->n_cols; c++) {
         const struct dsc_cell *cell = &row->cell[c];
         const bool is_needed = r->is_required[c] || r->is_mapped[c] ||
                                (raw->n > 0 && c == DSC_COL_TEXT_B && raw->has_text_b) ||
@@ -204,13 +203,13 @@ static enum dsc_status read_rows(struct dsc_rows *r, const struct dsc_reader *re
         DSC_TRY(reader->next(r, &row, &is_end, err));
         if (is_end)
             return DSC_OK;
-        check_row(r, raw, &row, &byte);
+        dsc_rows_check(r, raw, &row, &byte);
         ++*n_rows;
         if (row.fault_status != DSC_OK) {
             dsc_bad_add(bad, row.fault_status, *n_rows, row.line, byte, row.fault);
             continue;
         }
-        DSC_TRY(raw_reserve(raw, err));
+        DSC_TRY(dsc_raw_reserve(raw, err));
         if (raw->n == 0) {
             raw->has_text_b = row.cell[DSC_COL_TEXT_B].is_there;
             raw->has_label = row.cell[DSC_COL_LABEL].is_there;
@@ -330,9 +329,7 @@ static enum dsc_status check_spec(const struct dsc_data_spec *spec, struct dsc_e
     return DSC_OK;
 }
 
-/* The bytes that rows are read from: behind the byte order mark, decoded where that is asked for.
- */
-static enum dsc_status begin_bytes(struct dsc_dataset *d, const struct dsc_data_spec *spec,
+enum dsc_status dsc_rows_begin(struct dsc_dataset *d, const struct dsc_data_spec *spec,
                                    struct dsc_rows *r, struct dsc_err *err)
 {
     const unsigned char *s = d->file.data;
@@ -365,7 +362,7 @@ static enum dsc_status load_texts(struct dsc_dataset *d, const struct dsc_reader
                                   struct dsc_err *err)
 {
     static const char *const roles[DSC_N_COLS] = {"text", "text_b", "label"};
-    struct dsc_rows r = {.arena = arena, .is_wanted = {true, true, true}};
+    struct dsc_rows r = {.arena = arena, .n_cols = DSC_N_COLS, .is_wanted = {true, true, true}};
     struct dsc_raw raw = {0};
     struct dsc_bad bad = {0};
     enum dsc_status st;
@@ -375,7 +372,7 @@ static enum dsc_status load_texts(struct dsc_dataset *d, const struct dsc_reader
     r.is_wanted[DSC_COL_LABEL] = spec->target != DSC_TARGET_NONE;
     DSC_TRY_OUT(
         st, dsc_columns_map(spec->columns, roles, DSC_N_COLS, r.names, r.is_mapped, arena, err));
-    DSC_TRY_OUT(st, begin_bytes(d, spec, &r, err));
+    DSC_TRY_OUT(st, dsc_rows_begin(d, spec, &r, err));
     DSC_TRY_OUT(st, reader->begin(&r, err));
     DSC_TRY_OUT(st, read_rows(&r, reader, &raw, &bad, &d->report.n_rows, err));
     d->report.n_blank = r.n_blank;
@@ -383,7 +380,7 @@ static enum dsc_status load_texts(struct dsc_dataset *d, const struct dsc_reader
     DSC_TRY_OUT(st, finish(d, &raw, spec, &bad, arena, err));
 out:
     dsc_bytes_clear(&bad.text);
-    raw_clear(&raw);
+    dsc_raw_clear(&raw);
     return st;
 }
 
@@ -405,7 +402,9 @@ enum dsc_status dsc_data_read(struct dsc_dataset *d, const char *path,
     dsc_sha256_hex(&h, d->report.sha256);
     DSC_TRY_OUT(st, pick_reader(&reader, path, spec->format, &d->file, e));
     d->report.format = reader->name;
-    st = reader->load ? reader->load(d, spec, arena, e) : load_texts(d, reader, spec, arena, e);
+    st = reader->load  ? reader->load(d, spec, arena, e)
+         : spec->table ? dsc_table_load(d, reader, spec, arena, e)
+                       : load_texts(d, reader, spec, arena, e);
 out:
     if (st != DSC_OK) {
         dsc_err_file(e, strcmp(path, "-") ? path : "<stdin>");

@@ -15,6 +15,10 @@ struct dsc_raw {
     bool has_text_b, has_label;
 };
 
+/** Room for one row more; an emptied set. */
+enum dsc_status dsc_raw_reserve(struct dsc_raw *raw, struct dsc_err *err);
+void dsc_raw_clear(struct dsc_raw *raw);
+
 /** Bad rows: all are counted, the first ones described. Line 0: the rows are in no lines. */
 struct dsc_bad {
     size_t n;

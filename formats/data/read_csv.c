@@ -157,7 +157,7 @@ static enum dsc_status next(struct dsc_rows *r, struct dsc_row *row, bool *is_en
         struct dsc_text f;
 
         DSC_TRY(one_field(r, &f, &fault, err));
-        for (int c = 0; c < DSC_N_COLS; c++)
+        for (int c = 0; c < r->n_cols; c++)
             if (r->place[c] == (int64_t)n_fields)
                 row->cell[c] = (struct dsc_cell){f, true};
         n_fields++;

@@ -60,14 +60,14 @@ static enum dsc_status take_cell(const json_t *object, int c, struct dsc_rows *r
         row->cell[c] = (struct dsc_cell){{s, n}, true};
         return DSC_OK;
     }
-    if (c == DSC_COL_LABEL && (json_is_number(v) || json_is_boolean(v)))
+    if (c >= DSC_COL_LABEL && (json_is_number(v) || json_is_boolean(v)))
         return label_text(v, r, &row->cell[c], err);
     dsc_row_fault(row, DSC_E_SCHEMA, "'%s' is %s, not a string%s", r->names[c],
                   json_is_null(v)     ? "null"
                   : json_is_object(v) ? "an object"
                   : json_is_array(v)  ? "an array"
                                       : "a number or boolean",
-                  c == DSC_COL_LABEL ? " or number" : "");
+                  c >= DSC_COL_LABEL ? " or number" : "");
     return DSC_OK;
 }
 
@@ -80,7 +80,7 @@ static bool is_blank(const struct dsc_rows *r, size_t begin, size_t end)
 
 static void name_missing(const json_t *object, const struct dsc_rows *r, struct dsc_row *row)
 {
-    for (int c = 0; c < DSC_N_COLS; c++) {
+    for (int c = 0; c < r->n_cols; c++) {
         char keys[96] = "";
         size_t n = 0;
         const char *key;
@@ -118,7 +118,7 @@ static enum dsc_status next(struct dsc_rows *r, struct dsc_row *row, bool *is_en
         dsc_row_fault(row, DSC_E_SCHEMA, "not JSON: %s", e.text);
     else if (!json_is_object(object))
         dsc_row_fault(row, DSC_E_SCHEMA, "not a JSON object");
-    for (int c = 0; st == DSC_OK && json_is_object(object) && c < DSC_N_COLS; c++)
+    for (int c = 0; st == DSC_OK && json_is_object(object) && c < r->n_cols; c++)
         st = take_cell(object, c, r, row, err);
     if (st == DSC_OK && json_is_object(object))
         name_missing(object, r, row);

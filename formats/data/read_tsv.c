@@ -62,7 +62,7 @@ static enum dsc_status next(struct dsc_rows *r, struct dsc_row *row, bool *is_en
     for (size_t at = row->begin; at <= row->end; n_fields++) {
         const struct dsc_text f = next_field(r, &at, row->end);
 
-        for (int c = 0; c < DSC_N_COLS; c++)
+        for (int c = 0; c < r->n_cols; c++)
             if (r->place[c] == (int64_t)n_fields)
                 row->cell[c] = (struct dsc_cell){f, true};
     }

@@ -9,7 +9,10 @@
 
 #include "formats_data.h"
 
+/** The columns of rows of text; those of a table (formats_table.h) come behind them. */
 enum dsc_column { DSC_COL_TEXT, DSC_COL_TEXT_B, DSC_COL_LABEL, DSC_N_COLS };
+
+enum { DSC_COLS_MAX = DSC_N_COLS + 64 };
 
 /** One cell: bytes in the file, or in the arena where they had to be decoded. */
 struct dsc_cell {
@@ -22,7 +25,7 @@ struct dsc_cell {
  * Bytes [begin, end) of the file are the row without its line end.
  */
 struct dsc_row {
-    struct dsc_cell cell[DSC_N_COLS];
+    struct dsc_cell cell[DSC_COLS_MAX];
     size_t line; /* first line of the row, from 1 */
     size_t begin, end;
     enum dsc_status fault_status;
@@ -32,6 +35,7 @@ struct dsc_row {
 /**
  * State of one reading.
  *
+ * n_cols   columns that may be wanted, DSC_N_COLS or more
  * names    what each column is called in the file; is_mapped: the user said so
  * place    header formats: field index of each column, -1 when there is none
  * n_fields header formats: fields in the header
@@ -41,11 +45,12 @@ struct dsc_rows {
     size_t n_bytes;
     size_t pos;
     size_t line; /* of pos */
-    const char *names[DSC_N_COLS];
-    bool is_mapped[DSC_N_COLS];
-    bool is_wanted[DSC_N_COLS];   /* may be used */
-    bool is_required[DSC_N_COLS]; /* its absence is an error */
-    int64_t place[DSC_N_COLS];
+    int n_cols;
+    const char *names[DSC_COLS_MAX];
+    bool is_mapped[DSC_COLS_MAX];
+    bool is_wanted[DSC_COLS_MAX];   /* may be used */
+    bool is_required[DSC_COLS_MAX]; /* its absence is an error */
+    int64_t place[DSC_COLS_MAX];
     size_t n_fields;
     size_t n_blank;
     struct dsc_arena *arena;
@@ -79,6 +84,15 @@ struct dsc_reader {
 enum dsc_status dsc_columns_map(const char *columns, const char *const *roles, size_t n_roles,
                                 const char **names, bool *is_mapped, struct dsc_arena *arena,
                                 struct dsc_err *err);
+
+struct dsc_raw;
+
+/** The bytes that rows are read from: behind the byte order mark, decoded where asked for. */
+enum dsc_status dsc_rows_begin(struct dsc_dataset *d, const struct dsc_data_spec *spec,
+                               struct dsc_rows *r, struct dsc_err *err);
+/** What is wrong with a row whatever its format; `byte` is moved to the place, if there is one. */
+void dsc_rows_check(const struct dsc_rows *r, const struct dsc_raw *raw, struct dsc_row *row,
+                    size_t *byte);
 
 /** Next line [begin, end) without \n or \r\n; pos and line move behind it. False at the end. */
 bool dsc_rows_line(struct dsc_rows *r, size_t *begin, size_t *end);

@@ -90,6 +90,8 @@ static enum dsc_status missing_column(const struct dsc_rows *r, int c, const str
     dsc_fail(err, DSC_E_SCHEMA, "no column '%s'; there are: %s", r->names[c],
              list.is_failed ? "?" : (const char *)list.data);
     dsc_bytes_clear(&list);
+    if (c >= DSC_N_COLS)
+        return dsc_err_hint(err, "the first row must name the columns");
     return dsc_err_hint(err, "the first row must name the columns; --columns %s=NAME picks one",
                         role[c]);
 }
@@ -106,7 +108,7 @@ enum dsc_status dsc_rows_header(struct dsc_rows *r, const struct dsc_text *field
             return dsc_err_where(err, "header, field %zu", i + 1);
         }
     }
-    for (int c = 0; c < DSC_N_COLS; c++) {
+    for (int c = 0; c < r->n_cols; c++) {
         r->place[c] = -1;
         for (size_t i = 0; r->is_wanted[c] && i < n_fields; i++) {
             if (!is_name(&field[i], r->names[c]))

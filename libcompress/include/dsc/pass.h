@@ -90,4 +90,31 @@ enum dsc_status dsc_pass_round_weights(struct dsc_graph *g, enum dsc_dtype to, s
 enum dsc_status dsc_head_build(struct dsc_graph *g, const char *pooling, int n_labels,
                                double dropout, uint64_t seed, struct dsc_err *err);
 
+enum { DSC_RECURRENT_CATEGORIES_MAX = 64 };
+
+/**
+ * A new classifier of sequences of n_steps. Inputs: numbers [rows, T, n_channels] f32; a category
+ * [rows, T] i32, below its n_values; lengths [rows] i32. Numbers are centred by mean and scaled by
+ * scale, categories embedded; `cell` ("LSTM", "GRU", "RNN") n_layers times; the last state goes
+ * through a linear layer. Weights are drawn from the seed by their names: uniform within
+ * 1 / sqrt(n_hidden), embeddings N(0, 0.1), biases 0, of an LSTM's forget gate 1.
+ * Output: logits [rows, n_outputs].
+ */
+struct dsc_recurrent_spec {
+    const char *cell;
+    int64_t n_hidden, n_layers, n_steps;
+    int64_t n_channels;
+    const float *mean, *scale; /* [n_channels] */
+    int n_categories;
+    const char *const *categories;
+    const int64_t *n_values;
+    int64_t n_embedding;
+    int n_outputs;
+    uint64_t seed;
+};
+
+/** g: a new graph. Errors: LIMIT, DUP (a category named as another input) */
+enum dsc_status dsc_recurrent_build(struct dsc_graph *g, const struct dsc_recurrent_spec *s,
+                                    struct dsc_err *err);
+
 #endif
