@@ -49,6 +49,11 @@ static enum dsc_status prune_hidden(struct job *j, struct dsc_err *err)
     return dsc_prune_to_units(&j->r, DSC_AXIS_HIDDEN, err);
 }
 
+static enum dsc_status prune_gates(struct job *j, struct dsc_err *err)
+{
+    return dsc_prune_to_units(&j->r, DSC_AXIS_GATES, err);
+}
+
 static enum dsc_status prune_layers(struct job *j, struct dsc_err *err)
 {
     return dsc_prune_to_layers(&j->r, err);
@@ -63,6 +68,7 @@ static const struct size_row size_rows[] = {
     {.name = "ffn", .run = prune_ffn, .has_scope = true},
     {.name = "heads", .run = prune_heads, .has_scope = true},
     {.name = "hidden", .run = prune_hidden, .has_scope = true},
+    {.name = "gates", .run = prune_gates, .has_scope = true},
     {.name = "layers", .run = prune_layers},
     {.name = "vocab", .run = prune_vocab, .is_by_data = true},
 };
@@ -97,7 +103,7 @@ static enum dsc_status read_sparsity(struct job *j, struct dsc_err *err)
         j->is_taylor = dsc_opt_enum(j->cmd, DSC_OPT_importance) == 1;
     if (j->is_taylor && !j->sizes)
         return dsc_fail(err, DSC_E_USAGE,
-                        "--importance taylor is of --pattern ffn, heads and hidden");
+                        "--importance taylor is of --pattern ffn, heads, hidden and gates");
     if (j->is_taylor && !dsc_opt_is_set(j->cmd, DSC_OPT_train))
         return dsc_fail(err, DSC_E_USAGE, "--importance taylor needs --train DATA: gradients");
     if (!j->sizes && j->zeros.kind == DSC_MASK_GROUPS)
@@ -292,7 +298,8 @@ const struct dsc_command dsc_command_prune = {
         "--schedule oneshot prunes, then trains with what is left; cubic (unstructured, blocks) "
         "lets "
         "the zeros grow over the first 70 % of the steps, S - S (1 - t)^3 (Zhu and Gupta 2017). "
-        "--importance taylor (ffn, heads, hidden) ranks units by the loss's derivative by a factor "
+        "--importance taylor (ffn, heads, hidden, gates) ranks units by the loss's derivative by a "
+        "factor "
         "on "
         "them, on "
         "16 batches of --train, before training. "
@@ -302,14 +309,15 @@ const struct dsc_command dsc_command_prune = {
         "together (--scope global). N:M (2:4, 4:8): of every M that stand together along the axis "
         "that a product sums over, N stay, as sparse tensor cores have it. block:RxC: blocks of R "
         "outputs by C along that axis, by their Frobenius norm. Zeros that are there count. Pruned "
-        "are float constants that Gemm and MatMul read, through Transpose too. Looked-up tables, "
+        "are float constants that Gemm, MatMul, LSTM, GRU and RNN read, through Transpose too. "
+        "Looked-up tables, "
         "biases and gains are left unless --include names them; a tensor that is read in two roles "
         "is always left. The reason for every tensor is in --json. Such zeros make a file no "
         "smaller and a model no faster, unless its runtime has kernels for them.\n\n"
         "Patterns of units, which are really gone: ffn removes neurons between two products, heads "
         "removes heads of attention, hidden narrows the residual stream that runs through all "
-        "layers, "
-        "with its norms. Which axes of which weights shrink together follows from the "
+        "layers, with its norms, gates removes hidden units of LSTM, GRU and RNN layers. Which "
+        "axes of which weights shrink together follows from the "
         "graph, not from names; a unit is worth the Euclidean norm of all weights that go with it "
         "(with --scope global over the mean of its group). What the rules cannot carry is left, "
         "and --json says why. The result is that of the same model with zeros where products "
@@ -335,6 +343,7 @@ const struct dsc_command dsc_command_prune = {
                 "-o blocks.onnx\n"
                 "dscompress prune sms.onnx --pattern vocab --data sms.tsv -o words.onnx\n"
                 "dscompress prune sms.onnx --pattern ffn --sparsity 0.5 -o narrow.onnx\n"
+                "dscompress prune fraud.onnx --pattern gates --sparsity 0.5 -o units.onnx\n"
                 "dscompress prune narrow.onnx --pattern heads --sparsity 0.25 --require-size 99% "
                 "-o fewer.onnx",
     .needs = "pattern,output",

@@ -41,8 +41,8 @@ const struct dsc_command dsc_command_train = {
         "-o sms.onnx\n"
         "dscompress train mlp.onnx --train rows.npz --lr 1e-3 -o tuned.onnx\n"
         "dscompress train new:lstm,hidden=32 --train cards.csv --columns label=fraud "
-        "--features amount=log,currency=category,datetime=time "
-        "--sequence key=card,order=datetime,steps=16 --lr 3e-3 -o fraud.onnx",
+        "--features amount=log,place=category,when=time --sequence key=card,order=when,steps=16 "
+        "--positive yes --lr 3e-3 -o fraud.onnx",
     .needs = "train,output",
     .n_args_min = 1,
     .n_args_max = 1,

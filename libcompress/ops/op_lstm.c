@@ -151,6 +151,7 @@ const struct dsc_op dsc_op_lstm = {
              DSC_IN(7),
     .param_in =
         DSC_IN(DSC_RNN_W) | DSC_IN(DSC_RNN_R) | DSC_IN(DSC_RNN_BIAS) | DSC_IN(DSC_RNN_PEEPHOLES),
+    .prune = DSC_PRUNE_RECURRENT,
     .infer = infer,
     .forward = forward,
     .backward = backward,

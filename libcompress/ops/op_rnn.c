@@ -47,6 +47,7 @@ const struct dsc_op dsc_op_rnn = {
     .host_in = DSC_IN(DSC_RNN_LENS),
     .saves = DSC_IN(0) | DSC_IN(1) | DSC_IN(2) | DSC_IN(3) | DSC_IN(4) | DSC_IN(5),
     .param_in = DSC_IN(DSC_RNN_W) | DSC_IN(DSC_RNN_R) | DSC_IN(DSC_RNN_BIAS),
+    .prune = DSC_PRUNE_RECURRENT,
     .infer = infer,
     .forward = forward,
     .backward = backward,

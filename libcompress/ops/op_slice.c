@@ -146,6 +146,7 @@ const struct dsc_op dsc_op_slice = {
     .host_in = DSC_IN(1) | DSC_IN(2) | DSC_IN(3) | DSC_IN(4),
     .saves = DSC_IN(1) | DSC_IN(2) | DSC_IN(3) | DSC_IN(4),
     .quant = DSC_QUANT_PASS,
+    .prune = DSC_PRUNE_SLICE,
     .upgrade = upgrade,
     .infer = infer,
     .forward = forward,

@@ -50,6 +50,9 @@ static enum dsc_status resize(struct dsc_graph *g, const struct dsc_tied_axis *a
     struct dsc_node *maker = dsc_producer(g, a->value);
 
     g->values[a->value].type.dim[a->axis] = size;
+    if (maker && maker->op->prune == DSC_PRUNE_RECURRENT && dsc_node_attr(maker, "hidden_size") &&
+        a->axis == g->values[a->value].type.rank - 1)
+        return dsc_node_set_int(g, maker, "hidden_size", size, err);
     if (!dsc_node_is(maker, "", "Reshape"))
         return DSC_OK;
     return dsc_reshape_set_size(g, maker, a->axis, size, err);

@@ -240,9 +240,31 @@ static enum dsc_status begin_hidden(struct search *s, struct dsc_err *err)
                  t->dim[t->rank - 1]);
 }
 
+/* The units of a recurrent layer, from the axis of R that the state meets. */
+static enum dsc_status begin_gates(struct search *s, const struct dsc_node *n)
+{
+    const struct dsc_tensor *r =
+        n->op->prune == DSC_PRUNE_RECURRENT ? dsc_constant(s->g, n->in[2]) : NULL;
+
+    return r && r->rank == 3 ? begin(s, n, n->in[2], 2, r->dim[2]) : DSC_OK;
+}
+
+static enum dsc_status begin_at(struct search *s, const struct dsc_node *n)
+{
+    return s->pattern == DSC_AXIS_FFN     ? begin_ffn(s, n)
+           : s->pattern == DSC_AXIS_GATES ? begin_gates(s, n)
+                                          : begin_heads(s, n);
+}
+
 static enum dsc_status nothing(const struct dsc_axis_groups *groups, enum dsc_axis_pattern pattern,
                                struct dsc_err *err)
 {
+    static const char *const none[] = {
+        [DSC_AXIS_FFN] = "product that has a constant weight",
+        [DSC_AXIS_HEADS] = "product that is of two activations",
+        [DSC_AXIS_HIDDEN] = "layer of attention",
+        [DSC_AXIS_GATES] = "recurrent layer (LSTM, GRU, RNN) with constant weights",
+    };
     char text[480] = "";
     size_t at = 0;
 
@@ -250,9 +272,7 @@ static enum dsc_status nothing(const struct dsc_axis_groups *groups, enum dsc_ax
         at += (size_t)snprintf(text + at, sizeof text - at, "; %.60s: %.80s", groups->items[i].name,
                                groups->items[i].why);
     if (groups->n == 0)
-        return dsc_fail(err, DSC_E_UNSUPPORTED, "the model has no product that %s",
-                        pattern == DSC_AXIS_FFN ? "has a constant weight"
-                                                : "is of two activations");
+        return dsc_fail(err, DSC_E_UNSUPPORTED, "the model has no %s", none[pattern]);
     return dsc_fail(err, DSC_E_UNSUPPORTED, "nothing can be pruned so%s", text);
 }
 
@@ -281,7 +301,7 @@ enum dsc_status dsc_prune_find_axes(const struct dsc_graph *g, enum dsc_axis_pat
     for (int i = 0; st == DSC_OK && pattern != DSC_AXIS_HIDDEN && i < g->n_nodes; i++) {
         const struct dsc_arena_mark mark = dsc_arena_mark(&scratch);
 
-        st = pattern == DSC_AXIS_FFN ? begin_ffn(&s, g->nodes[i]) : begin_heads(&s, g->nodes[i]);
+        st = begin_at(&s, g->nodes[i]);
         dsc_arena_reset(&scratch, mark);
     }
     dsc_arena_clear(&scratch);

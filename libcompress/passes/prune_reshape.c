@@ -94,6 +94,8 @@ enum dsc_status dsc_reshape_set_size(struct dsc_graph *g, struct dsc_node *n, in
 
 enum dsc_status dsc_prune_learn_sizes(struct dsc_graph *g, struct dsc_err *err)
 {
+    dsc_prune_drop_zero_states(g);
+    DSC_TRY(dsc_graph_sort(g, true, err));
     for (int i = 0; i < g->n_nodes; i++) {
         const struct dsc_node *n = g->nodes[i];
         struct dsc_type *t = &g->values[n->out[0]].type;

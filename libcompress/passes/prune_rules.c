@@ -293,6 +293,24 @@ static bool reduce(struct dsc_tie *t, const struct dsc_node *n, const struct dsc
     return refuse_at(t, n, "makes the axis");
 }
 
+/* Axes that are not cut stay; without a list, which they are is not known. */
+static bool slice(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_tie_port *p)
+{
+    const struct dsc_tensor *axes = dsc_node_has_in(n, 3) ? dsc_constant(t->g, n->in[3]) : NULL;
+    const int rank = rank_of(t, n, n->in[0]);
+    uint32_t mask = 0;
+
+    if (rank < 0)
+        return false;
+    if (!p->is_out && p->k != 0)
+        return refuse_at(t, n, "reads it as a bound");
+    if (!axes || dsc_axes_mask(axes, rank, &mask, NULL) != DSC_OK)
+        return refuse_at(t, n, "cuts axes that are not known");
+    if (mask >> p->at->axis & 1)
+        return refuse_at(t, n, "cuts the axis");
+    return tie(t, n, false, 0, p->at->axis, p->at) && tie(t, n, true, 0, p->at->axis, p->at);
+}
+
 /* Only sizes are read; they may be taken from other axes. */
 static bool shape(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_tie_port *p)
 {
@@ -331,6 +349,7 @@ static rule_fn *const rules[] = {
     [DSC_PRUNE_GATHER] = gather,       [DSC_PRUNE_CONCAT] = beside,
     [DSC_PRUNE_SPLIT] = beside,        [DSC_PRUNE_REDUCE] = reduce,
     [DSC_PRUNE_ALONG] = along,         [DSC_PRUNE_SHAPE] = shape,
+    [DSC_PRUNE_SLICE] = slice,         [DSC_PRUNE_RECURRENT] = dsc_tie_recurrent,
 };
 
 bool dsc_tie_through(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_tie_port *p)

@@ -42,6 +42,11 @@ bool dsc_tie_through(struct dsc_tie *t, const struct dsc_node *n, const struct d
 /** The rule of Reshape and its like, in a file of its own. */
 bool dsc_tie_reshape(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_tie_port *p);
 
+/** The rule of recurrent operators. */
+bool dsc_tie_recurrent(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_tie_port *p);
+/** First states of recurrent layers that are zeros: none. */
+void dsc_prune_drop_zero_states(struct dsc_graph *g);
+
 /** A size in the shape input of a Reshape, where it is known before it runs; else
  *  DSC_DIM_UNKNOWN: the rest (-1), or 0: it is computed. */
 int64_t dsc_reshape_size(const struct dsc_graph *g, const struct dsc_node *n, int axis);

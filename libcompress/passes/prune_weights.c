@@ -45,7 +45,8 @@ enum dsc_status dsc_mask_pattern_parse(const char *text, struct dsc_mask_pattern
         return dsc_fail(err, DSC_E_USAGE, "--pattern %s keeps every element", text);
     }
     dsc_fail(err, DSC_E_USAGE, "there is no pattern '%s'", text);
-    dsc_err_hint(err, "unstructured, N:M (2:4), block:RxC (block:4x1), ffn, heads, layers, vocab");
+    dsc_err_hint(err, "unstructured, N:M (2:4), block:RxC (block:4x1), ffn, heads, hidden, gates, "
+                      "layers, vocab");
     return DSC_E_USAGE;
 }
 
@@ -72,6 +73,8 @@ static int summed_axis(const struct dsc_node *n, int k, int rank)
         return k == 0 ? dsc_node_int(n, "transA", 0) == 0 : dsc_node_int(n, "transB", 0) != 0;
     if (n->op->prune == DSC_PRUNE_MATMUL && k < 2)
         return k == 0 || rank == 1 ? rank - 1 : rank - 2;
+    if (n->op->prune == DSC_PRUNE_RECURRENT && (k == 1 || k == 2)) /* W, R [D, gates, summed] */
+        return rank - 1;
     return -1;
 }
 

@@ -25,6 +25,7 @@ make_files() {
     cp "$MODELS/mlp/classes.npz" rows.npz
     cp -r "$MODELS/onnx/dense.set" test_data_set_0
     chmod -R u+w .
+    . "$SOURCE/tests/cli/cards.sh"
     mkdir -p .local/share/bash-completion/completions
 }
 

@@ -575,6 +575,103 @@ START_TEST(models_of_ours)
 }
 END_TEST
 
+/* ---- recurrent layers ---- */
+
+enum { HIDDEN = 6, DIRS = 2 };
+
+/* A node of two outputs, all states and the last one. */
+static void recurrent(struct dsc_graph *g, const char *op, const char *name, int n_in,
+                      const int *in, int out[2])
+{
+    struct dsc_node *n;
+
+    for (int i = 0; i < 2; i++)
+        OK(dsc_graph_value(g, NULL, NULL, &out[i], &err));
+    OK(dsc_graph_node(g, dsc_op_find("", op), name, n_in, in, 2, out, &n, &err));
+    OK(dsc_node_set_int(g, n, "hidden_size", HIDDEN, &err));
+}
+
+/* A bidirectional LSTM with all its inputs, joined directions, and a layer on its states. */
+static struct dsc_graph *recurrent_layers(const char *second, int n_gates, bool is_before)
+{
+    int x, out[2], lens[1] = {DSC_NO_VALUE};
+    struct dsc_graph *g = begin(&x);
+    const int64_t w[3] = {DIRS, 4 * HIDDEN, D}, r[3] = {DIRS, 4 * HIDDEN, HIDDEN};
+    const int64_t state[3] = {DIRS, TOKENS, HIDDEN};
+    int y;
+
+    /* rows are steps: [ROWS, TOKENS, D] */
+    recurrent(g, "LSTM", "first", 8,
+              (int[]){x, weight(g, "1.w", 3, w), weight(g, "1.r", 3, r),
+                      weight(g, "1.b", 2, (int64_t[]){DIRS, 8 * HIDDEN}), lens[0],
+                      weight(g, "1.h0", 3, state), weight(g, "1.c0", 3, state),
+                      weight(g, "1.p", 2, (int64_t[]){DIRS, 3 * HIDDEN})},
+              out);
+    OK(dsc_node_set_string(g, g->nodes[g->n_nodes - 1], "direction", "bidirectional", &err));
+    y = call(g, "Transpose", NULL, 1, out);
+    OK(dsc_node_set_ints(g, g->nodes[g->n_nodes - 1], "perm", (int64_t[]){0, 2, 1, 3}, 4, &err));
+    y = call(g, "Reshape", NULL, 2,
+             (int[]){y, i64s(g, "join", 3, (int64_t[]){0, 0, DIRS * HIDDEN})});
+    recurrent(g, second, "second", 4,
+              (int[]){y, weight(g, "2.w", 3, (int64_t[]){1, n_gates * HIDDEN, DIRS * HIDDEN}),
+                      weight(g, "2.r", 3, (int64_t[]){1, n_gates * HIDDEN, HIDDEN}),
+                      weight(g, "2.b", 2, (int64_t[]){1, 2 * n_gates * HIDDEN})},
+              out);
+    if (is_before)
+        OK(dsc_node_set_int(g, g->nodes[g->n_nodes - 1], "linear_before_reset", 1, &err));
+    y = call(g, "Squeeze", NULL, 2, (int[]){out[1], i64s(g, "dirs", 1, (int64_t[]){0})});
+    gemm(g, "head", 3,
+         (int[]){y, weight(g, "head.w", 2, (int64_t[]){3, HIDDEN}),
+                 weight(g, "head.b", 1, (int64_t[]){3})},
+         true);
+    finish_building(g);
+    return g;
+}
+
+START_TEST(hidden_units_of_recurrent_layers)
+{
+    static const struct {
+        const char *op;
+        int n_gates;
+        bool is_before;
+    } rows[] = {{"LSTM", 4, false}, {"GRU", 3, false}, {"GRU", 3, true}, {"RNN", 1, false}};
+    const int n = rows[_i / 2].n_gates;
+    struct dsc_graph *g = recurrent_layers(rows[_i / 2].op, n, rows[_i / 2].is_before);
+
+    check_drawn(g, DSC_AXIS_GATES, 0.5, _i % 2, 2, HIDDEN);
+    if (_i % 2 == 0) {
+        ck_assert_int_eq(init_of(g, "1.w")->dim[1], 2 * HIDDEN);
+        ck_assert_int_eq(init_of(g, "1.r")->dim[2], HIDDEN / 2);
+        ck_assert_int_eq(init_of(g, "1.p")->dim[1], 3 * HIDDEN / 2);
+        ck_assert_int_eq(init_of(g, "1.c0")->dim[2], HIDDEN / 2);
+        ck_assert_int_eq(init_of(g, "2.w")->dim[2], DIRS * HIDDEN / 2);
+        ck_assert_int_eq(init_of(g, "2.b")->dim[1], n * HIDDEN);
+        ck_assert_int_eq(init_of(g, "head.w")->dim[1], HIDDEN / 2);
+        ck_assert_int_eq(dsc_node_int(g->nodes[dsc_graph_find_node(g, "second")], "hidden_size", 0),
+                         HIDDEN / 2);
+    }
+    dsc_graph_free(g);
+}
+END_TEST
+
+START_TEST(what_gates_refuses)
+{
+    int x, out[2];
+    struct dsc_graph *g = begin(&x);
+
+    linear(g, "one", x, D, D);
+    finish_building(g);
+    refused(g, DSC_AXIS_GATES, "the model has no recurrent layer");
+    g = begin(&x);
+    recurrent(g, "RNN", "only", 3,
+              (int[]){x, weight(g, "w", 3, (int64_t[]){1, HIDDEN, D}),
+                      weight(g, "r", 3, (int64_t[]){1, HIDDEN, HIDDEN})},
+              out);
+    finish_building(g);
+    refused(g, DSC_AXIS_GATES, "it reaches the output 'y'");
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("prune_axes");
@@ -595,6 +692,8 @@ int main(void)
     tcase_add_test(t, heads_are_not_ffn_and_the_other_way_round);
     tcase_add_test(t, the_least_units_go);
     tcase_add_test(t, scores_are_norms_of_the_group);
+    tcase_add_loop_test(t, hidden_units_of_recurrent_layers, 0, 8);
+    tcase_add_test(t, what_gates_refuses);
     tcase_add_test(t, models_of_others);
     tcase_add_test(t, models_of_ours);
     suite_add_tcase(s, t);

@@ -85,7 +85,9 @@ enum dsc_prune_rule {
     DSC_PRUNE_SPLIT,     /* cuts along `axis` */
     DSC_PRUNE_REDUCE,    /* the axes of input 1 go */
     DSC_PRUNE_ALONG,     /* computes along `axis` (-1), the others stay */
-    DSC_PRUNE_SHAPE      /* reads sizes alone */
+    DSC_PRUNE_SLICE,     /* the axes of input 3 are cut */
+    DSC_PRUNE_SHAPE,     /* reads sizes alone */
+    DSC_PRUNE_RECURRENT  /* LSTM, GRU, RNN: units of the state, on all that has a gate or a state */
 };
 
 struct dsc_op {

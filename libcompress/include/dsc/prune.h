@@ -130,14 +130,16 @@ struct dsc_axis_groups {
 };
 
 enum dsc_axis_pattern {
-    DSC_AXIS_FFN,   /* the inner width of products with elementwise nodes between them */
-    DSC_AXIS_HEADS, /* heads of attention: a batch axis of products of two activations */
-    DSC_AXIS_HIDDEN /* the width of the residual stream, as layers have it */
+    DSC_AXIS_FFN,    /* the inner width of products with elementwise nodes between them */
+    DSC_AXIS_HEADS,  /* heads of attention: a batch axis of products of two activations */
+    DSC_AXIS_HIDDEN, /* the width of the residual stream, as layers have it */
+    DSC_AXIS_GATES   /* hidden units of recurrent layers, with their gates */
 };
 
 /**
  * Sizes that stand in the shapes of Reshape nodes beside others that are computed, as exporters
- * write the split into heads. To be called before groups are looked for.
+ * write the split into heads; and first states of recurrent layers that are zeros become absent, as
+ * their size is computed, too. To be called before groups are looked for.
  */
 enum dsc_status dsc_prune_learn_sizes(struct dsc_graph *g, struct dsc_err *err);
 
