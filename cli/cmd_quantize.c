@@ -148,7 +148,7 @@ static enum dsc_status write_model(struct job *j, const struct dsc_dataset *rows
     if (!j->q.target.is_weight_only)
         DSC_TRY(dsc_quant_finish(j->m.model.graph, &j->q.target, err));
     if (j->q.target.is_dynamic)
-        DSC_TRY(dsc_quant_dynamic(j->m.model.graph, err));
+        DSC_TRY(dsc_quant_dynamic(j->m.model.graph, &j->q.target, err));
     DSC_TRY(dsc_textmodel_store(&j->m, err));
     DSC_TRY(dsc_output_write(j->cmd, &j->m, rows, j->dev, j->s.target_bytes, &size_bytes, err));
     dsc_json_int(&j->cmd->json, "size_bytes_before", (int64_t)j->size_before);

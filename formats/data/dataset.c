@@ -154,7 +154,7 @@ enum dsc_status dsc_raw_reserve(struct dsc_raw *raw, struct dsc_err *err)
 }
 
 void dsc_rows_check(const struct dsc_rows *r, const struct dsc_raw *raw, struct dsc_row *row,
-                      size_t *byte)
+                    size_t *byte)
 {
     const size_t n = row->end - row->begin;
     const size_t good = dsc_utf8_valid_prefix(r->data + row->begin, n);
@@ -330,7 +330,7 @@ static enum dsc_status check_spec(const struct dsc_data_spec *spec, struct dsc_e
 }
 
 enum dsc_status dsc_rows_begin(struct dsc_dataset *d, const struct dsc_data_spec *spec,
-                                   struct dsc_rows *r, struct dsc_err *err)
+                               struct dsc_rows *r, struct dsc_err *err)
 {
     const unsigned char *s = d->file.data;
     const size_t n = d->file.n_bytes;

@@ -116,27 +116,28 @@ static enum dsc_status back(struct dsc_recurrence *r, const struct dsc_rnn_step 
     return DSC_OK;
 }
 
-static const struct dsc_cell cell = {.n_gates = 4,
-                                     .n_acts = 3,
-                                     .acts = {"Sigmoid", "Tanh", "Tanh"},
-                                     .has_state = true,
-                                     .n_notes = 1,
-                                     .step = step,
-                                     .back = back};
+const struct dsc_cell dsc_cell_lstm = {.n_gates = 4,
+                                       .n_joined = 4,
+                                       .n_acts = 3,
+                                       .acts = {"Sigmoid", "Tanh", "Tanh"},
+                                       .has_state = true,
+                                       .n_notes = 1,
+                                       .step = step,
+                                       .back = back};
 
 static enum dsc_status infer(struct dsc_infer *q, struct dsc_err *err)
 {
-    return dsc_rnn_infer(&cell, q, err);
+    return dsc_rnn_infer(&dsc_cell_lstm, q, err);
 }
 
 static enum dsc_status forward(DSC_FORWARD_PARAMS)
 {
-    return dsc_rnn_forward(&cell, x, n, in, out, err);
+    return dsc_rnn_forward(&dsc_cell_lstm, x, n, in, out, err);
 }
 
 static enum dsc_status backward(DSC_BACKWARD_PARAMS)
 {
-    return dsc_rnn_backward(&cell, x, n, saved, dout, din, err);
+    return dsc_rnn_backward(&dsc_cell_lstm, x, n, saved, dout, din, err);
 }
 
 const struct dsc_op dsc_op_lstm = {
@@ -151,6 +152,7 @@ const struct dsc_op dsc_op_lstm = {
              DSC_IN(7),
     .param_in =
         DSC_IN(DSC_RNN_W) | DSC_IN(DSC_RNN_R) | DSC_IN(DSC_RNN_BIAS) | DSC_IN(DSC_RNN_PEEPHOLES),
+    .quant = DSC_QUANT_RECURRENT,
     .prune = DSC_PRUNE_RECURRENT,
     .infer = infer,
     .forward = forward,

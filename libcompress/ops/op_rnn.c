@@ -19,22 +19,22 @@ static enum dsc_status back(struct dsc_recurrence *r, const struct dsc_rnn_step 
     return dsc_rnn_product_back(r, 0, &s->dh_prev, &s->draw[0], err);
 }
 
-static const struct dsc_cell cell = {
-    .n_gates = 1, .n_acts = 1, .acts = {"Tanh"}, .step = step, .back = back};
+const struct dsc_cell dsc_cell_rnn = {
+    .n_gates = 1, .n_joined = 1, .n_acts = 1, .acts = {"Tanh"}, .step = step, .back = back};
 
 static enum dsc_status infer(struct dsc_infer *q, struct dsc_err *err)
 {
-    return dsc_rnn_infer(&cell, q, err);
+    return dsc_rnn_infer(&dsc_cell_rnn, q, err);
 }
 
 static enum dsc_status forward(DSC_FORWARD_PARAMS)
 {
-    return dsc_rnn_forward(&cell, x, n, in, out, err);
+    return dsc_rnn_forward(&dsc_cell_rnn, x, n, in, out, err);
 }
 
 static enum dsc_status backward(DSC_BACKWARD_PARAMS)
 {
-    return dsc_rnn_backward(&cell, x, n, saved, dout, din, err);
+    return dsc_rnn_backward(&dsc_cell_rnn, x, n, saved, dout, din, err);
 }
 
 const struct dsc_op dsc_op_rnn = {
@@ -47,6 +47,7 @@ const struct dsc_op dsc_op_rnn = {
     .host_in = DSC_IN(DSC_RNN_LENS),
     .saves = DSC_IN(0) | DSC_IN(1) | DSC_IN(2) | DSC_IN(3) | DSC_IN(4) | DSC_IN(5),
     .param_in = DSC_IN(DSC_RNN_W) | DSC_IN(DSC_RNN_R) | DSC_IN(DSC_RNN_BIAS),
+    .quant = DSC_QUANT_RECURRENT,
     .prune = DSC_PRUNE_RECURRENT,
     .infer = infer,
     .forward = forward,

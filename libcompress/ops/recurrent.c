@@ -2,6 +2,8 @@
 #include "ops/recurrent.h"
 
 #include "dsc/arena.h"
+#include "dsc/checked.h"
+#include "kernels/kernels.h"
 #include "ops/elementwise.h"
 
 struct dsc_tensor dsc_rnn_part(const struct dsc_tensor *t, int64_t first, int rank,
@@ -76,6 +78,46 @@ enum dsc_status dsc_rnn_activate(struct dsc_recurrence *r, int place, const stru
     return dsc_map(r->x->dev, a->fn, a->param, y, raw, err);
 }
 
+static bool packed_elems(int64_t n_hidden, int64_t n_gates, int64_t *n)
+{
+    size_t n_elems = 0;
+
+    if (n_gates > 0 && !dsc_sgemm_packed_elems(n_hidden, n_gates * n_hidden, &n_elems))
+        return false;
+    *n = (int64_t)n_elems;
+    return true;
+}
+
+bool dsc_rnn_packed_elems(const struct dsc_cell *cell, int64_t n_hidden, int64_t *n_elems)
+{
+    int64_t joined, others;
+
+    return packed_elems(n_hidden, cell->n_joined, &joined) &&
+           packed_elems(n_hidden, cell->n_gates - cell->n_joined, &others) &&
+           dsc_add_i64(joined, others, n_elems);
+}
+
+/* Rows of gates side by side, which then go to raw, where each gate has its matrix. */
+static enum dsc_status product_packed(struct dsc_recurrence *r, int first, int n_gates,
+                                      const struct dsc_tensor *raw, const struct dsc_tensor *h,
+                                      struct dsc_err *err)
+{
+    const int64_t n = r->n_hidden, b = r->n_batch, dim[3] = {n_gates, b, n};
+    const struct dsc_sgemm_spec s = {.m = b, .n = n_gates * n, .k = n};
+    const struct dsc_epilogue plain = {.act = -1};
+    const struct dsc_walk to = {.stride = {b * n, n, 1}}, from = {.stride = {n, n_gates * n, 1}};
+    const struct dsc_tensor y = dsc_rnn_part(r->product, 0, 2, (int64_t[]){b, s.n});
+    int64_t per_direction = 0, before = 0;
+    struct dsc_tensor packed;
+
+    (void)dsc_rnn_packed_elems(r->cell, n, &per_direction);
+    (void)packed_elems(n, first, &before);
+    packed = dsc_rnn_part(r->packed, r->dir * per_direction + before, 1,
+                          (int64_t[]){per_direction - before});
+    DSC_TRY(dsc_sgemm_packed(r->x->dev, &s, &y, h, &packed, NULL, &plain, err));
+    return dsc_add_copy(r->x->dev, 3, dim, raw, &to, &y, &from, err);
+}
+
 enum dsc_status dsc_rnn_product(struct dsc_recurrence *r, int first, int n_gates,
                                 const struct dsc_tensor *raw, const struct dsc_tensor *h,
                                 struct dsc_err *err)
@@ -92,6 +134,10 @@ enum dsc_status dsc_rnn_product(struct dsc_recurrence *r, int first, int n_gates
                                     .batch_a = zeros,
                                     .batch_b = weights};
 
+    if (r->r_codes)
+        return dsc_rnn_product_codes(r, raw, h, err);
+    if (r->packed)
+        return product_packed(r, first, n_gates, raw, h, err);
     for (int g = 0; g < n_gates; g++)
         weights[g] = (first + g) * size;
     return dsc_gemm(r->x->dev, &s, raw, h, &r->r, err);
@@ -120,18 +166,44 @@ enum dsc_status dsc_rnn_zero(struct dsc_recurrence *r, const struct dsc_tensor *
     return dsc_fill(r->x->dev, t, &zero, err);
 }
 
-enum dsc_status dsc_rnn_inputs(struct dsc_recurrence *r, const struct dsc_tensor *x,
-                               const struct dsc_tensor *w, struct dsc_tensor **xw,
-                               struct dsc_err *err)
+/* Wb + Rb of all directions [D,G*H]; Rb of a gate that has a product of its own waits for that. */
+static enum dsc_status sum_biases(struct dsc_recurrence *r, const struct dsc_tensor *bias,
+                                  struct dsc_tensor **sum, struct dsc_err *err)
 {
-    const struct dsc_gemm_spec s = {.is_trans_b = true,
-                                    .m = r->n_steps * r->n_batch,
-                                    .n = r->n_dirs * r->cell->n_gates * r->n_hidden,
-                                    .k = r->n_in,
-                                    .alpha = 1,
-                                    .n_batch = 1};
+    const int64_t gates = r->cell->n_gates * r->n_hidden;
+    const int64_t late = r->resets_product ? r->n_hidden : 0;
+    const struct dsc_walk to = {.stride = {gates, 1}};
+    struct dsc_walk from = {.stride = {2 * gates, 1}};
 
-    DSC_TRY(dsc_exec_temp(r->x, r->dtype, 2, (int64_t[]){s.m, s.n}, xw, err));
+    DSC_TRY(dsc_exec_temp(r->x, r->dtype, 2, (int64_t[]){r->n_dirs, gates}, sum, err));
+    DSC_TRY(dsc_copy(r->x->dev, 2, (*sum)->dim, *sum, &to, bias, &from, err));
+    from.offset = gates;
+    return dsc_add_copy(r->x->dev, 2, (int64_t[]){r->n_dirs, gates - late}, *sum, &to, bias, &from,
+                        err);
+}
+
+enum dsc_status dsc_rnn_inputs(struct dsc_recurrence *r, const struct dsc_tensor *x,
+                               const struct dsc_tensor *w, const struct dsc_tensor *bias,
+                               struct dsc_tensor **xw, struct dsc_err *err)
+{
+    struct dsc_gemm_spec s = {.is_trans_b = true,
+                              .m = r->n_steps * r->n_batch,
+                              .n = r->n_dirs * r->cell->n_gates * r->n_hidden,
+                              .k = r->n_in,
+                              .alpha = 1,
+                              .n_batch = 1};
+    const struct dsc_walk to = {.stride = {s.n, 1}}, from = {.stride = {0, 1}};
+    const int64_t dim[2] = {s.m, s.n};
+    struct dsc_tensor *sum;
+
+    DSC_TRY(dsc_exec_temp(r->x, r->dtype, 2, dim, xw, err));
+    if (bias) {
+        DSC_TRY(sum_biases(r, bias, &sum, err));
+        DSC_TRY(dsc_copy(r->x->dev, 2, dim, *xw, &to, sum, &from, err));
+        s.beta = 1;
+    }
+    if (r->w_codes)
+        return dsc_rnn_inputs_codes(r, x, *xw, bias != NULL, err);
     return dsc_gemm(r->x->dev, &s, *xw, x, w, err);
 }
 
@@ -180,6 +252,8 @@ static enum dsc_status make_buffers(struct dsc_recurrence *r, bool has_mask, str
         DSC_TRY(dsc_exec_temp(r->x, r->dtype, 3, states, &r->c, err));
     for (int i = 0; i < 4; i++)
         DSC_TRY(dsc_exec_temp(r->x, r->dtype, 2, states + 1, &r->tmp[i], err));
+    if (r->packed)
+        DSC_TRY(dsc_exec_temp(r->x, r->dtype, 2, (int64_t[]){b, gates[1] * h}, &r->product, err));
     if (!has_mask)
         return DSC_OK;
     DSC_TRY(dsc_exec_temp(r->x, r->dtype, 2, states + 1, &r->h_new, err));
@@ -198,23 +272,16 @@ static enum dsc_status start(struct dsc_recurrence *r, const struct dsc_tensor *
                  : dsc_rnn_zero(r, &first, err);
 }
 
-/* raw = W x of the direction, and the biases; Rb of the last gate waits where its product does. */
+/* raw = W x and biases of the direction, gate by gate, in the order of the scan. */
 static enum dsc_status spread_inputs(struct dsc_recurrence *r, const struct dsc_tensor *xw,
                                      struct dsc_err *err)
 {
-    const int64_t h = r->n_hidden, n_gates = r->cell->n_gates;
-    int64_t dim[4] = {r->n_steps, n_gates, r->n_batch, h};
+    const int64_t dim[4] = {r->n_steps, r->cell->n_gates, r->n_batch, r->n_hidden};
     const struct dsc_walk from = dsc_rnn_walk_inputs(r);
-    struct dsc_walk to = {0}, bias = {.stride = {0, h, 0, 1}};
+    struct dsc_walk to = {0};
 
     dsc_dense_strides(4, dim, to.stride);
-    DSC_TRY(dsc_copy(r->x->dev, 4, dim, r->raw, &to, xw, &from, err));
-    if (!dsc_tensor_is_present(&r->bias))
-        return DSC_OK;
-    DSC_TRY(dsc_add_copy(r->x->dev, 4, dim, r->raw, &to, &r->bias, &bias, err));
-    bias.offset = n_gates * h;
-    dim[1] = n_gates - (r->resets_product ? 1 : 0);
-    return dsc_add_copy(r->x->dev, 4, dim, r->raw, &to, &r->bias, &bias, err);
+    return dsc_copy(r->x->dev, 4, dim, r->raw, &to, xw, &from, err);
 }
 
 struct dsc_rnn_step dsc_rnn_step_at(const struct dsc_recurrence *r, int64_t step)
@@ -307,27 +374,74 @@ static enum dsc_status give_state(struct dsc_recurrence *r, const struct dsc_ten
     return dsc_copy(r->x->dev, 2, last.dim, y, &to, &last, &from, err);
 }
 
+static enum dsc_status run_forward(struct dsc_recurrence *r, const struct dsc_node *n,
+                                   const struct dsc_tensor *const *in, struct dsc_tensor **out,
+                                   struct dsc_err *err)
+{
+    struct dsc_tensor *xw;
+
+    DSC_TRY(dsc_rnn_inputs(r, in[DSC_RNN_X], in[DSC_RNN_W], dsc_rnn_in(in, n->n_in, DSC_RNN_BIAS),
+                           &xw, err));
+    for (int d = 0; d < r->n_dirs; d++) {
+        DSC_TRY(dsc_rnn_run(r, d, xw, in, n->n_in, err));
+        if (out[0])
+            DSC_TRY(give_outputs(r, out[0], err));
+        if (n->n_out > 1 && out[1])
+            DSC_TRY(give_state(r, out[1], r->h, err));
+        if (n->n_out > 2 && out[2])
+            DSC_TRY(give_state(r, out[2], r->c, err));
+    }
+    return DSC_OK;
+}
+
+static enum dsc_status begin(struct dsc_recurrence *r, const struct dsc_cell *cell,
+                             struct dsc_exec *x, const struct dsc_node *n,
+                             const struct dsc_tensor *const *in, bool is_transposed,
+                             struct dsc_err *err)
+{
+    struct dsc_type type[DSC_RNN_R + 1];
+
+    for (int i = 0; i <= DSC_RNN_R; i++)
+        dsc_type_of_tensor(&type[i], in[i]);
+    if (is_transposed)
+        type[DSC_RNN_R].dim[2] = in[DSC_RNN_R]->dim[1]; /* [D,H,G*H] */
+    DSC_TRY(dsc_rnn_read(r, cell, n, type, err));
+    r->x = x;
+    return DSC_OK;
+}
+
 enum dsc_status dsc_rnn_forward(const struct dsc_cell *cell, struct dsc_exec *x,
                                 const struct dsc_node *n, const struct dsc_tensor *const *in,
                                 struct dsc_tensor **out, struct dsc_err *err)
 {
     struct dsc_recurrence r;
-    struct dsc_type type[DSC_RNN_R + 1];
-    struct dsc_tensor *xw;
 
-    for (int i = 0; i <= DSC_RNN_R; i++)
-        dsc_type_of_tensor(&type[i], in[i]);
-    DSC_TRY(dsc_rnn_read(&r, cell, n, type, err));
-    r.x = x;
-    DSC_TRY(dsc_rnn_inputs(&r, in[DSC_RNN_X], in[DSC_RNN_W], &xw, err));
-    for (int d = 0; d < r.n_dirs; d++) {
-        DSC_TRY(dsc_rnn_run(&r, d, xw, in, n->n_in, err));
-        if (out[0])
-            DSC_TRY(give_outputs(&r, out[0], err));
-        if (n->n_out > 1 && out[1])
-            DSC_TRY(give_state(&r, out[1], r.h, err));
-        if (n->n_out > 2 && out[2])
-            DSC_TRY(give_state(&r, out[2], r.c, err));
-    }
-    return DSC_OK;
+    DSC_TRY(begin(&r, cell, x, n, in, false, err));
+    return run_forward(&r, n, in, out, err);
+}
+
+enum dsc_status dsc_rnn_forward_codes(const struct dsc_cell *cell, struct dsc_exec *x,
+                                      const struct dsc_node *n, const struct dsc_tensor *const *in,
+                                      const struct dsc_rnn_codes *w_codes,
+                                      const struct dsc_rnn_codes *r_codes, struct dsc_tensor **out,
+                                      struct dsc_err *err)
+{
+    struct dsc_recurrence r;
+
+    DSC_TRY(begin(&r, cell, x, n, in, true, err));
+    r.w_codes = w_codes;
+    r.r_codes = r_codes;
+    return run_forward(&r, n, in, out, err);
+}
+
+enum dsc_status dsc_rnn_forward_packed(const struct dsc_cell *cell, struct dsc_exec *x,
+                                       const struct dsc_node *n, const struct dsc_tensor *const *in,
+                                       const struct dsc_tensor *packed, struct dsc_tensor **out,
+                                       struct dsc_err *err)
+{
+    struct dsc_recurrence r;
+
+    DSC_TRY(begin(&r, cell, x, n, in, false, err));
+    r.packed = packed;
+    return run_forward(&r, n, in, out, err);
 }

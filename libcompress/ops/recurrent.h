@@ -49,6 +49,7 @@ struct dsc_rnn_step;
 /** What sets one operator apart. */
 struct dsc_cell {
     int n_gates, n_acts;
+    int n_joined;                   /* first gates that have one product; the others another one */
     const char *acts[DSC_RNN_ACTS]; /* by default */
     bool has_state;                 /* a cell state beside the hidden one */
     int n_notes;                    /* matrices [B,H] of a step that backward reads */
@@ -72,6 +73,16 @@ struct dsc_rnn_step {
     struct dsc_tensor drec; /* GRU: of what the state's product gave to the last gate */
 };
 
+/** Weights as 8-bit codes [D,K,G*H], a scale and a zero point for each direction or column. */
+struct dsc_rnn_codes {
+    const struct dsc_tensor *code, *scale, *zero;
+};
+
+/** What a product of them needs from step to step: scale, zero, codes of the left side; sums, y. */
+struct dsc_rnn_code_temps {
+    struct dsc_tensor *scale, *zero, *codes, *sums, *scaled, *y;
+};
+
 /** One direction of a node while it runs. */
 struct dsc_recurrence {
     struct dsc_exec *x;
@@ -93,8 +104,12 @@ struct dsc_recurrence {
     struct dsc_tensor *h_new, *c_new;      /* [B,H], with a mask: before it is applied */
     struct dsc_tensor *zero;               /* scalar */
     struct dsc_tensor *tmp[4];             /* [B,H]; steps use 1 and 2 */
-    struct dsc_tensor dr, dpeep;           /* gradients of this direction */
-    struct dsc_tensor *draw, *drec;        /* [S,G,B,H], [S,B,H] */
+    const struct dsc_rnn_codes *w_codes, *r_codes; /* NULL: W and R are floats */
+    struct dsc_rnn_code_temps code_temps;
+    const struct dsc_tensor *packed; /* R for sgemm_packed; NULL: it is not */
+    struct dsc_tensor *product;      /* [B,G*H], of it */
+    struct dsc_tensor dr, dpeep;     /* gradients of this direction */
+    struct dsc_tensor *draw, *drec;  /* [S,G,B,H], [S,B,H] */
 };
 
 /** Inference; all of what the node says is checked here. */
@@ -103,12 +118,26 @@ enum dsc_status dsc_rnn_infer(const struct dsc_cell *cell, struct dsc_infer *q,
 enum dsc_status dsc_rnn_forward(const struct dsc_cell *cell, struct dsc_exec *x,
                                 const struct dsc_node *n, const struct dsc_tensor *const *in,
                                 struct dsc_tensor **out, struct dsc_err *err);
+/** On codes; they stand in W's and R's places, layout 0. All gates must have one product. */
+enum dsc_status dsc_rnn_forward_codes(const struct dsc_cell *cell, struct dsc_exec *x,
+                                      const struct dsc_node *n, const struct dsc_tensor *const *in,
+                                      const struct dsc_rnn_codes *w, const struct dsc_rnn_codes *r,
+                                      struct dsc_tensor **out, struct dsc_err *err);
 enum dsc_status dsc_rnn_backward(const struct dsc_cell *cell, struct dsc_exec *x,
                                  const struct dsc_node *n, const struct dsc_saved *saved,
                                  const struct dsc_tensor *const *dout, struct dsc_tensor **din,
                                  struct dsc_err *err);
 int64_t dsc_rnn_flops(const struct dsc_infer *q);
 int64_t dsc_rnn_min_opset(const struct dsc_graph *g, const struct dsc_node *n);
+
+/** With R packed (for its joined gates, then for the others, by direction). */
+enum dsc_status dsc_rnn_forward_packed(const struct dsc_cell *cell, struct dsc_exec *x,
+                                       const struct dsc_node *n, const struct dsc_tensor *const *in,
+                                       const struct dsc_tensor *packed, struct dsc_tensor **out,
+                                       struct dsc_err *err);
+/** Elements of one direction's packed R; false: too many. */
+bool dsc_rnn_packed_elems(const struct dsc_cell *cell, int64_t n_hidden, int64_t *n_elems);
+extern const struct dsc_cell dsc_cell_gru, dsc_cell_lstm, dsc_cell_rnn;
 
 /* For steps. */
 
@@ -138,19 +167,26 @@ enum dsc_status dsc_rnn_mul_add(struct dsc_recurrence *r, const struct dsc_tenso
 enum dsc_status dsc_rnn_zero(struct dsc_recurrence *r, const struct dsc_tensor *t,
                              struct dsc_err *err);
 
-/* Between recurrent.c, recurrent_back.c and recurrent_type.c. */
+/* Between the files recurrent*.c. */
 
 /** Attributes, and sizes from complete types of the inputs. */
 enum dsc_status dsc_rnn_read(struct dsc_recurrence *r, const struct dsc_cell *cell,
                              const struct dsc_node *n, const struct dsc_type *in,
                              struct dsc_err *err);
-/** W x + biases, and all steps of direction `dir`. xw: dsc_rnn_inputs; in as the node's. */
+/** All steps of direction `dir`. xw: dsc_rnn_inputs; in as the node's. */
 enum dsc_status dsc_rnn_run(struct dsc_recurrence *r, int dir, const struct dsc_tensor *xw,
                             const struct dsc_tensor *const *in, int n_in, struct dsc_err *err);
-/** X W^T of all directions: [T*B, D*G*H], rows as in X. */
+/** X W^T and biases (may be NULL) of all directions: [T*B, D*G*H], rows as in X. */
 enum dsc_status dsc_rnn_inputs(struct dsc_recurrence *r, const struct dsc_tensor *x,
-                               const struct dsc_tensor *w, struct dsc_tensor **xw,
-                               struct dsc_err *err);
+                               const struct dsc_tensor *w, const struct dsc_tensor *bias,
+                               struct dsc_tensor **xw, struct dsc_err *err);
+/** X's product on codes, into xw or added to it; and of a state with all gates of a direction: raw
+ * [G,B,H] += it. */
+enum dsc_status dsc_rnn_inputs_codes(struct dsc_recurrence *r, const struct dsc_tensor *x,
+                                     const struct dsc_tensor *xw, bool is_adding,
+                                     struct dsc_err *err);
+enum dsc_status dsc_rnn_product_codes(struct dsc_recurrence *r, const struct dsc_tensor *raw,
+                                      const struct dsc_tensor *h, struct dsc_err *err);
 /** Walks over [S,G,B,H] of the direction in rows of the inputs' products; [S,B,H] in Y. */
 struct dsc_walk dsc_rnn_walk_inputs(const struct dsc_recurrence *r);
 struct dsc_walk dsc_rnn_walk_outputs(const struct dsc_recurrence *r);

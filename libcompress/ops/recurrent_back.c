@@ -285,7 +285,8 @@ enum dsc_status dsc_rnn_backward(const struct dsc_cell *cell, struct dsc_exec *x
     DSC_TRY(dsc_rnn_read(&r, cell, n, saved->in_type, err));
     r.x = x;
     r.keeps = true;
-    DSC_TRY(dsc_rnn_inputs(&r, saved->in[DSC_RNN_X], saved->in[DSC_RNN_W], &xw, err));
+    DSC_TRY(dsc_rnn_inputs(&r, saved->in[DSC_RNN_X], saved->in[DSC_RNN_W],
+                           dsc_rnn_in(saved->in, n->n_in, DSC_RNN_BIAS), &xw, err));
     DSC_TRY(make_back(&r, &b, outs[0] != NULL, err));
     for (int d = 0; d < r.n_dirs; d++) {
         DSC_TRY(dsc_rnn_run(&r, d, xw, saved->in, n->n_in, err));

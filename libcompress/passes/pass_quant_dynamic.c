@@ -93,7 +93,8 @@ static enum dsc_status spell(struct dsc_graph *g, struct dsc_node *product,
     return DSC_OK;
 }
 
-enum dsc_status dsc_quant_dynamic(struct dsc_graph *g, struct dsc_err *err)
+enum dsc_status dsc_quant_dynamic(struct dsc_graph *g, const struct dsc_quant_target *target,
+                                  struct dsc_err *err)
 {
     const int n_nodes = g->n_nodes;
     int zero;
@@ -108,6 +109,8 @@ enum dsc_status dsc_quant_dynamic(struct dsc_graph *g, struct dsc_err *err)
             continue;
         DSC_TRY(spell(g, n, &w, zero, err));
     }
+    if (target->has_dynamic_lstm)
+        DSC_TRY(dsc_quant_dynamic_lstm(g, err));
     DSC_TRY(dsc_graph_sort(g, true, err));
     return dsc_graph_verify(g, err);
 }

@@ -19,7 +19,8 @@ static const struct dsc_quant_target targets[] = {
      .has_int_bias = true,
      .has_dynamic = true,
      .has_nbits = true,
-     .prefers_nbits = true},
+     .prefers_nbits = true,
+     .has_dynamic_lstm = true},
     {.name = "openvino",
      .act_dtype = DSC_U8,
      .weight_dtype = DSC_I8,
@@ -173,10 +174,29 @@ static const char *plan_table(struct planner *p, const struct dsc_node *n)
     return NULL;
 }
 
+/* Weights of a recurrent layer, each gate's rows by scales of their own. */
+static const char *plan_recurrent(struct planner *p, const struct dsc_node *n)
+{
+    for (int k = 1; k <= 2; k++) {
+        const struct dsc_tensor *w = dsc_constant(p->g, n->in[k]);
+
+        if (is_fake(p->g, n->in[k]))
+            return "it is quantized already";
+        if (!w || w->dtype != DSC_F32 || w->rank != 3)
+            return "its weights are no f32 constants";
+    }
+    if (p->plan->target->is_weight_only)
+        return "weights of a recurrent layer; static, dynamic and qat quantize them";
+    add_site(p->plan, DSC_SITE_WEIGHT, n->in[1], 1);
+    add_site(p->plan, DSC_SITE_WEIGHT, n->in[2], 1);
+    return NULL;
+}
+
 static const char *weight_name(const struct dsc_graph *g, const struct dsc_node *n)
 {
     for (int k = 0; k < n->n_in; k++)
-        if (dsc_constant(g, n->in[k]) && g->values[n->in[k]].init.rank == 2)
+        if (dsc_constant(g, n->in[k]) &&
+            g->values[n->in[k]].init.rank == (n->op->quant == DSC_QUANT_RECURRENT ? 3 : 2))
             return g->values[n->in[k]].name;
     return "";
 }
@@ -187,7 +207,7 @@ static void plan_node(struct planner *p, const struct dsc_node *n)
     enum dsc_quant_choice choice = DSC_QUANT_CHOSEN;
     const char *why;
 
-    if (rule != DSC_QUANT_WEIGHT && rule != DSC_QUANT_TABLE)
+    if (rule != DSC_QUANT_WEIGHT && rule != DSC_QUANT_TABLE && rule != DSC_QUANT_RECURRENT)
         return;
     if (rule == DSC_QUANT_TABLE && !dsc_constant(p->g, n->in[0]))
         return;
@@ -196,7 +216,9 @@ static void plan_node(struct planner *p, const struct dsc_node *n)
     if (choice == DSC_QUANT_LEFT_OUT)
         why = "left out by --include or --exclude";
     else
-        why = rule == DSC_QUANT_WEIGHT ? plan_product(p, n, choice) : plan_table(p, n);
+        why = rule == DSC_QUANT_WEIGHT      ? plan_product(p, n, choice)
+              : rule == DSC_QUANT_RECURRENT ? plan_recurrent(p, n)
+                                            : plan_table(p, n);
     p->plan->fates[p->plan->n_fates++] =
         (struct dsc_quant_fate){.node = n, .is_quantized = !why, .why = why ? why : ""};
 }

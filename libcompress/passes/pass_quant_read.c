@@ -308,7 +308,8 @@ static enum dsc_status read_signs(struct dsc_graph *g, struct dsc_node *mul, str
 static enum dsc_status check_static(const struct dsc_graph *g, struct dsc_err *err)
 {
     for (int i = 0; i < g->n_nodes; i++)
-        if (dsc_node_is(g->nodes[i], "", "DynamicQuantizeLinear"))
+        if (dsc_node_is(g->nodes[i], "", "DynamicQuantizeLinear") ||
+            dsc_node_is(g->nodes[i], "com.microsoft", "DynamicQuantizeLSTM"))
             return dsc_fail(err, DSC_E_UNSUPPORTED,
                             "'%s': ranges are computed at run time, there is no scale to train",
                             g->nodes[i]->name);

@@ -20,6 +20,7 @@ bool dsc_quant_is_quantized(const struct dsc_graph *g)
         if (dsc_node_is(g->nodes[i], "", "DequantizeLinear") ||
             dsc_node_is(g->nodes[i], "", "MatMulInteger") ||
             dsc_node_is(g->nodes[i], "", "QLinearMatMul") ||
+            dsc_node_is(g->nodes[i], "com.microsoft", "DynamicQuantizeLSTM") ||
             dsc_node_is(g->nodes[i], "com.microsoft", "MatMulNBits"))
             return true;
     return false;

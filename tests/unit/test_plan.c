@@ -360,6 +360,44 @@ START_TEST(a_bias_and_an_activation_join_a_packed_product)
 }
 END_TEST
 
+START_TEST(steps_of_recurrent_layers_are_packed_products)
+{
+    static const char *const cells[] = {"LSTM", "GRU", "RNN"};
+    static const float mean[] = {0.5f, -1, 2}, scale[] = {1, 0.25f, 3};
+    const struct dsc_recurrent_spec spec = {.cell = cells[_i],
+                                            .n_hidden = 21,
+                                            .n_layers = 2,
+                                            .n_steps = 6,
+                                            .n_channels = 3,
+                                            .mean = mean,
+                                            .scale = scale,
+                                            .n_outputs = 2};
+    struct dsc_graph *g = dsc_graph_new(NULL), *plan;
+    struct feeds f = {.n = 2};
+    struct dsc_tensor y, z;
+
+    OK(dsc_recurrent_build(g, &spec, &err));
+    plan = copy(g);
+    OK(dsc_pass_inference(plan, NULL, &err));
+    ck_assert_int_eq(count(plan, "PackedRecurrent"), 2);
+    ck_assert_int_eq(count(plan, cells[_i]), 0);
+    OK(dsc_tensor_new(&f.t[0], DSC_F32, 3, (int64_t[]){5, 6, 3}, &err));
+    fill_normal(&f.t[0], "x");
+    OK(dsc_tensor_new(&f.t[1], DSC_I32, 1, (int64_t[]){5}, &err));
+    for (int64_t i = 0; i < 5; i++)
+        dsc_tensor_set_i64(&f.t[1], i, 1 + i * 5 % 6);
+    run_on("cpu", 1, g, &f, &y);
+    run_on("cpu", 2, plan, &f, &z);
+    close_to(cells[_i], &z, &y);
+    everywhere_the_same(cells[_i], plan, &f, &z);
+    dsc_tensor_clear(&y);
+    dsc_tensor_clear(&z);
+    clear_feeds(&f);
+    dsc_graph_free(g);
+    dsc_graph_free(plan);
+}
+END_TEST
+
 START_TEST(a_float_product_makes_codes_for_an_integer_one)
 {
     struct choice choice = {.low = -4, .high = 3, .left_out = "up"};
@@ -506,6 +544,7 @@ int main(void)
     tcase_add_loop_test(t, fused_integer_layers_have_the_bits_of_the_steps, 0, 2 * N_LAYERS);
     tcase_add_loop_test(t, a_fused_float_layer_stays_within_rounding, 0, N_LAYERS);
     tcase_add_test(t, a_bias_and_an_activation_join_a_packed_product);
+    tcase_add_loop_test(t, steps_of_recurrent_layers_are_packed_products, 0, 3);
     tcase_add_loop_test(t, a_float_product_makes_codes_for_an_integer_one, 0, N_LAYERS);
     tcase_add_loop_test(t, the_plan_of_a_quantized_layer_is_the_same_everywhere, 0, N_LAYERS);
     tcase_add_test(t, scores_that_somebody_reads_are_made);

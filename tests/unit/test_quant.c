@@ -299,13 +299,18 @@ static const char dynamic_lowered[] =
     "relu_out/scale, relu_out/zero_point, w2_scale, b2) k=4\n"
     "output y\n";
 
+static enum dsc_status to_dynamic(struct dsc_graph *g, struct dsc_err *err)
+{
+    return dsc_quant_dynamic(g, dsc_quant_target_find("ort"), err);
+}
+
 START_TEST(dynamic_computes_ranges_when_it_runs)
 {
     struct choice c = {.is_dynamic = true};
     struct dsc_graph *g = made(two_layers(), FINISHED, "ort", &c);
 
-    settles(copy(g), dynamic, dsc_quant_dynamic);
-    OK(dsc_quant_dynamic(g, &err));
+    settles(copy(g), dynamic, to_dynamic);
+    OK(dsc_quant_dynamic(g, dsc_quant_target_find("generic"), &err));
     settles(g, dynamic_lowered, lower);
 }
 END_TEST
@@ -317,7 +322,7 @@ START_TEST(a_dynamic_graph_is_not_read_back)
     struct dsc_err err = {0};
 
     ck_assert(dsc_quant_is_quantized(g));
-    ck_assert_int_eq(dsc_quant_dynamic(g, &err), DSC_OK);
+    ck_assert_int_eq(dsc_quant_dynamic(g, dsc_quant_target_find("generic"), &err), DSC_OK);
     ck_assert(dsc_quant_is_quantized(g));
     ck_assert_int_eq(read_back(g, &err), DSC_E_UNSUPPORTED);
     dsc_graph_free(g);

@@ -64,6 +64,19 @@ def cases():
         {**n, "scale": 0.3, "mask_filter_value": -5.0}
     yield "Attention bias of scores", "Attention", [x, w, b, None, None, floats(B, HEADS, S, S)], \
         ["y"], n
+    steps = floats(6, 1, 5)      # one row: ONNX Runtime may quantize states of several apart
+    def codes(dtype, *shape):
+        return ("w", RNG.integers(np.iinfo(dtype).min, np.iinfo(dtype).max, shape).astype(dtype))
+
+    def scales(*shape):
+        return ("w", (RNG.random(shape) * 0.01 + 0.002).astype(np.float32))
+    for dirs, dtype, columns in ((1, np.int8, True), (2, np.int8, True), (1, np.uint8, False)):
+        size = (dirs, 4 * H) if columns else (dirs,)
+        zero = ("w", np.zeros(size, dtype) if columns else np.full(size, 120, dtype))
+        yield f"DynamicQuantizeLSTM {dirs} {np.dtype(dtype)}", "DynamicQuantizeLSTM", \
+            [steps, codes(dtype, dirs, 5, 4 * H), codes(dtype, dirs, H, 4 * H), ("w", floats(dirs, 8 * H)),
+             None, floats(dirs, 1, H), floats(dirs, 1, H), None, scales(*size), zero, scales(*size), zero], \
+            ["y", "yh", "yc"], {"hidden_size": H, "direction": "bidirectional" if dirs == 2 else "forward"}
     yield "Attention sizes", "Attention", [x, ("w", floats(H, 30)), ("w", floats(30))], ["y"], \
         {**n, "qkv_hidden_sizes": [12, 12, 6]}
 

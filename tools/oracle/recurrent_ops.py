@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """LSTM, GRU and RNN through `dscompress run`, compared with ONNX Runtime: TAP on stdout.
 
-    recurrent_ops.py --dscompress BIN
+    recurrent_ops.py --dscompress BIN [--golden tests/golden]
 
 What the suite's node tests leave out: directions, layouts, lengths, states, activations with their
 parameters, clip, coupled gates. Outputs must be within 2e-6 + 1e-5 * |expected|.
+
+Then quantized files, run by both; ranges of states are rounded the same way but for ties: outputs
+must be within 1 % of the largest, and of the float model within 5 %.
 
 ONNX Runtime's LSTM does not read `layout`: those cases are compared with its layout 0, transposed.
 Its ThresholdedRelu has alpha 0 where none is given, the operator's is 1: not compared.
@@ -12,6 +15,7 @@ Its ThresholdedRelu has alpha 0 where none is given, the operator's is 1: not co
 import argparse
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -129,19 +133,54 @@ def run_case(binary, op, feed, attributes):
     return None
 
 
+def run_quantized(binary, golden, method, target, tmp):
+    """None, or what is wrong with a quantized file of PyTorch's LSTM, GRU and RNN."""
+    source = os.path.join(golden, "torch", "recurrent_ts.onnx")
+    path, data, out = (os.path.join(tmp, n) for n in ("q.onnx", "in.npz", "out.npz"))
+    x = np.load(os.path.join(golden, "torch", "recurrent.in.npz"))["x"]
+    np.savez(data, x=x)
+    more = ["--calib", data] if method == "static" else []
+    r = subprocess.run([binary, "quantize", source, "--method", method, "--target", target, "-f", "-q",
+                        "-o", path, *more], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    if r.returncode:
+        return r.stderr.strip()
+    ops = {n.op_type for n in onnx.load(path).graph.node}
+    if ("DynamicQuantizeLSTM" in ops) != (method == "dynamic" and target == "ort"):
+        return f"the file has {sorted(ops)}"
+    want = ort.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+    plain = ort.InferenceSession(source, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+    r = subprocess.run([binary, "run", path, "--inputs", data, "-f", "-o", out], capture_output=True,
+                       text=True, timeout=TIMEOUT_S, check=False)
+    if r.returncode:
+        return r.stderr.strip()
+    got = np.load(out)["logits"]
+    for name, other, part in (("ONNX Runtime", want, 0.01), ("the float model", plain, 0.05)):
+        worst = np.abs(got - other).max() / np.abs(other).max()
+        if not worst <= part:
+            return f"differs from {name} by {worst:.3g} of the largest"
+    return None
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--dscompress", required=True)
+    p.add_argument("--golden", default="tests/golden")
     a = p.parse_args()
     n, n_failed = 0, 0
-    for name, *case in cases():
-        fault = run_case(a.dscompress, *case)
+    runs = [(name, lambda c=case: run_case(a.dscompress, *c)) for name, *case in cases()]
+    tmp = tempfile.mkdtemp(prefix="dsc-recurrent-")
+    runs += [(f"{method} for {target}", lambda m=method, t=target: run_quantized(
+        a.dscompress, a.golden, m, t, tmp))
+             for method, target in (("static", "generic"), ("dynamic", "generic"), ("dynamic", "ort"))]
+    for name, run in runs:
+        fault = run()
         n += 1
         n_failed += fault is not None
         print(f"{'not ok' if fault else 'ok'} {n} - {name}")
         if fault:
             print("# " + fault.replace("\n", "\n# "))
     print(f"1..{n}")
+    shutil.rmtree(tmp)
     sys.exit(n_failed > 0)
 
 

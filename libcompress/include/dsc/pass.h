@@ -40,6 +40,9 @@ enum dsc_status dsc_pass_put_dropout(struct dsc_graph *g, double rate,
  */
 enum dsc_status dsc_pass_pack_product(struct dsc_graph *g, struct dsc_err *err);
 
+/** LSTM, GRU, RNN with a constant f32 R -> dsc.PackedRecurrent. */
+enum dsc_status dsc_pass_pack_recurrent(struct dsc_graph *g, struct dsc_err *err);
+
 /**
  * What eval, gate and bench run: dropout stripped, quantized products on integers.
  * n_int (may be NULL): products that run on integers.

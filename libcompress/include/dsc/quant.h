@@ -32,6 +32,7 @@ struct dsc_quant_target {
     bool has_dynamic;       /* kernels for ranges that are computed at run time */
     bool has_nbits;         /* it reads com.microsoft MatMulNBits */
     bool prefers_nbits;     /* and is faster with it than with DequantizeLinear */
+    bool has_dynamic_lstm;  /* it has com.microsoft DynamicQuantizeLSTM */
     /* what is asked for, no property of the target */
     bool is_dynamic;     /* ranges at run time: activations have no sites */
     bool is_weight_only; /* activations stay float; their sites say whose channels to observe */
@@ -164,9 +165,11 @@ enum dsc_status dsc_quant_finish(struct dsc_graph *g, const struct dsc_quant_tar
 
 /**
  * After finish: float products with a dequantized int8 weight -> DynamicQuantizeLinear,
- * MatMulInteger, Cast, Mul, Add (spelling F of docs/adr/0002).
+ * MatMulInteger, Cast, Mul, Add (spelling F of docs/adr/0002); LSTM with dequantized int8 weights
+ * -> com.microsoft DynamicQuantizeLSTM where the target has it (else it stays as it is).
  */
-enum dsc_status dsc_quant_dynamic(struct dsc_graph *g, struct dsc_err *err);
+enum dsc_status dsc_quant_dynamic(struct dsc_graph *g, const struct dsc_quant_target *target,
+                                  struct dsc_err *err);
 
 /**
  * The way back: Q/DQ pairs and DQ of constants -> FakeQuantize on float masters; int32 biases are
