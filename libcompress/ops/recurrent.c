@@ -223,9 +223,7 @@ static enum dsc_status make_mask(struct dsc_recurrence *r, const struct dsc_tens
     if (!(host = dsc_heap_alloc((size_t)n, sizeof *host, err)))
         return DSC_E_MEMORY;
     for (int64_t i = 0; i < n; i++) {
-        const int64_t s = i / r->n_batch, time = r->is_reverse ? r->n_steps - 1 - s : s;
-
-        host[i] = time < dsc_tensor_get_i64(lens, i % r->n_batch);
+        host[i] = dsc_rnn_time(r, i / r->n_batch) < dsc_tensor_get_i64(lens, i % r->n_batch);
     }
     st = r->x->dev->upload(r->x->dev, r->mask->data, host, (size_t)n * sizeof *host, err);
     dsc_heap_free(host);
@@ -303,6 +301,30 @@ struct dsc_rnn_step dsc_rnn_step_at(const struct dsc_recurrence *r, int64_t step
     return s;
 }
 
+static void read_lengths(struct dsc_recurrence *r, const struct dsc_tensor *lens)
+{
+    r->shortest = r->n_steps;
+    r->longest = lens ? 0 : r->n_steps;
+    for (int64_t i = 0; lens && i < r->n_batch; i++) {
+        const int64_t n = dsc_tensor_get_i64(lens, i);
+
+        r->shortest = n < r->shortest ? n : r->shortest;
+        r->longest = n > r->longest ? n : r->longest;
+    }
+}
+
+/* Past all lengths. */
+static enum dsc_status keep_state(struct dsc_recurrence *r, const struct dsc_rnn_step *s,
+                                  struct dsc_err *err)
+{
+    const struct dsc_walk walk = {.stride = {r->n_hidden, 1}};
+
+    DSC_TRY(dsc_copy(r->x->dev, 2, s->h_prev.dim, &s->h_next, &walk, &s->h_prev, &walk, err));
+    return r->cell->has_state
+               ? dsc_copy(r->x->dev, 2, s->c_prev.dim, &s->c_next, &walk, &s->c_prev, &walk, err)
+               : DSC_OK;
+}
+
 static enum dsc_status masked_step(struct dsc_recurrence *r, int64_t step, struct dsc_rnn_step s,
                                    struct dsc_err *err)
 {
@@ -333,6 +355,7 @@ enum dsc_status dsc_rnn_run(struct dsc_recurrence *r, int dir, const struct dsc_
     if (peep)
         r->peep = dsc_rnn_part(peep, dir * 3 * h, 1, (int64_t[]){3 * h});
     DSC_TRY(make_buffers(r, lens != NULL, err));
+    read_lengths(r, lens);
     if (lens)
         DSC_TRY(make_mask(r, lens, err));
     DSC_TRY(start(r, r->h, dsc_rnn_in(in, n_in, DSC_RNN_H0), err));
@@ -342,7 +365,11 @@ enum dsc_status dsc_rnn_run(struct dsc_recurrence *r, int dir, const struct dsc_
     for (int64_t i = 0; i < r->n_steps; i++) {
         const struct dsc_rnn_step s = dsc_rnn_step_at(r, i);
 
-        DSC_TRY(lens ? masked_step(r, i, s, err) : r->cell->step(r, &s, err));
+        const int64_t time = dsc_rnn_time(r, i);
+
+        DSC_TRY(time >= r->longest    ? keep_state(r, &s, err)
+                : time >= r->shortest ? masked_step(r, i, s, err)
+                                      : r->cell->step(r, &s, err));
     }
     return DSC_OK;
 }

@@ -100,6 +100,7 @@ struct dsc_recurrence {
     struct dsc_tensor w, r, bias, peep;    /* of this direction; "no tensor" where absent */
     struct dsc_tensor *raw, *acts, *notes; /* [S,G,B,H], [S or 1,G,B,H], [S or 1,notes,B,H] */
     struct dsc_tensor *h, *c;              /* [S+1,B,H], of the state before each step */
+    int64_t shortest, longest;             /* of the lengths: between them steps are masked */
     struct dsc_tensor *mask;               /* bool [S,B,1]: within the length; NULL: all */
     struct dsc_tensor *h_new, *c_new;      /* [B,H], with a mask: before it is applied */
     struct dsc_tensor *zero;               /* scalar */
@@ -196,6 +197,12 @@ struct dsc_walk dsc_rnn_walk_state(const struct dsc_recurrence *r);
 struct dsc_tensor dsc_rnn_block(const struct dsc_recurrence *r, const struct dsc_tensor *t,
                                 int64_t block);
 struct dsc_rnn_step dsc_rnn_step_at(const struct dsc_recurrence *r, int64_t step);
+/** The time of a step of the scan. */
+static inline int64_t dsc_rnn_time(const struct dsc_recurrence *r, int64_t step)
+{
+    return r->is_reverse ? r->n_steps - 1 - step : step;
+}
+
 /** The mask of a step, [B,1]. */
 struct dsc_tensor dsc_rnn_mask_at(const struct dsc_recurrence *r, int64_t step);
 /** Part of a tensor as another one, not counted. */

@@ -105,6 +105,8 @@ static enum dsc_status step_back(struct dsc_recurrence *r, struct back *b, int64
                                  struct dsc_err *err)
 {
     struct dsc_rnn_step s = dsc_rnn_step_at(r, step);
+    const struct dsc_walk walk = {.stride = {r->n_hidden, 1}};
+    const int64_t time = dsc_rnn_time(r, step);
 
     for (int g = 0; g < r->cell->n_gates; g++)
         s.draw[g] = dsc_rnn_block(r, r->draw, step * r->cell->n_gates + g);
@@ -113,12 +115,16 @@ static enum dsc_status step_back(struct dsc_recurrence *r, struct back *b, int64
     s.dc = *b->dc[at];
     s.dh_prev = *b->dh[!at];
     s.dc_prev = *b->dc[!at];
+    if (time >= r->longest) { /* past all lengths the state was kept, and dy is 0 */
+        DSC_TRY(dsc_copy(r->x->dev, 2, s.dh.dim, &s.dh_prev, &walk, &s.dh, &walk, err));
+        return dsc_copy(r->x->dev, 2, s.dc.dim, &s.dc_prev, &walk, &s.dc, &walk, err);
+    }
     if (b->dy) {
         const struct dsc_tensor dy = dsc_rnn_block(r, b->dy, step);
 
         DSC_TRY(dsc_axpy(r->x->dev, 1, &s.dh, &dy, err));
     }
-    if (!r->mask) {
+    if (time < r->shortest) {
         DSC_TRY(dsc_rnn_zero(r, &s.dh_prev, err));
         DSC_TRY(dsc_rnn_zero(r, &s.dc_prev, err));
         return r->cell->back(r, &s, err);

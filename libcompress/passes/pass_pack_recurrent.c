@@ -53,6 +53,9 @@ static enum dsc_status pack(struct dsc_graph *g, struct dsc_node *n, const struc
     snprintf(name, sizeof name, "%.280s/steps", n->name);
     DSC_TRY(dsc_graph_node(g, dsc_op_find("dsc", "PackedRecurrent"), name, DSC_RNN_N_IN + 1, in,
                            n->n_out, n->out, &p, err));
+    for (int k = 0; k < p->n_out; k++)
+        if (p->out[k] != DSC_NO_VALUE && g->values[p->out[k]].n_uses == 0)
+            p->out[k] = DSC_NO_VALUE;
     p->attrs = n->attrs; /* the same, in the graph's arena */
     p->n_attrs = n->n_attrs;
     n->n_attrs = 0;
