@@ -1,5 +1,6 @@
 /* Rows of data as inputs of a model: texts by its tokenizer, arrays as they are. */
 #include "dsc/rng.h"
+#include "formats_table.h"
 #include "textmodel.h"
 
 #include <inttypes.h>
@@ -227,9 +228,12 @@ enum dsc_status dsc_textmodel_draw(const struct dsc_textmodel *m, const struct d
                                    struct dsc_dataset *d, struct dsc_err *err)
 {
     const struct dsc_graph *g = m->model.graph;
+    struct dsc_table table;
+    bool has_table;
     struct dsc_tensor *arrays;
     int64_t *row;
 
+    DSC_TRY(dsc_table_of(g, arena, &table, &has_table, err));
     *d = (struct dsc_dataset){.n = (size_t)n, .target = DSC_TARGET_NONE};
     DSC_NEW(arrays, arena, m->n_inputs, err);
     DSC_NEW(row, arena, n, err);
@@ -242,13 +246,14 @@ enum dsc_status dsc_textmodel_draw(const struct dsc_textmodel *m, const struct d
     for (int i = 0; i < m->n_inputs; i++) {
         const struct dsc_value *v = &g->values[g->inputs[i]];
         const bool is_mask = m->input[DSC_ROLE_IDS] >= 0 && m->input[DSC_ROLE_MASK] == i;
+        const bool is_lengths = has_table && strcmp(v->name, DSC_TABLE_LENGTHS) == 0;
         struct dsc_tensor t = {0};
         enum dsc_status st;
 
         if (dsc_tensor_is_present(&v->init))
             continue;
-        st = draw_array(v->name, types ? &types[i] : &v->type, n, dsc_rng_key(seed), is_mask, &t,
-                        err);
+        st = draw_array(v->name, types ? &types[i] : &v->type, n, dsc_rng_key(seed),
+                        is_lengths ? table.n_steps : is_mask, &t, err);
         if (st == DSC_OK)
             st = dsc_bundle_add(&d->bundle, v->name, &t, err);
         arrays[i] = t;

@@ -119,7 +119,7 @@ enum dsc_status dsc_textmodel_cut_alike(const struct dsc_textmodel *a,
 
 /**
  * n rows of drawn arrays, for where there are no data: floats of variance 1, integers 0, masks of
- * tokens 1. types: of
+ * tokens 1, lengths of a table's sequences full. types: of
  * the inputs, NULL as the graph has them; axes whose size is open have 8, the first n.
  * Memory  dsc_dataset_close
  */
