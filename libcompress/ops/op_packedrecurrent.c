@@ -33,7 +33,7 @@ static enum dsc_status infer(struct dsc_infer *q, struct dsc_err *err)
     if (!cell)
         return dsc_fail(err, DSC_E_INCONSISTENT, "cell '%s'", dsc_node_string(q->node, "cell", ""));
     if (dsc_type_is_known(r) && dsc_type_is_known(packed) && r->rank == 3 &&
-        (!dsc_rnn_packed_elems(cell, r->dim[2], &n_elems) || packed->rank != 1 ||
+        (r->dim[0] < 1 || !dsc_rnn_packed_elems(cell, r->dim[2], &n_elems) || packed->rank != 1 ||
          packed->dim[0] / r->dim[0] != n_elems || packed->dim[0] % r->dim[0] != 0))
         return dsc_fail(err, DSC_E_SHAPE, "the packed weights are not those of R");
     plain.n_in = DSC_RNN_N_IN;
