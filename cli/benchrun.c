@@ -15,7 +15,7 @@ static const double bench_warm_s = 0.2;
 static const double bench_side_s = 1.5; /* timed runs of one model in one cell */
 
 enum dsc_status dsc_bench_open(struct dsc_cmd *cmd, struct dsc_bench_side *side,
-                               struct dsc_err *err)
+                               const struct dsc_device *dev, struct dsc_err *err)
 {
     const struct dsc_graph *g;
     struct dsc_type *types = NULL;
@@ -30,7 +30,7 @@ enum dsc_status dsc_bench_open(struct dsc_cmd *cmd, struct dsc_bench_side *side,
     if (!side->m.tok)
         DSC_TRY(dsc_cmd_input_types(cmd, side->m.model.graph, &types, err));
     side->types = types;
-    DSC_TRY(dsc_textmodel_to_inference(&side->m, err));
+    DSC_TRY(dsc_textmodel_to_inference(&side->m, dev, err));
     g = side->m.model.graph;
     DSC_NEW(side->feeds, cmd->arena, g->n_inputs, err);
     DSC_NEW(side->out, cmd->arena, g->n_outputs, err);

@@ -25,7 +25,7 @@ struct dsc_bench_stats {
 
 /** Open the model and rewrite it for running. */
 enum dsc_status dsc_bench_open(struct dsc_cmd *cmd, struct dsc_bench_side *side,
-                               struct dsc_err *err);
+                               const struct dsc_device *dev, struct dsc_err *err);
 void dsc_bench_close(struct dsc_bench_side *side);
 
 /**

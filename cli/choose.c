@@ -161,7 +161,7 @@ static enum dsc_status run_held(struct chooser *c, const struct dsc_graph *g, bo
     if (is_quantized)
         st = dsc_quant_finish(copy.model.graph, &c->r->q->target, err);
     if (st == DSC_OK)
-        st = dsc_textmodel_to_inference(&copy, err);
+        st = dsc_textmodel_to_inference(&copy, c->r->dev, err);
     if (st == DSC_OK) {
         o->value = copy.model.graph->outputs[copy.output];
         st = dsc_observe_nodes(&c->quiet, &copy, copy.model.graph, &c->held, (int64_t)c->held.n,

@@ -134,7 +134,7 @@ static int64_t length_of(const struct job *j)
 static enum dsc_status open_sides(struct job *j, struct dsc_err *err)
 {
     for (int k = 0; k < j->n_sides; k++)
-        DSC_TRY(dsc_bench_open(j->cmd, &j->side[k], err));
+        DSC_TRY(dsc_bench_open(j->cmd, &j->side[k], j->dev, err));
     j->length = length_of(j);
     for (int k = 0; k < j->n_sides; k++) {
         const struct dsc_bench_side *side = &j->side[k];

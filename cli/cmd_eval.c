@@ -181,7 +181,7 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     if (j->limit > 0 && (size_t)j->limit < j->d.n)
         j->d.n = (size_t)j->limit;
     DSC_TRY(dsc_cmd_check_used(cmd, err));
-    DSC_TRY(dsc_textmodel_to_inference(&j->m, err));
+    DSC_TRY(dsc_textmodel_to_inference(&j->m, j->dev, err));
     DSC_TRY(dsc_session_open(&j->s, j->m.model.graph, j->dev, err));
     DSC_TRY(predict(j, err));
     DSC_TRY(report_metrics(j, err));

@@ -85,7 +85,7 @@ static enum dsc_status open_sides(struct job *j, struct dsc_err *err)
 
 static enum dsc_status start(struct job *j, struct side *s, struct dsc_err *err)
 {
-    DSC_TRY(dsc_textmodel_to_inference(&s->m, err));
+    DSC_TRY(dsc_textmodel_to_inference(&s->m, j->dev, err));
     return dsc_session_open(&s->s, s->m.model.graph, j->dev, err);
 }
 

@@ -152,7 +152,7 @@ static enum dsc_status time_both(struct job *j, struct dsc_err *err)
     for (int k = 0; k < 2; k++) {
         j->side[k].path = j->cmd->args[0];
         j->side[k].graph = k == 1 ? j->r.m.model.graph : NULL;
-        DSC_TRY(dsc_bench_open(j->cmd, &j->side[k], err));
+        DSC_TRY(dsc_bench_open(j->cmd, &j->side[k], j->dev, err));
         DSC_TRY(dsc_session_open(&j->side[k].s, j->side[k].m.model.graph, j->dev, err));
         DSC_TRY(dsc_bench_feed(&j->side[k], 1,
                                j->r.m.max_length < SPEED_TOKENS ? j->r.m.max_length : SPEED_TOKENS,

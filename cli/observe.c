@@ -246,8 +246,10 @@ static enum dsc_status observe(struct dsc_cmd *cmd, const struct dsc_textmodel *
 {
     struct runner r = {.cmd = cmd, .m = m, .d = d, .see = watch, .ctx = w, .of_inputs = w};
     struct dsc_graph *g = dsc_graph_copy(m->model.graph, err);
-    enum dsc_status st = g ? dsc_pass_pack_product(g, err) : DSC_E_MEMORY;
+    enum dsc_status st = g ? DSC_OK : DSC_E_MEMORY;
 
+    if (st == DSC_OK && dsc_device_has_fused(dev))
+        st = dsc_pass_pack_product(g, err);
     w->g = g;
     if (st == DSC_OK)
         st = run_rows(&r, g, n, batch, dev, what, err);

@@ -224,7 +224,7 @@ enum dsc_status dsc_textmodel_logits(const struct dsc_textmodel *m, const struct
     copy.model.graph = dsc_graph_copy(g, err);
     if (!copy.model.graph)
         return DSC_E_MEMORY;
-    st = dsc_textmodel_to_inference(&copy, err);
+    st = dsc_textmodel_to_inference(&copy, dev, err);
     if (st == DSC_OK)
         st = dsc_session_open(&s, copy.model.graph, dev, err);
     if (st == DSC_OK) {

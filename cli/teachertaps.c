@@ -85,7 +85,7 @@ static enum dsc_status open_run(struct dsc_teacher_taps *taps, const struct dsc_
     if (!taps->run.model.graph)
         return err->status;
     DSC_TRY(dsc_dterms_tap(&taps->terms, taps->run.model.graph, err));
-    DSC_TRY(dsc_textmodel_to_inference(&taps->run, err));
+    DSC_TRY(dsc_textmodel_to_inference(&taps->run, dev, err));
     return dsc_session_open(&taps->session, taps->run.model.graph, dev, err);
 }
 

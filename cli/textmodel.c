@@ -332,9 +332,11 @@ void dsc_textmodel_close(struct dsc_textmodel *m)
     dsc_model_close(&m->model);
 }
 
-enum dsc_status dsc_textmodel_to_inference(struct dsc_textmodel *m, struct dsc_err *err)
+enum dsc_status dsc_textmodel_to_inference(struct dsc_textmodel *m, const struct dsc_device *dev,
+                                           struct dsc_err *err)
 {
-    if (dsc_pass_inference(m->model.graph, &m->n_int, err) == DSC_OK)
+    if ((dsc_device_has_fused(dev) ? dsc_pass_inference(m->model.graph, &m->n_int, err)
+                                   : dsc_pass_strip_dropout(m->model.graph, err)) == DSC_OK)
         return DSC_OK;
     return dsc_err_file(err, m->path);
 }

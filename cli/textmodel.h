@@ -70,8 +70,9 @@ bool dsc_textmodel_has_one_output(const struct dsc_textmodel *m);
 enum dsc_status dsc_textmodel_bare_logits(const struct dsc_textmodel *m, struct dsc_graph *g,
                                           struct dsc_err *err);
 
-/** Rewrite the graph for running: no dropout, integer products. */
-enum dsc_status dsc_textmodel_to_inference(struct dsc_textmodel *m, struct dsc_err *err);
+/** Rewrite the graph for running on dev: no dropout; what dev has fused, integer products too. */
+enum dsc_status dsc_textmodel_to_inference(struct dsc_textmodel *m, const struct dsc_device *dev,
+                                           struct dsc_err *err);
 
 /** Store what there is of tokenizer, length, labels, positive class and names in the metadata. */
 enum dsc_status dsc_textmodel_store(struct dsc_textmodel *m, struct dsc_err *err);

@@ -32,7 +32,9 @@ struct job {
                                struct dsc_err *err);
     struct numbers out, in[N_INPUTS];
     int n_in;
-    int which; /* of maps.def, or whether the softmax is logarithmic */
+    int which; /* of a table, or whether the softmax is logarithmic */
+    int side;
+    uint32_t axes;
     struct dsc_gemm_spec gemm;
     struct dsc_axis_view view;
     int rank; /* of a copy, its sizes and walks */
@@ -87,7 +89,7 @@ static void check_type(const struct job *j, enum dsc_dtype dtype, double toleran
     for (int64_t i = 0; i < dsc_tensor_n_elems(&exact); i++) {
         const double y = dsc_tensor_get_f64(&exact, i), x = dsc_tensor_get_f64(&first, i);
 
-        ck_assert_msg(fabs(x - y) <= tolerance * (1 + fabs(y)),
+        ck_assert_msg(x == y || (x != x && y != y) || fabs(x - y) <= tolerance * (1 + fabs(y)),
                       "%s %s: element %lld: %.17g, not %.17g", j->name, dsc_dtype_text(dtype),
                       (long long)i, x, y);
     }
@@ -320,6 +322,417 @@ START_TEST(fill_writes_every_size_of_element)
 }
 END_TEST
 
+/* Broadcasts. */
+
+static const char *const binary_names[] = {
+#define DSC_BINARY(name, ...) #name,
+#include "device/binaries.def"
+#undef DSC_BINARY
+};
+
+enum { NUM, CMP, BIT };
+static const int binary_kinds[] = {
+#define DSC_BINARY(name, kind, ...) kind,
+#include "device/binaries.def"
+#undef DSC_BINARY
+};
+
+/* in[0] > in[1], a bool tensor of in[0]'s shape. */
+static enum dsc_status greater(struct dsc_device *d, struct dsc_tensor *t,
+                               const struct dsc_tensor *a, const struct dsc_tensor *b,
+                               struct dsc_err *err)
+{
+    DSC_TRY(dsc_device_tensor(d, t, DSC_BOOL, a->rank, a->dim, err));
+    return dsc_binary(d, DSC_BINARY_greater, t, a, b, err);
+}
+
+static enum dsc_status do_binary(struct dsc_device *d, const struct job *j, struct tensors *t,
+                                 struct dsc_err *err)
+{
+    const enum dsc_binary_fn fn = (enum dsc_binary_fn)j->which;
+    struct dsc_tensor p, q, r;
+    enum dsc_status st;
+
+    if (binary_kinds[fn] == NUM)
+        return dsc_binary(d, fn, &t->out, &t->in[0], &t->in[1], err);
+    DSC_TRY(greater(d, &p, &t->in[0], &t->in[1], err));
+    DSC_TRY(greater(d, &q, &t->in[2], &t->in[1], err));
+    DSC_TRY(dsc_device_tensor(d, &r, DSC_BOOL, t->out.rank, t->out.dim, err));
+    st = binary_kinds[fn] == BIT ? dsc_binary(d, fn, &r, &p, &q, err)
+                                 : dsc_binary(d, fn, &r, &t->in[0], &t->in[1], err);
+    if (st == DSC_OK)
+        st = dsc_cast(d, &t->out, &r, err);
+    dsc_tensor_clear(&p);
+    dsc_tensor_clear(&q);
+    dsc_tensor_clear(&r);
+    return st;
+}
+
+static enum dsc_status do_binary_bwd(struct dsc_device *d, const struct job *j, struct tensors *t,
+                                     struct dsc_err *err)
+{
+    const bool is_add = j->which == DSC_BINARY_add; /* reads neither */
+
+    return dsc_binary_bwd(d, (enum dsc_binary_fn)j->which, j->side, &t->out, &t->in[2],
+                          is_add ? NULL : &t->in[0], is_add ? NULL : &t->in[1], err);
+}
+
+static enum dsc_status do_select(struct dsc_device *d, const struct job *j, struct tensors *t,
+                                 struct dsc_err *err)
+{
+    struct dsc_tensor c;
+    enum dsc_status st;
+
+    (void)j;
+    DSC_TRY(greater(d, &c, &t->in[0], &t->in[1], err));
+    st = dsc_select(d, &t->out, &c, &t->in[1], &t->in[2], err);
+    dsc_tensor_clear(&c);
+    return st;
+}
+
+START_TEST(binaries_broadcast)
+{
+    const struct numbers whole = {1, 0, 3, {5, 60, 33}};
+    const struct numbers other[] = {{1, 0.5, 3, {5, 60, 33}}, {1, 0.5, 1, {33}},
+                                    {1, 0.5, 2, {60, 1}},     {1, 0.5, 0, {0}},
+                                    {1, 0.5, 3, {5, 1, 33}},  {1, 0.5, 3, {5, 1, 1}}};
+
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
+        struct job j = {.n_in = 3, .in = {whole, other[i], whole}, .out = whole};
+
+        for (j.which = 0; j.which < DSC_BINARY_COUNT; j.which++) {
+            j.name = binary_names[j.which];
+            j.in[0] = j.in[2] = j.out = whole;
+            j.in[2].shift = 0.25;
+            j.in[0].scale = j.which == DSC_BINARY_pow ? 0.25 : 1;
+            j.in[0].shift = j.which == DSC_BINARY_pow ? 1.5 : 0;
+            j.compute = do_binary;
+            check(&j);
+            if (binary_kinds[j.which] != NUM)
+                continue;
+            j.compute = do_binary_bwd;
+            j.in[2].scale = 1e-4; /* sums meet in another order */
+            j.in[2].shift = 0;
+            for (j.side = 0; j.side < 2; j.side++) {
+                j.out = j.side ? other[i] : whole;
+                check_type(&j, DSC_F64, 1e-12);
+                check_type(&j, DSC_F32, 2e-5);
+            }
+        }
+        j.name = "select";
+        j.compute = do_select;
+        j.out = whole;
+        check(&j);
+    }
+}
+END_TEST
+
+static enum dsc_status do_cast(struct dsc_device *d, const struct job *j, struct tensors *t,
+                               struct dsc_err *err)
+{
+    struct dsc_tensor c;
+    enum dsc_status st;
+
+    DSC_TRY(dsc_device_tensor(d, &c, (enum dsc_dtype)j->which, t->out.rank, t->out.dim, err));
+    st = dsc_cast(d, &c, &t->in[0], err);
+    if (st == DSC_OK)
+        st = dsc_cast(d, &t->out, &c, err);
+    dsc_tensor_clear(&c);
+    return st;
+}
+
+START_TEST(casts_there_and_back)
+{
+    static const enum dsc_dtype types[] = {DSC_F64, DSC_I32, DSC_I64, DSC_BOOL};
+    const struct numbers n = {1, 0, 1, {30000}};
+    struct job j = {.name = "cast", .compute = do_cast, .n_in = 1, .in = {n}, .out = n};
+
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        j.which = (int)types[i];
+        check_type(&j, DSC_F64, 0);
+        check_type(&j, DSC_F32, 0);
+    }
+}
+END_TEST
+
+/* Reductions. */
+
+static enum dsc_status do_reduce(struct dsc_device *d, const struct job *j, struct tensors *t,
+                                 struct dsc_err *err)
+{
+    return dsc_reduce(d, (enum dsc_reduce_fn)j->which, j->axes, &t->out, &t->in[0], err);
+}
+
+static enum dsc_status do_reduce_bwd(struct dsc_device *d, const struct job *j, struct tensors *t,
+                                     struct dsc_err *err)
+{
+    const enum dsc_reduce_fn fn = (enum dsc_reduce_fn)j->which;
+
+    DSC_TRY(dsc_reduce(d, fn, j->axes, &t->in[2], &t->in[0], err));
+    return dsc_reduce_bwd(d, fn, j->axes, &t->out, &t->in[1], &t->in[0], &t->in[2], err);
+}
+
+START_TEST(reductions_over_any_axes)
+{
+    static const int64_t dim[] = {6, 50, 7};
+
+    for (uint32_t axes = 0; axes < 8; axes++)
+        for (int fn = 0; fn < DSC_REDUCE_COUNT; fn++) {
+            const struct numbers x = {0.02, 1, 3, {dim[0], dim[1], dim[2]}};
+            struct numbers kept = {1, 0, 3, {0}};
+            struct job j = {.name = "reduce", .n_in = 3, .which = fn, .axes = axes};
+
+            for (int k = 0; k < 3; k++)
+                kept.dim[k] = axes >> k & 1 ? 1 : dim[k];
+            j.in[0] = x;
+            j.in[1] = j.in[2] = j.out = kept;
+            j.compute = do_reduce;
+            check_type(&j, DSC_F64, 1e-12);
+            check_type(&j, DSC_F32, 1e-5);
+            j.compute = do_reduce_bwd;
+            j.out = x;
+            check_type(&j, DSC_F64, 1e-12);
+            check_type(&j, DSC_F32, 1e-5);
+        }
+}
+END_TEST
+
+static enum dsc_status do_cumsum(struct dsc_device *d, const struct job *j, struct tensors *t,
+                                 struct dsc_err *err)
+{
+    return dsc_cumsum(d, j->which & 1, j->which >> 1, j->view, &t->out, &t->in[0], err);
+}
+
+START_TEST(cumsum_both_ways)
+{
+    const struct numbers n = {1, 0, 3, {5, 400, 3}};
+    struct job j = {.name = "cumsum",
+                    .compute = do_cumsum,
+                    .n_in = 1,
+                    .in = {n},
+                    .out = n,
+                    .view = {5, 400, 3}};
+
+    for (j.which = 0; j.which < 4; j.which++)
+        check(&j);
+}
+END_TEST
+
+/* Rows by index. */
+
+/* n indices below `below` (some from the end, some twice) on d. */
+static void make_indices(struct dsc_device *d, struct dsc_tensor *t, enum dsc_dtype dtype,
+                         int64_t n, int64_t below)
+{
+    struct dsc_tensor host;
+
+    ck_assert_int_eq(dsc_tensor_new(&host, dtype, 1, &n, NULL), DSC_OK);
+    for (int64_t i = 0; i < n; i++)
+        dsc_tensor_set_i64(&host, i, i * i * 7 % below - (i % 3 == 0 ? below : 0));
+    ck_assert_int_eq(dsc_to_device(d, t, &host, NULL), DSC_OK);
+    dsc_tensor_clear(&host);
+}
+
+/* which: 0 gather, 1 scatter, 2 zeros, 3 sums. */
+static enum dsc_status do_rows(struct dsc_device *d, const struct job *j, struct tensors *t,
+                               struct dsc_err *err)
+{
+    struct dsc_tensor idx;
+    enum dsc_status st;
+
+    make_indices(d, &idx, j->side ? DSC_I64 : DSC_I32, 90, j->view.n);
+    if (j->which == 0)
+        st = dsc_gather(d, j->view, &t->out, &t->in[0], &idx, err);
+    else
+        st = dsc_scatter(d, j->which == 3 ? DSC_SCATTER_ADD : DSC_SCATTER_NONE, j->view, &t->out,
+                         &idx, j->which == 2 ? NULL : &t->in[0], err);
+    dsc_tensor_clear(&idx);
+    return st;
+}
+
+START_TEST(rows_are_gathered_and_scattered_in_order)
+{
+    const struct dsc_axis_view v = {3, 40, 70};
+    const struct numbers rows = {1, 0, 3, {3, 90, 70}}, table = {1, 0, 3, {3, 40, 70}};
+
+    for (int which = 0; which < 4; which++)
+        for (int side = 0; side < 2; side++) {
+            const struct job j = {.name = "rows",
+                                  .compute = do_rows,
+                                  .n_in = 1,
+                                  .in = {which ? rows : table},
+                                  .out = which ? table : rows,
+                                  .which = which,
+                                  .side = side,
+                                  .view = v};
+
+            check_type(&j, DSC_F64, which == 3 ? 1e-13 : 0);
+            check_type(&j, DSC_F32, which == 3 ? 2e-6 : 0);
+        }
+}
+END_TEST
+
+static enum dsc_status do_elements(struct dsc_device *d, const struct job *j, struct tensors *t,
+                                   struct dsc_err *err)
+{
+    const int64_t dim[] = {4, 30, 7};
+    struct dsc_tensor idx, flat;
+    enum dsc_status st;
+
+    make_indices(d, &idx, DSC_I64, 4 * 9 * 7, 30);
+    idx.rank = 3;
+    idx.dim[0] = 4, idx.dim[1] = 9, idx.dim[2] = 7;
+    DSC_TRY(dsc_device_tensor(d, &flat, DSC_I64, 3, idx.dim, err));
+    st = dsc_index_elements(d, 3, dim, j->which, &flat, &idx, err);
+    if (st == DSC_OK)
+        st = dsc_cast(d, &t->out, &flat, err);
+    dsc_tensor_clear(&idx);
+    dsc_tensor_clear(&flat);
+    return st;
+}
+
+START_TEST(elements_get_their_places)
+{
+    const struct job j = {
+        .name = "elements", .compute = do_elements, .out = {1, 0, 3, {4, 9, 7}}, .which = 1};
+
+    check_type(&j, DSC_F64, 0);
+}
+END_TEST
+
+START_TEST(an_index_outside_is_named)
+{
+    const struct numbers n = {1, 0, 2, {90, 4}};
+    struct dsc_err err = {0};
+    struct dsc_tensor x, y, idx;
+
+    make(cuda, &x, DSC_F32, &n);
+    make(cuda, &y, DSC_F32, &n);
+    make_indices(cuda, &idx, DSC_I64, 90, 40);
+    ck_assert_int_eq(dsc_gather(cuda, (struct dsc_axis_view){1, 20, 4}, &y, &x, &idx, &err),
+                     DSC_E_RANGE);
+    ck_assert_ptr_nonnull(
+        strstr(err.message, "index -40 (element 0 of the indices) is not in [-20"));
+    dsc_tensor_clear(&x);
+    dsc_tensor_clear(&y);
+    dsc_tensor_clear(&idx);
+}
+END_TEST
+
+/* Rows that are normalised. */
+
+static enum dsc_status do_norm(struct dsc_device *d, const struct job *j, struct tensors *t,
+                               struct dsc_err *err)
+{
+    const struct dsc_norm_spec s = {120, 97, j->which, 1e-5};
+
+    return dsc_norm(d, &s, &t->out, NULL, NULL, &t->in[0], &t->in[1], &t->in[1], err);
+}
+
+static enum dsc_status do_norm_bwd(struct dsc_device *d, const struct job *j, struct tensors *t,
+                                   struct dsc_err *err)
+{
+    const struct dsc_norm_spec s = {120, 97, j->which, 1e-5};
+    const struct dsc_norm_grads g = {.dx = j->side == 0 ? &t->out : NULL,
+                                     .dgain = j->side == 1 ? &t->out : NULL,
+                                     .dbias = j->side == 2 ? &t->out : NULL,
+                                     .dy = &t->in[2]};
+
+    return dsc_norm_bwd(d, &s, &g, &t->in[0], &t->in[1], err);
+}
+
+START_TEST(norm_and_its_gradients)
+{
+    const struct numbers x = {1, 0, 2, {120, 97}};
+
+    for (int channels = 0; channels <= 12; channels += 12) {
+        const struct numbers gain = {1, 0.5, 1, {channels ? channels : 97}};
+        struct job j = {.name = "norm",
+                        .compute = do_norm,
+                        .n_in = 3,
+                        .in = {x, gain, x},
+                        .out = x,
+                        .which = channels};
+
+        check_type(&j, DSC_F64, 1e-12);
+        check_type(&j, DSC_F32, 2e-5);
+        j.compute = do_norm_bwd;
+        j.in[2].scale = 0.01;
+        for (j.side = 0; j.side < 3; j.side++) {
+            j.out = j.side ? gain : x;
+            check_type(&j, DSC_F64, 1e-12);
+            check_type(&j, DSC_F32, 2e-5);
+        }
+    }
+}
+END_TEST
+
+/* Dropout draws what the cpu draws. */
+
+static enum dsc_status do_dropout(struct dsc_device *d, const struct job *j, struct tensors *t,
+                                  struct dsc_err *err)
+{
+    static const int64_t ids[] = {7, 3, (int64_t)1 << 40};
+    const struct dsc_rng_key key = dsc_rng_key(5);
+
+    if (j->which)
+        return dsc_dropout_bwd(d, 0.3, key, 1001, ids, &t->out, &t->in[0], err);
+    return dsc_dropout(d, 0.3, key, 1001, j->side ? ids : NULL, &t->out, NULL, &t->in[0], err);
+}
+
+START_TEST(dropout_draws_the_same_everywhere)
+{
+    const struct numbers n = {1, 7, 2, {3, 1001}};
+    struct job j = {.name = "dropout", .compute = do_dropout, .n_in = 1, .in = {n}, .out = n};
+
+    for (j.which = 0; j.which < 2; j.which++)
+        for (j.side = 0; j.side < 2; j.side++)
+            check(&j);
+}
+END_TEST
+
+/* Optimizers are F32 alone. */
+
+static void step(struct dsc_device *d, bool is_adamw, struct dsc_tensor *w, double *squares)
+{
+    const struct dsc_adamw adamw = {1e-2, 0.9, 0.999, 1e-8, 0.1, 0.1, 0.001, 0.5};
+    const struct dsc_sgd sgd = {1e-2, 0.9, 0.1, 0.5};
+    const struct numbers n = {0.1, 0, 1, {40000}}, positive = {0.01, 0.1, 1, {40000}};
+    struct dsc_tensor on, m, v, g;
+    struct dsc_err err = {0};
+
+    make(d, &on, DSC_F32, &n);
+    make(d, &m, DSC_F32, &n);
+    make(d, &v, DSC_F32, &positive);
+    make(d, &g, DSC_F32, &n);
+    ck_assert_int_eq(is_adamw ? dsc_adamw(d, &adamw, &on, &m, &v, &g, &err)
+                              : dsc_sgd(d, &sgd, &on, &m, &g, &err),
+                     DSC_OK);
+    ck_assert_int_eq(dsc_sum_squares(d, squares, &on, &err), DSC_OK);
+    ck_assert_int_eq(dsc_to_host(w, &on, &err), DSC_OK);
+    dsc_tensor_clear(&on);
+    dsc_tensor_clear(&m);
+    dsc_tensor_clear(&v);
+    dsc_tensor_clear(&g);
+}
+
+START_TEST(optimizers_step_alike)
+{
+    for (int is_adamw = 0; is_adamw < 2; is_adamw++) {
+        struct dsc_tensor a, b;
+        double square_a, square_b;
+
+        step(cpu, is_adamw, &a, &square_a);
+        step(cuda, is_adamw, &b, &square_b);
+        for (int64_t i = 0; i < dsc_tensor_n_elems(&a); i++)
+            ck_assert_double_eq_tol(dsc_tensor_get_f64(&a, i), dsc_tensor_get_f64(&b, i), 1e-6);
+        ck_assert_double_eq_tol(square_a, square_b, 1e-3);
+        dsc_tensor_clear(&a);
+        dsc_tensor_clear(&b);
+    }
+}
+END_TEST
+
 START_TEST(what_is_not_there_says_so)
 {
     struct dsc_err err = {0};
@@ -347,6 +760,16 @@ static TCase *cases(void)
     tcase_add_test(t, products_of_every_type);
     tcase_add_test(t, copies_transpose_reverse_and_sum);
     tcase_add_test(t, fill_writes_every_size_of_element);
+    tcase_add_test(t, binaries_broadcast);
+    tcase_add_test(t, casts_there_and_back);
+    tcase_add_test(t, reductions_over_any_axes);
+    tcase_add_test(t, cumsum_both_ways);
+    tcase_add_test(t, rows_are_gathered_and_scattered_in_order);
+    tcase_add_test(t, elements_get_their_places);
+    tcase_add_test(t, an_index_outside_is_named);
+    tcase_add_test(t, norm_and_its_gradients);
+    tcase_add_test(t, dropout_draws_the_same_everywhere);
+    tcase_add_test(t, optimizers_step_alike);
     tcase_add_test(t, what_is_not_there_says_so);
     return t;
 }

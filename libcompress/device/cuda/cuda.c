@@ -2,96 +2,69 @@
  * The CUDA module's C side: its device, and the table of its primitives. A primitive that has no
  * row here is UNSUPPORTED by name; nothing falls back to the host.
  */
+#include "device/cuda/cuda.h"
+
 #include "device/backend.h"
-#include "device/cuda/cuda_api.h"
-#include "device/prim.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct cuda {
-    int index;
-    void *stream;
-    struct dsc_cuda_blas *blas; /* loaded by the first product */
-};
-
-static enum dsc_status check(int error, const char *what, struct dsc_err *err)
-{
-    if (error == 0)
-        return DSC_OK;
-    return dsc_fail(err, DSC_E_DEVICE, "CUDA: %s: %s", what, dsc_cuda_error_text(error));
-}
-
-static void *stream_of(struct dsc_device *d)
-{
-    return ((struct cuda *)d->state)->stream;
-}
-
-static enum dsc_status no_dtype(const char *prim, const struct dsc_tensor *t, struct dsc_err *err)
-{
-    return dsc_fail(err, DSC_E_UNSUPPORTED, "%s of %s on cuda", prim, dsc_dtype_text(t->dtype));
-}
-
-static bool is_f32_or_f64(const struct dsc_tensor *t)
-{
-    return t->dtype == DSC_F32 || t->dtype == DSC_F64;
-}
-
-static enum dsc_status cuda_map(struct dsc_device *d, enum dsc_map_fn fn, struct dsc_map_param p,
-                                const struct dsc_tensor *y, const struct dsc_tensor *x,
-                                struct dsc_err *e)
+enum dsc_status dsc_cuda_prim_map(struct dsc_device *d, enum dsc_map_fn fn, struct dsc_map_param p,
+                                  const struct dsc_tensor *y, const struct dsc_tensor *x,
+                                  struct dsc_err *e)
 {
     const int64_t n = dsc_tensor_n_elems(x);
 
-    if (!is_f32_or_f64(x))
-        return no_dtype("map", x, e);
+    if (!dsc_cuda_is_f32_or_f64(x))
+        return dsc_cuda_no_dtype("map", x, e);
     if (n == 0)
         return DSC_OK;
-    return check(dsc_cuda_map(stream_of(d), (int)fn, x->dtype == DSC_F64, n, p.alpha, p.beta,
-                              y->data, x->data),
-                 "map", e);
+    return dsc_cuda_check(dsc_cuda_map(dsc_cuda_stream(d), (int)fn, x->dtype == DSC_F64, n, p.alpha,
+                                       p.beta, y->data, x->data),
+                          "map", e);
 }
 
-static enum dsc_status cuda_map_bwd(struct dsc_device *d, enum dsc_map_fn fn,
-                                    struct dsc_map_param p, const struct dsc_tensor *dx,
-                                    const struct dsc_tensor *dy, const struct dsc_tensor *x,
-                                    const struct dsc_tensor *y, struct dsc_err *e)
+enum dsc_status dsc_cuda_prim_map_bwd(struct dsc_device *d, enum dsc_map_fn fn,
+                                      struct dsc_map_param p, const struct dsc_tensor *dx,
+                                      const struct dsc_tensor *dy, const struct dsc_tensor *x,
+                                      const struct dsc_tensor *y, struct dsc_err *e)
 {
     const int64_t n = dsc_tensor_n_elems(dx);
 
-    if (!is_f32_or_f64(dx))
-        return no_dtype("map_bwd", dx, e);
+    if (!dsc_cuda_is_f32_or_f64(dx))
+        return dsc_cuda_no_dtype("map_bwd", dx, e);
     if (n == 0)
         return DSC_OK;
-    return check(dsc_cuda_map_bwd(stream_of(d), (int)fn, dx->dtype == DSC_F64, n, p.alpha, p.beta,
-                                  dx->data, dy->data, x ? x->data : NULL, y ? y->data : NULL),
-                 "map_bwd", e);
+    return dsc_cuda_check(dsc_cuda_map_bwd(dsc_cuda_stream(d), (int)fn, dx->dtype == DSC_F64, n,
+                                           p.alpha, p.beta, dx->data, dy->data, x ? x->data : NULL,
+                                           y ? y->data : NULL),
+                          "map_bwd", e);
 }
 
-static enum dsc_status cuda_softmax(struct dsc_device *d, bool is_log, struct dsc_axis_view v,
-                                    const struct dsc_tensor *y, const struct dsc_tensor *x,
-                                    struct dsc_err *e)
+enum dsc_status dsc_cuda_prim_softmax(struct dsc_device *d, bool is_log, struct dsc_axis_view v,
+                                      const struct dsc_tensor *y, const struct dsc_tensor *x,
+                                      struct dsc_err *e)
 {
-    if (!is_f32_or_f64(x))
-        return no_dtype("softmax", x, e);
+    if (!dsc_cuda_is_f32_or_f64(x))
+        return dsc_cuda_no_dtype("softmax", x, e);
     if (v.outer == 0 || v.n == 0 || v.inner == 0)
         return DSC_OK;
-    return check(dsc_cuda_softmax(stream_of(d), is_log, x->dtype == DSC_F64, v.outer, v.n, v.inner,
-                                  y->data, x->data),
-                 "softmax", e);
+    return dsc_cuda_check(dsc_cuda_softmax(dsc_cuda_stream(d), is_log, x->dtype == DSC_F64, v.outer,
+                                           v.n, v.inner, y->data, x->data),
+                          "softmax", e);
 }
 
-static enum dsc_status cuda_softmax_bwd(struct dsc_device *d, bool is_log, struct dsc_axis_view v,
-                                        const struct dsc_tensor *dx, const struct dsc_tensor *dy,
-                                        const struct dsc_tensor *y, struct dsc_err *e)
+enum dsc_status dsc_cuda_prim_softmax_bwd(struct dsc_device *d, bool is_log, struct dsc_axis_view v,
+                                          const struct dsc_tensor *dx, const struct dsc_tensor *dy,
+                                          const struct dsc_tensor *y, struct dsc_err *e)
 {
-    if (!is_f32_or_f64(dx))
-        return no_dtype("softmax_bwd", dx, e);
+    if (!dsc_cuda_is_f32_or_f64(dx))
+        return dsc_cuda_no_dtype("softmax_bwd", dx, e);
     if (v.outer == 0 || v.n == 0 || v.inner == 0)
         return DSC_OK;
-    return check(dsc_cuda_softmax_bwd(stream_of(d), is_log, dx->dtype == DSC_F64, v.outer, v.n,
-                                      v.inner, dx->data, dy->data, y->data),
-                 "softmax_bwd", e);
+    return dsc_cuda_check(dsc_cuda_softmax_bwd(dsc_cuda_stream(d), is_log, dx->dtype == DSC_F64,
+                                               v.outer, v.n, v.inner, dx->data, dy->data, y->data),
+                          "softmax_bwd", e);
 }
 
 static bool type_of(enum dsc_dtype dtype, enum dsc_cuda_type *type)
@@ -103,88 +76,107 @@ static bool type_of(enum dsc_dtype dtype, enum dsc_cuda_type *type)
     return dsc_dtype_is_float(dtype);
 }
 
-static enum dsc_status cuda_axpy(struct dsc_device *d, double alpha, const struct dsc_tensor *y,
-                                 const struct dsc_tensor *x, struct dsc_err *e)
+enum dsc_status dsc_cuda_prim_axpy(struct dsc_device *d, double alpha, const struct dsc_tensor *y,
+                                   const struct dsc_tensor *x, struct dsc_err *e)
 {
     const int64_t n = dsc_tensor_n_elems(y);
     enum dsc_cuda_type type;
 
     if (!type_of(y->dtype, &type))
-        return no_dtype("axpy", y, e);
+        return dsc_cuda_no_dtype("axpy", y, e);
     if (n == 0)
         return DSC_OK;
-    return check(dsc_cuda_axpy(stream_of(d), type, n, alpha, y->data, x->data), "axpy", e);
+    return dsc_cuda_check(dsc_cuda_axpy(dsc_cuda_stream(d), type, n, alpha, y->data, x->data),
+                          "axpy", e);
 }
 
-static enum dsc_status cuda_fill(struct dsc_device *d, const struct dsc_tensor *y,
-                                 const void *value, struct dsc_err *e)
+enum dsc_status dsc_cuda_prim_fill(struct dsc_device *d, const struct dsc_tensor *y,
+                                   const void *value, struct dsc_err *e)
 {
     const int n_bits = dsc_dtype_bits(y->dtype);
     const int64_t n = dsc_tensor_n_elems(y);
     uint64_t bits = 0;
 
     if (n_bits < 8)
-        return no_dtype("fill", y, e);
+        return dsc_cuda_no_dtype("fill", y, e);
     if (n == 0)
         return DSC_OK;
     memcpy(&bits, value, (size_t)n_bits / 8);
-    return check(dsc_cuda_fill(stream_of(d), n_bits / 8, n, y->data, bits), "fill", e);
+    return dsc_cuda_check(dsc_cuda_fill(dsc_cuda_stream(d), n_bits / 8, n, y->data, bits), "fill",
+                          e);
 }
 
-/* Axes whose y stride is 0, or is not; a copy takes all. Returns the number of places. */
-static int64_t make_nest(struct dsc_cuda_nest *s, int rank, const int64_t *dim,
-                         const struct dsc_walk *yw, const struct dsc_walk *xw, bool is_moving,
-                         bool is_still)
+int64_t dsc_cuda_space_of(struct dsc_cuda_space *s, int rank, const int64_t *dim, int n_walks,
+                          const struct dsc_walk *const *walks, bool is_moving, bool is_still)
 {
     int64_t n = 1;
 
-    *s = (struct dsc_cuda_nest){0};
+    *s = (struct dsc_cuda_space){0};
     for (int i = 0; i < rank; i++) {
-        if (!(yw->stride[i] == 0 ? is_still : is_moving))
+        bool is_even = s->rank > 0;
+
+        if (dim[i] == 1 || !(walks[0]->stride[i] == 0 ? is_still : is_moving))
             continue;
-        s->dim[s->rank] = dim[i];
-        s->sy[s->rank] = yw->stride[i];
-        s->sx[s->rank++] = xw->stride[i];
         n *= dim[i];
+        for (int w = 0; w < n_walks && is_even; w++)
+            is_even = s->stride[w][s->rank - 1] == walks[w]->stride[i] * dim[i];
+        if (is_even)
+            s->dim[s->rank - 1] *= dim[i];
+        else
+            s->dim[s->rank++] = dim[i];
+        for (int w = 0; w < n_walks; w++)
+            s->stride[w][s->rank - 1] = walks[w]->stride[i];
     }
     return n;
 }
 
-static enum dsc_status cuda_copy(struct dsc_device *d, int rank, const int64_t *dim,
-                                 const struct dsc_tensor *y, const struct dsc_walk *yw,
-                                 const struct dsc_tensor *x, const struct dsc_walk *xw,
-                                 struct dsc_err *e)
+bool dsc_cuda_is_side_by_side(int rank, const int64_t *dim, const struct dsc_walk *walk)
 {
-    const int elem_bytes = dsc_dtype_bits(x->dtype) / 8;
-    struct dsc_cuda_nest nest;
+    int last = rank - 1;
 
-    if (elem_bytes == 0)
-        return no_dtype("copy", x, e);
-    if (make_nest(&nest, rank, dim, yw, xw, true, true) == 0)
-        return DSC_OK;
-    return check(dsc_cuda_copy(stream_of(d), elem_bytes, &nest,
-                               (char *)y->data + yw->offset * elem_bytes,
-                               (const char *)x->data + xw->offset * elem_bytes),
-                 "copy", e);
+    while (last >= 0 && dim[last] == 1)
+        last--;
+    return last >= 0 && walk->stride[last] != 0;
 }
 
-static enum dsc_status cuda_add_copy(struct dsc_device *d, int rank, const int64_t *dim,
-                                     const struct dsc_tensor *y, const struct dsc_walk *yw,
-                                     const struct dsc_tensor *x, const struct dsc_walk *xw,
-                                     struct dsc_err *e)
+enum dsc_status dsc_cuda_prim_copy(struct dsc_device *d, int rank, const int64_t *dim,
+                                   const struct dsc_tensor *y, const struct dsc_walk *yw,
+                                   const struct dsc_tensor *x, const struct dsc_walk *xw,
+                                   struct dsc_err *e)
 {
-    struct dsc_cuda_nest moving, still;
     const int elem_bytes = dsc_dtype_bits(x->dtype) / 8;
+    const struct dsc_walk *const walks[] = {yw, xw};
+    struct dsc_cuda_space s;
 
-    if (!is_f32_or_f64(x))
-        return no_dtype("add_copy", x, e);
-    if (make_nest(&moving, rank, dim, yw, xw, true, false) == 0 ||
-        make_nest(&still, rank, dim, yw, xw, false, true) == 0)
+    if (elem_bytes == 0)
+        return dsc_cuda_no_dtype("copy", x, e);
+    if (dsc_cuda_space_of(&s, rank, dim, 2, walks, true, true) == 0)
         return DSC_OK;
-    return check(dsc_cuda_add_copy(stream_of(d), x->dtype == DSC_F64, &moving, &still,
-                                   (char *)y->data + yw->offset * elem_bytes,
-                                   (const char *)x->data + xw->offset * elem_bytes),
-                 "add_copy", e);
+    return dsc_cuda_check(dsc_cuda_copy(dsc_cuda_stream(d), elem_bytes, &s,
+                                        (char *)y->data + yw->offset * elem_bytes,
+                                        (const char *)x->data + xw->offset * elem_bytes),
+                          "copy", e);
+}
+
+enum dsc_status dsc_cuda_prim_add_copy(struct dsc_device *d, int rank, const int64_t *dim,
+                                       const struct dsc_tensor *y, const struct dsc_walk *yw,
+                                       const struct dsc_tensor *x, const struct dsc_walk *xw,
+                                       struct dsc_err *e)
+{
+    const struct dsc_walk *const walks[] = {yw, xw};
+    const int elem_bytes = dsc_dtype_bits(x->dtype) / 8;
+    struct dsc_cuda_space moving, still;
+
+    if (!dsc_cuda_is_f32_or_f64(x))
+        return dsc_cuda_no_dtype("add_copy", x, e);
+    if (dsc_cuda_space_of(&moving, rank, dim, 2, walks, true, false) == 0 ||
+        dsc_cuda_space_of(&still, rank, dim, 2, walks, false, true) == 0)
+        return DSC_OK;
+    return dsc_cuda_check(dsc_cuda_add_copy(dsc_cuda_stream(d), x->dtype == DSC_F64, &moving,
+                                            &still, dsc_cuda_is_side_by_side(rank, dim, yw),
+                                            (char *)y->data + yw->offset * elem_bytes,
+                                            (const char *)x->data + xw->offset * elem_bytes),
+                          "add_copy", e);
 }
 
 #ifdef DSC_CUDA_BLAS
@@ -216,7 +208,7 @@ static enum dsc_status multiply(struct dsc_device *d, const struct dsc_gemm_spec
                                 const struct dsc_tensor *c, const struct dsc_tensor *a,
                                 const struct dsc_tensor *b, struct dsc_err *e)
 {
-    const struct cuda *cu = d->state;
+    const struct dsc_cuda *cu = d->state;
     const int64_t n = dsc_dtype_bits(c->dtype) / 8;
     char *cp = (char *)c->data + n * batch_at(s->batch_c, first, s->m * s->n);
     const char *ap = (const char *)a->data + n * batch_at(s->batch_a, first, s->m * s->k);
@@ -233,7 +225,7 @@ static enum dsc_status multiply(struct dsc_device *d, const struct dsc_gemm_spec
     return DSC_OK;
 }
 
-static enum dsc_status load_blas(struct cuda *cu, struct dsc_err *e)
+static enum dsc_status load_blas(struct dsc_cuda *cu, struct dsc_err *e)
 {
     char text[512];
 
@@ -245,9 +237,9 @@ static enum dsc_status load_blas(struct cuda *cu, struct dsc_err *e)
     return dsc_err_hint(e, "DSCOMPRESS_CUDA_LIBS names the folder of NVIDIA's libraries");
 }
 
-static enum dsc_status cuda_gemm(struct dsc_device *d, const struct dsc_gemm_spec *s,
-                                 const struct dsc_tensor *c, const struct dsc_tensor *a,
-                                 const struct dsc_tensor *b, struct dsc_err *e)
+enum dsc_status dsc_cuda_prim_gemm(struct dsc_device *d, const struct dsc_gemm_spec *s,
+                                   const struct dsc_tensor *c, const struct dsc_tensor *a,
+                                   const struct dsc_tensor *b, struct dsc_err *e)
 {
     const double zero = 0;
     struct dsc_cuda_gemm g = {.is_trans_a = s->is_trans_a,
@@ -260,11 +252,12 @@ static enum dsc_status cuda_gemm(struct dsc_device *d, const struct dsc_gemm_spe
     bool is_even;
 
     if (!type_of(c->dtype, &g.type) || a->dtype != c->dtype || b->dtype != c->dtype)
-        return no_dtype("gemm", c, e);
+        return dsc_cuda_no_dtype("gemm", c, e);
     if (s->m == 0 || s->n == 0 || s->n_batch == 0)
         return DSC_OK;
     if (s->k == 0)
-        return s->beta == 0 ? cuda_fill(d, c, &zero, e) : cuda_axpy(d, s->beta - 1, c, c, e);
+        return s->beta == 0 ? dsc_cuda_prim_fill(d, c, &zero, e)
+                            : dsc_cuda_prim_axpy(d, s->beta - 1, c, c, e);
     if (s->m > INT32_MAX || s->n > INT32_MAX || s->k > INT32_MAX)
         return dsc_fail(e, DSC_E_LIMIT, "a matrix side over 2^31 - 1");
     DSC_TRY(load_blas(d->state, e));
@@ -279,23 +272,23 @@ static enum dsc_status cuda_gemm(struct dsc_device *d, const struct dsc_gemm_spe
 }
 #endif
 
+#define HAS(name) .name = dsc_cuda_prim_##name
 static const struct dsc_prims prims = {
-    .add_copy = cuda_add_copy,
-    .axpy = cuda_axpy,
-    .copy = cuda_copy,
-    .fill = cuda_fill,
+    HAS(adamw),          HAS(add_copy),    HAS(axpy),        HAS(binary),  HAS(binary_bwd),
+    HAS(cast),           HAS(copy),        HAS(cumsum),      HAS(dropout), HAS(dropout_bwd),
+    HAS(fill),           HAS(gather),
 #ifdef DSC_CUDA_BLAS
-    .gemm = cuda_gemm,
+    HAS(gemm),
 #endif
-    .map = cuda_map,
-    .map_bwd = cuda_map_bwd,
-    .softmax = cuda_softmax,
-    .softmax_bwd = cuda_softmax_bwd,
+    HAS(index_elements), HAS(map),         HAS(map_bwd),     HAS(norm),    HAS(norm_bwd),
+    HAS(reduce),         HAS(reduce_bwd),  HAS(scatter),     HAS(select),  HAS(sgd),
+    HAS(softmax),        HAS(softmax_bwd), HAS(sum_squares),
 };
+#undef HAS
 
 static void enter(struct dsc_device *dev)
 {
-    dsc_cuda_select(((struct cuda *)dev->state)->index); /* its failure is the next call's */
+    dsc_cuda_select(((struct dsc_cuda *)dev->state)->index); /* its failure is the next call's */
 }
 
 static void *cuda_alloc(struct dsc_device *dev, size_t n_bytes, struct dsc_err *err)
@@ -321,7 +314,8 @@ static enum dsc_status upload(struct dsc_device *dev, void *dst, const void *src
                               struct dsc_err *err)
 {
     enter(dev);
-    return n_bytes ? check(dsc_cuda_upload(stream_of(dev), dst, src, n_bytes), "upload", err)
+    return n_bytes ? dsc_cuda_check(dsc_cuda_upload(dsc_cuda_stream(dev), dst, src, n_bytes),
+                                    "upload", err)
                    : DSC_OK;
 }
 
@@ -329,13 +323,14 @@ static enum dsc_status download(struct dsc_device *dev, void *dst, const void *s
                                 struct dsc_err *err)
 {
     enter(dev);
-    return n_bytes ? check(dsc_cuda_download(stream_of(dev), dst, src, n_bytes), "download", err)
+    return n_bytes ? dsc_cuda_check(dsc_cuda_download(dsc_cuda_stream(dev), dst, src, n_bytes),
+                                    "download", err)
                    : DSC_OK;
 }
 
 static void close_device(struct dsc_device *dev)
 {
-    struct cuda *cu = dev->state;
+    struct dsc_cuda *cu = dev->state;
 
     enter(dev);
 #ifdef DSC_CUDA_BLAS
@@ -348,12 +343,12 @@ static void close_device(struct dsc_device *dev)
 
 static enum dsc_status count(int *n_devices, struct dsc_err *err)
 {
-    return check(dsc_cuda_count(n_devices), "no device", err);
+    return dsc_cuda_check(dsc_cuda_count(n_devices), "no device", err);
 }
 
 static enum dsc_status open_device(struct dsc_device *dev, int index, struct dsc_err *err)
 {
-    struct cuda *cu;
+    struct dsc_cuda *cu;
     int n_devices;
 
     DSC_TRY(count(&n_devices, err));
@@ -366,8 +361,8 @@ static enum dsc_status open_device(struct dsc_device *dev, int index, struct dsc
     cu->index = index;
     dev->state = cu;
     dev->close = close_device;
-    DSC_TRY(check(dsc_cuda_select(index), "select", err));
-    DSC_TRY(check(dsc_cuda_stream_open(&cu->stream), "stream", err));
+    DSC_TRY(dsc_cuda_check(dsc_cuda_select(index), "select", err));
+    DSC_TRY(dsc_cuda_check(dsc_cuda_stream_open(&cu->stream), "stream", err));
     dev->prims = &prims;
     dev->alloc = cuda_alloc;
     dev->free = cuda_free;
@@ -379,7 +374,7 @@ static enum dsc_status open_device(struct dsc_device *dev, int index, struct dsc
 
 static enum dsc_status describe(int index, char *text, size_t n_bytes, struct dsc_err *err)
 {
-    return check(dsc_cuda_describe(index, text, n_bytes), "describe", err);
+    return dsc_cuda_check(dsc_cuda_describe(index, text, n_bytes), "describe", err);
 }
 
 static const struct dsc_backend backend = {

@@ -1,34 +1,14 @@
 /* Moving elements: fill, copy, add_copy, axpy. */
-#include "device/cuda/cuda_api.h"
+#include "device/cuda/cuda_fold.cuh"
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
-#include <cuda_runtime.h>
-
-static const int BLOCK = 256;
-static const int64_t MAX_BLOCKS = 1 << 16;
-
-static unsigned n_blocks(int64_t n)
-{
-    const int64_t blocks = (n + BLOCK - 1) / BLOCK;
-
-    return (unsigned)(blocks < MAX_BLOCKS ? blocks : MAX_BLOCKS);
-}
-
-static int64_t n_of(const dsc_cuda_nest *s)
-{
-    int64_t n = 1;
-
-    for (int i = 0; i < s->rank; i++)
-        n *= s->dim[i];
-    return n;
-}
 
 template <typename T> static __global__ void fill_kernel(int64_t n, T *y, T value)
 {
-    const int64_t step = (int64_t)gridDim.x * BLOCK;
+    const int64_t step = (int64_t)gridDim.x * DSC_CUDA_BLOCK;
 
-    for (int64_t i = (int64_t)blockIdx.x * BLOCK + threadIdx.x; i < n; i += step)
+    for (int64_t i = (int64_t)blockIdx.x * DSC_CUDA_BLOCK + threadIdx.x; i < n; i += step)
         y[i] = value;
 }
 
@@ -36,59 +16,38 @@ template <typename T> static __global__ void fill_kernel(int64_t n, T *y, T valu
 template <typename T, typename S>
 static __global__ void axpy_kernel(int64_t n, S alpha, T *y, const T *x)
 {
-    const int64_t step = (int64_t)gridDim.x * BLOCK;
+    const int64_t step = (int64_t)gridDim.x * DSC_CUDA_BLOCK;
 
-    for (int64_t i = (int64_t)blockIdx.x * BLOCK + threadIdx.x; i < n; i += step)
+    for (int64_t i = (int64_t)blockIdx.x * DSC_CUDA_BLOCK + threadIdx.x; i < n; i += step)
         y[i] = (T)((S)y[i] + alpha * (S)x[i]);
 }
 
-static __device__ void offsets(const dsc_cuda_nest &s, int64_t i, int64_t *oy, int64_t *ox)
-{
-    *oy = *ox = 0;
-    for (int k = s.rank - 1; k >= 0; k--) {
-        const int64_t at = i % s.dim[k];
-
-        i /= s.dim[k];
-        *oy += at * s.sy[k];
-        *ox += at * s.sx[k];
-    }
-}
-
 template <typename T>
-static __global__ void copy_kernel(int64_t n, dsc_cuda_nest s, T *y, const T *x)
+static __global__ void copy_kernel(int64_t n, dsc_cuda_space s, T *y, const T *x)
 {
-    const int64_t step = (int64_t)gridDim.x * BLOCK;
-    int64_t oy, ox;
+    const int64_t step = (int64_t)gridDim.x * DSC_CUDA_BLOCK;
+    int64_t o[2];
 
-    for (int64_t i = (int64_t)blockIdx.x * BLOCK + threadIdx.x; i < n; i += step) {
-        offsets(s, i, &oy, &ox);
-        y[oy] = x[ox];
+    for (int64_t i = (int64_t)blockIdx.x * DSC_CUDA_BLOCK + threadIdx.x; i < n; i += step) {
+        dsc_cuda_offsets<2>(s, i, o);
+        y[o[0]] = x[o[1]];
     }
 }
 
-/* One thread an element of y. */
-template <typename T>
-static __global__ void add_copy_kernel(int64_t n, dsc_cuda_nest moving, int64_t n_still,
-                                       dsc_cuda_nest still, T *y, const T *x)
-{
-    const int64_t step = (int64_t)gridDim.x * BLOCK;
-    int64_t oy, ox, unused, os;
+template <typename T> struct copy_fold {
+    typedef T sum;
+    T *y;
+    const T *x;
 
-    for (int64_t i = (int64_t)blockIdx.x * BLOCK + threadIdx.x; i < n; i += step) {
-        offsets(moving, i, &oy, &ox);
-        T sum = y[oy];
-
-        for (int64_t k = 0; k < n_still; k++) {
-            offsets(still, k, &unused, &os);
-            sum += x[ox + os];
-        }
-        y[oy] = sum;
-    }
-}
+    __device__ T start() const { return 0; }
+    __device__ T meet(T a, T b) const { return a + b; }
+    __device__ T term(const int64_t *o) const { return x[o[1]]; }
+    __device__ void finish(const int64_t *o, T v) const { y[o[0]] += v; }
+};
 
 template <typename T> static void fill(cudaStream_t s, int64_t n, void *y, uint64_t value)
 {
-    fill_kernel<T><<<n_blocks(n), BLOCK, 0, s>>>(n, (T *)y, (T)value);
+    fill_kernel<T><<<dsc_cuda_blocks(n), DSC_CUDA_BLOCK, 0, s>>>(n, (T *)y, (T)value);
 }
 
 int dsc_cuda_fill(void *stream, int elem_bytes, int64_t n, void *y, uint64_t value)
@@ -115,7 +74,7 @@ int dsc_cuda_fill(void *stream, int elem_bytes, int64_t n, void *y, uint64_t val
 template <typename T, typename S>
 static void axpy(cudaStream_t s, int64_t n, double alpha, void *y, const void *x)
 {
-    axpy_kernel<T, S><<<n_blocks(n), BLOCK, 0, s>>>(n, (S)alpha, (T *)y, (const T *)x);
+    axpy_kernel<T, S><<<dsc_cuda_blocks(n), DSC_CUDA_BLOCK, 0, s>>>(n, (S)alpha, (T *)y, (const T *)x);
 }
 
 int dsc_cuda_axpy(void *stream, enum dsc_cuda_type type, int64_t n, double alpha, void *y,
@@ -129,45 +88,44 @@ int dsc_cuda_axpy(void *stream, enum dsc_cuda_type type, int64_t n, double alpha
 }
 
 template <typename T>
-static void copy(cudaStream_t s, const dsc_cuda_nest *nest, void *y, const void *x)
+static void copy(cudaStream_t stream, const dsc_cuda_space *s, void *y, const void *x)
 {
-    const int64_t n = n_of(nest);
+    const int64_t n = dsc_cuda_places(s);
 
-    copy_kernel<<<n_blocks(n), BLOCK, 0, s>>>(n, *nest, (T *)y, (const T *)x);
+    copy_kernel<<<dsc_cuda_blocks(n), DSC_CUDA_BLOCK, 0, stream>>>(n, *s, (T *)y, (const T *)x);
 }
 
-int dsc_cuda_copy(void *stream, int elem_bytes, const dsc_cuda_nest *nest, void *y, const void *x)
+int dsc_cuda_copy(void *stream, int elem_bytes, const dsc_cuda_space *space, void *y, const void *x)
 {
     const cudaStream_t s = (cudaStream_t)stream;
 
     switch (elem_bytes) {
     case 1:
-        copy<uint8_t>(s, nest, y, x);
+        copy<uint8_t>(s, space, y, x);
         break;
     case 2:
-        copy<uint16_t>(s, nest, y, x);
+        copy<uint16_t>(s, space, y, x);
         break;
     case 4:
-        copy<uint32_t>(s, nest, y, x);
+        copy<uint32_t>(s, space, y, x);
         break;
     default:
-        copy<uint64_t>(s, nest, y, x);
+        copy<uint64_t>(s, space, y, x);
         break;
     }
     return cudaGetLastError();
 }
 
-int dsc_cuda_add_copy(void *stream, bool is_double, const dsc_cuda_nest *moving,
-                      const dsc_cuda_nest *still, void *y, const void *x)
+int dsc_cuda_add_copy(void *stream, bool is_double, const dsc_cuda_space *moving,
+                      const dsc_cuda_space *still, bool is_side_by_side, void *y, const void *x)
 {
     const cudaStream_t s = (cudaStream_t)stream;
-    const int64_t n = n_of(moving), n_still = n_of(still);
 
     if (is_double)
-        add_copy_kernel<<<n_blocks(n), BLOCK, 0, s>>>(n, *moving, n_still, *still, (double *)y,
-                                                      (const double *)x);
+        dsc_cuda_fold<2>(s, moving, still, is_side_by_side,
+                         copy_fold<double>{(double *)y, (const double *)x});
     else
-        add_copy_kernel<<<n_blocks(n), BLOCK, 0, s>>>(n, *moving, n_still, *still, (float *)y,
-                                                      (const float *)x);
+        dsc_cuda_fold<2>(s, moving, still, is_side_by_side,
+                         copy_fold<float>{(float *)y, (const float *)x});
     return cudaGetLastError();
 }

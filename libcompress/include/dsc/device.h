@@ -74,6 +74,9 @@ void dsc_cuda_probe(struct dsc_cuda_info *info);
 enum dsc_status dsc_cuda_describe_device(int index, char *text, size_t n_bytes,
                                          struct dsc_err *err);
 
+/** True where the device has the primitives that dsc_pass_inference fuses graphs to. */
+bool dsc_device_has_fused(const struct dsc_device *dev);
+
 /** Use no instructions above `level` (--cpu); a device opens with the best of this machine. */
 void dsc_device_set_cpu_level(struct dsc_device *dev, enum dsc_cpu_level level);
 
