@@ -3,7 +3,7 @@
  * weights hard, a small one the other way; what a layer's output loses by both is estimated for
  * each alpha of a grid.
  *
- * Of the activation: tokens are rounded by the range that all tokens have after smoothing, and
+ * Of the activation: tokens are rounded by the range that the observer gives after smoothing, and
  * their errors are multiplied by the weights. Of the weights: some rows are rounded to the nearest,
  * with the scales that they will have; errors e_k of one row that are independent of each other
  * give the output's error sum over k of d_k e_k^2 for each token. d_k is the mean of x_k^2. GPTQ
@@ -25,6 +25,7 @@ enum { ROWS = 128 }; /* of a weight that are rounded, at most */
 
 struct search {
     struct dsc_device *dev;
+    struct dsc_hist hist; /* of the smoothed sample */
     const struct dsc_smooth_job *job;
     double *w_max, *s, *d; /* [k] */
     float *importance;     /* [k] */
@@ -116,25 +117,38 @@ static enum dsc_status weigh_columns(struct search *a, struct dsc_err *err)
     return a->job->is_gptq && sum > 0 ? weigh_for_gptq(a, err) : DSC_OK;
 }
 
-static void round_sample(struct search *a)
+/* The range of what is in a->error. The limits of all tokens come first: of the batches that a
+ * moving average sees, they are the earlier one. */
+static void sample_range(struct search *a, double *low, double *high)
 {
     const struct dsc_smooth_job *job = a->job;
     const struct dsc_layer_input *in = job->in;
-    struct dsc_act_codes codes;
-    double low = 0, high = 0;
+    float limits[2] = {0};
 
     for (int64_t k = 0; k < in->k; k++) {
-        low = fmin(low, (double)in->low[k] / a->s[k]);
-        high = fmax(high, (double)in->high[k] / a->s[k]);
+        limits[0] = fminf(limits[0], (float)((double)in->low[k] / a->s[k]));
+        limits[1] = fmaxf(limits[1], (float)((double)in->high[k] / a->s[k]));
     }
-    codes = dsc_act_codes_of(job->code, job->is_symmetric, low, high);
-    for (int64_t i = 0; i < in->n_sample; i++)
-        for (int64_t k = 0; k < in->k; k++) {
-            const float v = (float)((double)in->sample[i * in->k + k] / a->s[k]);
+    dsc_hist_init(&a->hist);
+    dsc_hist_add(&a->hist, limits, 2, NULL);
+    dsc_hist_add(&a->hist, a->error, in->n_sample * in->k, a->dev->pool);
+    job->observer->range(&a->hist, job->param, 1 << dsc_dtype_bits(job->code), low, high);
+}
 
-            a->error[i * in->k + k] =
-                (float)(((double)dsc_act_value(&codes, v) - (double)v) * a->s[k]);
-        }
+static void round_sample(struct search *a)
+{
+    const struct dsc_smooth_job *job = a->job;
+    const int64_t k = job->in->k, n = job->in->n_sample * k;
+    struct dsc_act_codes codes;
+    double low, high;
+
+    for (int64_t i = 0; i < n; i++)
+        a->error[i] = (float)((double)job->in->sample[i] / a->s[i % k]);
+    sample_range(a, &low, &high);
+    codes = dsc_act_codes_of(job->code, job->is_symmetric, low, high);
+    for (int64_t i = 0; i < n; i++)
+        a->error[i] = (float)(((double)dsc_act_value(&codes, a->error[i]) - (double)a->error[i]) *
+                              a->s[i % k]);
 }
 
 /* Of n rows, the largest magnitude after smoothing. */
@@ -153,21 +167,22 @@ static void full_scales(const struct search *a, const float *w, int64_t n_rows, 
 {
     const bool is_one = a->job->is_per_tensor;
     const double of_all = is_one ? largest(a, w, n_rows) : 0;
+    const double limit = fmin(a->job->weight_limit, (1 << (q->layout.bits - 1)) - 1);
 
     for (int64_t r = 0; r < q->n_rows; r++) {
         const double most = is_one ? of_all : largest(a, w + r * stride * q->n_cols, 1);
 
-        q->scale[r] = most > 0 ? (float)(most / a->job->weight_limit) : 1;
+        q->scale[r] = most > 0 ? (float)(most / limit) : 1;
     }
 }
 
 /* Some rows of a weight, smoothed; what they and their codes differ by is left in `rounded`. */
-static enum dsc_status round_rows(const struct search *a, const float *w, int64_t n_rows,
+static enum dsc_status round_rows(const struct search *a, const float *w, int bits, int64_t n_rows,
                                   int64_t stride, int64_t n, struct dsc_weight_codes *q,
                                   struct dsc_err *err)
 {
     const int64_t k = a->job->in->k;
-    const struct dsc_weight_layout layout = {.bits = a->job->weight_bits, .is_symmetric = true};
+    const struct dsc_weight_layout layout = {.bits = bits, .is_symmetric = true};
 
     DSC_TRY(dsc_weight_codes_new(q, &layout, n, k, err));
     for (int64_t i = 0; i < n * k; i++)
@@ -176,8 +191,8 @@ static enum dsc_status round_rows(const struct search *a, const float *w, int64_
     for (int64_t c = 0; c < k; c++)
         a->importance[c] = (float)((double)a->job->in->h[c * k + c] / (double)a->job->in->n_tokens /
                                    (a->s[c] * a->s[c]));
-    if (a->job->is_gptq)
-        dsc_weight_scales(a->dev, q, a->rounded, a->importance);
+    if (a->job->is_gptq || (bits < 8 && !a->job->is_per_tensor))
+        dsc_weight_scales(a->dev, q, a->rounded, a->job->is_gptq ? a->importance : NULL);
     dsc_weight_round(a->dev, q, a->rounded);
     for (int64_t i = 0; i < n * k; i++)
         a->rounded[i] -= (float)dsc_weight_value(q, i / k, i % k, q->code[i]);
@@ -185,13 +200,13 @@ static enum dsc_status round_rows(const struct search *a, const float *w, int64_
 }
 
 /* For each token, of one weight by some of its rows. */
-static enum dsc_status weight_error(const struct search *a, const float *w, int64_t n_rows,
-                                    double *error, struct dsc_err *err)
+static enum dsc_status weight_error(const struct search *a, const float *w, int bits,
+                                    int64_t n_rows, double *error, struct dsc_err *err)
 {
     const int64_t k = a->job->in->k, stride = (n_rows + ROWS - 1) / ROWS;
     const int64_t n = stride > 0 ? (n_rows + stride - 1) / stride : 0;
     struct dsc_weight_codes q = {0};
-    enum dsc_status st = round_rows(a, w, n_rows, stride, n, &q, err);
+    enum dsc_status st = round_rows(a, w, bits, n_rows, stride, n, &q, err);
     double sum = 0;
 
     for (int64_t i = 0; st == DSC_OK && i < n * k; i++)
@@ -214,10 +229,12 @@ static enum dsc_status error_of(struct search *a, double *error, struct dsc_err 
         const struct dsc_product p = {
             .dtype = DSC_F32, .is_trans_b = true, .m = n, .n = job->n_rows[i], .k = k};
 
+        if (job->bits[i] == 0)
+            continue;
         DSC_TRY(dsc_linalg_product(a->dev, &p, a->room, a->error, job->w[i], err));
         for (int64_t e = 0; e < p.m * p.n; e++)
             *error += (double)a->room[e] * (double)a->room[e] / (double)n;
-        DSC_TRY(weight_error(a, job->w[i], p.n, error, err));
+        DSC_TRY(weight_error(a, job->w[i], job->bits[i], p.n, error, err));
     }
     return DSC_OK;
 }

@@ -9,6 +9,7 @@
 #ifndef DSC_CALIB_WEIGHTS_H
 #define DSC_CALIB_WEIGHTS_H
 
+#include "calib.h"
 #include "dsc/device.h"
 #include "dsc/quant.h"
 #include "dsc/status.h"
@@ -117,18 +118,21 @@ struct dsc_smooth_job {
     int n_weights;
     const float *const *w; /* [n_weights] pointers to [n_rows[i],k] */
     const int64_t *n_rows;
-    int weight_bits;
-    double weight_limit; /* the largest code of a weight: 127 */
+    const int *bits;     /* [n_weights] 8 or 4; 0: the layer stays float, it loses nothing */
+    double weight_limit; /* the largest code of a weight of 8 bits: 127 */
     bool is_per_tensor;  /* a weight has one scale */
     bool is_gptq;        /* weights are rounded by GPTQ, else to the nearest */
     enum dsc_dtype code; /* of the activation */
     bool is_symmetric;
+    const struct dsc_observer *observer; /* that makes its range; with parameter */
+    double param;
 };
 
 /**
  * SmoothQuant's alpha (0.5 to 1, dsc_smooth_scale) by the least squared error of the outputs of all
- * weights together: the activation's by rounding the sampled tokens in the range of all of them,
- * the weights' as it is expected of their rounding (see smooth.c).
+ * weights together: the activation's by rounding the sampled tokens in the range that the observer
+ * gives them and the limits of all tokens, the weights' as it is expected of their rounding (see
+ * smooth.c).
  *
  * Errors  MEMORY; NONFINITE
  */

@@ -188,7 +188,9 @@ static enum dsc_status quantize_planned(struct job *j, struct dsc_err *err)
     DSC_TRY(dsc_sensitivity_open(&j->s, j->size_before, err));
     DSC_TRY(open_static(j, err));
     DSC_TRY(start(j, observes_rows(j), err));
-    DSC_TRY(dsc_sensitivity_read_plan(&j->s, err));
+    DSC_TRY(dsc_sensitivity_read_plan(&j->s, &j->calib, err));
+    j->p.format_of = dsc_sensitivity_format;
+    j->p.format_ctx = &j->s;
     if (!j->is_dry) /* all layers, as they were when the formats were chosen */
         DSC_TRY(observe_static(j, err));
     DSC_TRY(dsc_sensitivity_use_formats(&j->s, err));
@@ -515,6 +517,7 @@ const struct dsc_command dsc_command_quantize = {
         "dscompress quantize sms.onnx --calib sms.tsv --max-drop accuracy=0.01 "
         "--save-plan plan.json -o mixed.onnx\n"
         "dscompress quantize sms.onnx --calib sms.tsv --plan plan.json -o again.onnx",
+    .decides = "method,plan,sensitivity,target-size,max-drop,retain,ranges",
     .n_args_min = 1,
     .n_args_max = 1,
     .run = run,

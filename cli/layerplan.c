@@ -182,7 +182,7 @@ enum dsc_status dsc_layer_file_write(const char *path, const struct dsc_json *j,
 
 /* ---- plans ---- */
 
-static enum dsc_layer_format planned_format(void *ctx, const char *node)
+enum dsc_layer_format dsc_sensitivity_format(void *ctx, const char *node)
 {
     const struct dsc_sensitivity *s = ctx;
 
@@ -194,7 +194,7 @@ static enum dsc_layer_format planned_format(void *ctx, const char *node)
 
 enum dsc_status dsc_sensitivity_use_formats(struct dsc_sensitivity *s, struct dsc_err *err)
 {
-    s->q->format_of = planned_format;
+    s->q->format_of = dsc_sensitivity_format;
     s->q->format_ctx = s;
     return dsc_quantrun_plan(s->q, err);
 }
@@ -221,6 +221,11 @@ static enum dsc_status save_plan(const struct dsc_sensitivity *s, struct dsc_err
         return DSC_OK;
     dsc_json_object(&j, NULL);
     dsc_json_text(&j, "schema", DSC_PLAN_SCHEMA);
+    if (s->n_held_out > 0) {
+        dsc_json_text(&j, "calib", s->calib);
+        dsc_json_int(&j, "calib_rows", s->n_calib);
+        dsc_json_int(&j, "held_out", s->n_held_out);
+    }
     formats_json(s, &j);
     dsc_json_end(&j);
     st = dsc_layer_file_write(s->save_plan, &j, s->may_replace, err);
@@ -261,7 +266,8 @@ static enum dsc_status take_row(struct dsc_sensitivity *s, const struct dsc_laye
     return dsc_fail(err, DSC_E_INCONSISTENT, "the model has no layer '%s'", row->name);
 }
 
-enum dsc_status dsc_sensitivity_read_plan(struct dsc_sensitivity *s, struct dsc_err *err)
+enum dsc_status dsc_sensitivity_read_plan(struct dsc_sensitivity *s, struct dsc_dataset *calib,
+                                          struct dsc_err *err)
 {
     struct dsc_layer_file f;
     int n_layers = 0;
@@ -279,6 +285,9 @@ enum dsc_status dsc_sensitivity_read_plan(struct dsc_sensitivity *s, struct dsc_
             return dsc_err_file(err, s->plan);
     for (int i = 0; i < s->q->plan.n_fates; i++)
         n_layers += s->q->plan.fates[i].is_quantized;
+    if (f.n_held_out > 0 && calib->n == (size_t)f.n_calib &&
+        strcmp(f.calib, calib->report.sha256) == 0)
+        dsc_sensitivity_cut_off(calib, (size_t)f.n_held_out, &s->rows);
     if (n_layers != s->n_layers) /* left out by --exclude when it was made */
         dsc_log_printf(&s->cmd->log, DSC_LOG_WARNING,
                        "%d of the model's %d layers are not in the plan: they stay float",
@@ -340,7 +349,7 @@ static enum dsc_status try_point(struct allocation *a, int point, bool *passes, 
     enum dsc_status st;
 
     dsc_arena_init(&arena);
-    st = dsc_layer_logits(s, planned_format, s, &s->rows, "trial", &logits, err);
+    st = dsc_layer_logits(s, dsc_sensitivity_format, s, &s->rows, "trial", &logits, err);
     if (st == DSC_OK)
         st = dsc_textmodel_judge(s->m, &s->rows, logits, s->n_cols, &arena, &p, err);
     dsc_heap_free(logits);

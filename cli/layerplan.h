@@ -22,6 +22,9 @@ enum dsc_status dsc_layer_logits(struct dsc_sensitivity *s, dsc_format_of_fn *fo
                                  const struct dsc_dataset *rows, const char *what, float **logits,
                                  struct dsc_err *err);
 
+/** The last n rows of d into rows; d loses them. */
+void dsc_sensitivity_cut_off(struct dsc_dataset *d, size_t n, struct dsc_dataset *rows);
+
 /** The JSON as a file, at once or not at all. Errors: MEMORY; as dsc_out_open. */
 enum dsc_status dsc_layer_file_write(const char *path, const struct dsc_json *j, bool may_replace,
                                      struct dsc_err *err);

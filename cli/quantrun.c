@@ -138,20 +138,26 @@ static enum dsc_quant_choice choose(void *ctx, const char *node, const char *wei
     return r->include.n == 0 ? DSC_QUANT_CHOSEN : DSC_QUANT_LEFT_OUT;
 }
 
-/* The code of a weight by the formats of the layers that read it: the widest, if it has several. */
-static enum dsc_dtype weight_dtype(const struct dsc_quantrun *r, int value)
+/* Of layers that read a weight, by their formats the widest. */
+int dsc_quantrun_weight_bits(const struct dsc_quantrun *r, const struct dsc_quant_site *weight,
+                             dsc_format_of_fn *format_of, void *ctx)
 {
-    enum dsc_dtype dtype = DSC_I4;
+    static const int bits_of[DSC_N_LAYER_FORMATS] = {
+        [DSC_LAYER_FLOAT] = 0, [DSC_LAYER_W8A8] = 8, [DSC_LAYER_W4A8] = 4};
+    int bits = 0;
 
+    if (!format_of)
+        return dsc_dtype_bits(weight->dtype);
     for (int i = 0; i < r->plan.n_fates; i++) {
         const struct dsc_node *n = r->plan.fates[i].node;
 
-        if (r->plan.fates[i].is_quantized &&
-            (n->in[0] == value || (n->n_in > 1 && n->in[1] == value)) &&
-            r->format_of(r->format_ctx, n->name) == DSC_LAYER_W8A8)
-            dtype = DSC_I8;
+        if (!r->plan.fates[i].is_quantized ||
+            !(n->in[0] == weight->value || (n->n_in > 1 && n->in[1] == weight->value)))
+            continue;
+        if (bits_of[format_of(ctx, n->name)] > bits)
+            bits = bits_of[format_of(ctx, n->name)];
     }
-    return dtype;
+    return bits;
 }
 
 /* The sites of g, a graph with m's nodes. */
@@ -165,7 +171,8 @@ static enum dsc_status make_plan(struct dsc_quantrun *r, const struct dsc_graph 
         if (r->is_per_tensor)
             s->axis = -1;
         if (r->format_of && s->kind == DSC_SITE_WEIGHT)
-            s->dtype = weight_dtype(r, s->value);
+            s->dtype =
+                dsc_quantrun_weight_bits(r, s, r->format_of, r->format_ctx) == 8 ? DSC_I8 : DSC_I4;
     }
     return DSC_OK;
 }

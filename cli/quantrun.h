@@ -46,6 +46,12 @@ enum dsc_status dsc_quantrun_open(struct dsc_quantrun *r, struct dsc_err *err);
 enum dsc_status dsc_quantrun_plan(struct dsc_quantrun *r, struct dsc_err *err);
 /** QAT: what learns at the sites (--act-quantizer ..), after the plan. Errors: USAGE. */
 enum dsc_status dsc_quantrun_learn(struct dsc_quantrun *r, struct dsc_err *err);
+/**
+ * Of a weight's codes, if layers are to have these formats (NULL: as planned); 0: all that read it
+ * stay float.
+ */
+int dsc_quantrun_weight_bits(const struct dsc_quantrun *r, const struct dsc_quant_site *weight,
+                             dsc_format_of_fn *format_of, void *ctx);
 /** The activation site with channels that a weight's product reads; NULL: there is none. */
 struct dsc_quant_site *dsc_quantrun_input_of(const struct dsc_quantrun *r, int weight);
 /** Range of an activation by what was observed; false: nothing was. */

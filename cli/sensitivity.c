@@ -64,8 +64,7 @@ enum dsc_status dsc_sensitivity_open(struct dsc_sensitivity *s, uint64_t size_by
     return s->plan ? check_plan(s, err) : DSC_OK;
 }
 
-/* The last n rows of d, and d without them. */
-static void cut_off(struct dsc_dataset *d, size_t n, struct dsc_dataset *rows)
+void dsc_sensitivity_cut_off(struct dsc_dataset *d, size_t n, struct dsc_dataset *rows)
 {
     const size_t at = d->n - n;
 
@@ -96,7 +95,9 @@ enum dsc_status dsc_sensitivity_rows(struct dsc_sensitivity *s, const char *cali
             return dsc_fail(err, DSC_E_USAGE,
                             "%zu rows are too few to measure on a part of them; give --eval DATA",
                             calib->n);
-        cut_off(calib, calib->n / 5, &s->rows);
+        s->n_calib = (int64_t)calib->n;
+        s->n_held_out = s->n_calib / 5;
+        dsc_sensitivity_cut_off(calib, (size_t)s->n_held_out, &s->rows);
     } else {
         return dsc_fail(err, DSC_E_USAGE, "sensitivity is measured on --eval DATA");
     }

@@ -40,8 +40,9 @@ struct dsc_sensitivity {
     /* what it works on */
     char model[65], settings[65], calib[65]; /* sha256; calib "": no data */
     struct dsc_dataset own,
-        rows;           /* own: to be closed; rows: measured on, often a part of another */
-    int64_t n_measured; /* rows of the table; bars are judged on all rows */
+        rows;                    /* own: to be closed; rows: measured on, often a part of another */
+    int64_t n_calib, n_held_out; /* rows is the last n_held_out of n_calib rows of calib */
+    int64_t n_measured;          /* rows of the table; bars are judged on all rows */
     int n_layers;
     int n_formats; /* that layers may have: the first ones */
     struct dsc_layer_costs *layers;
@@ -76,8 +77,15 @@ enum dsc_status dsc_sensitivity_measure(struct dsc_sensitivity *s, struct dsc_er
  * Errors  CHECK  a budget that cannot be met; the nearest that can is said
  */
 enum dsc_status dsc_sensitivity_allocate(struct dsc_sensitivity *s, struct dsc_err *err);
-/** The formats of --plan. Errors: INCONSISTENT, it is of another model; UNSUPPORTED. */
-enum dsc_status dsc_sensitivity_read_plan(struct dsc_sensitivity *s, struct dsc_err *err);
+/**
+ * The formats of --plan. Where calib holds the rows that the plan was made from, it loses those
+ * that were held out then: ranges are observed on the same.
+ * Errors  INCONSISTENT, it is of another model; UNSUPPORTED
+ */
+enum dsc_status dsc_sensitivity_read_plan(struct dsc_sensitivity *s, struct dsc_dataset *calib,
+                                          struct dsc_err *err);
+/** The format of a layer, read or chosen; ctx: the sensitivity. */
+enum dsc_layer_format dsc_sensitivity_format(void *ctx, const char *node);
 /** q's plan by the formats that were read or chosen. */
 enum dsc_status dsc_sensitivity_use_formats(struct dsc_sensitivity *s, struct dsc_err *err);
 void dsc_sensitivity_close(struct dsc_sensitivity *s);

@@ -88,10 +88,11 @@ static enum dsc_status search(struct dsc_smoothrun *r, int i, double *alpha, str
     const float **w;
     int64_t *n_rows;
     struct dsc_tensor *rows;
-    const int bits = dsc_dtype_bits(r->q->target.weight_dtype);
+    int *bits;
     struct dsc_smooth_job job = {.in = &r->inputs[i],
-                                 .weight_bits = bits,
-                                 .weight_limit = fmin(r->q->weight_limit, (1 << (bits - 1)) - 1),
+                                 .weight_limit = r->q->weight_limit,
+                                 .observer = r->q->observer,
+                                 .param = r->q->param,
                                  .is_per_tensor = r->q->is_per_tensor,
                                  .is_gptq = r->is_gptq,
                                  .code = r->q->target.act_dtype,
@@ -101,8 +102,10 @@ static enum dsc_status search(struct dsc_smoothrun *r, int i, double *alpha, str
     DSC_NEW(w, r->cmd->arena, plan->n_sites, err);
     DSC_NEW(n_rows, r->cmd->arena, plan->n_sites, err);
     DSC_NEW(rows, r->cmd->arena, plan->n_sites, err);
+    DSC_NEW(bits, r->cmd->arena, plan->n_sites, err);
     job.w = w;
     job.n_rows = n_rows;
+    job.bits = bits;
     for (int k = 0; k < plan->n_sites; k++) {
         const int n = job.n_weights;
 
@@ -112,6 +115,7 @@ static enum dsc_status search(struct dsc_smoothrun *r, int i, double *alpha, str
         DSC_TRY_OUT(st, dsc_weight_rows(g, &plan->sites[k], &rows[n], err));
         w[n] = rows[n].data;
         n_rows[n] = rows[n].dim[0];
+        bits[n] = dsc_quantrun_weight_bits(r->q, &plan->sites[k], r->format_of, r->format_ctx);
         job.n_weights++;
     }
     st = dsc_smooth_search(r->dev, &job, alpha, err);

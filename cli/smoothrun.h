@@ -22,7 +22,9 @@ struct dsc_smoothrun {
     const struct dsc_dataset *calib;
     int64_t batch;
     struct dsc_smooth smooth;
-    bool is_gptq; /* weights will be rounded by GPTQ */
+    bool is_gptq;                /* weights will be rounded by GPTQ */
+    dsc_format_of_fn *format_of; /* that layers will have; NULL: all as the scheme says */
+    void *format_ctx;
     /* of the smoothed graph, afterwards; Gram matrices are there if all can be held at once */
     struct dsc_layer_input *inputs;
     int n_inputs;

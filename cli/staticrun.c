@@ -16,6 +16,8 @@ static enum dsc_status smooth(struct dsc_staticrun *r, struct dsc_err *err)
                                          .calib = r->calib,
                                          .batch = r->batch,
                                          .smooth = r->smooth,
+                                         .format_of = r->format_of,
+                                         .format_ctx = r->format_ctx,
                                          .is_gptq = r->rounding == DSC_ROUND_GPTQ};
     return dsc_smoothrun(&r->smoothed, err);
 }

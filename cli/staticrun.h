@@ -17,8 +17,10 @@ struct dsc_staticrun {
     int64_t batch;
     struct dsc_smooth smooth;
     bool corrects_biases;
-    bool is_trial; /* nobody asks what the layers lose */
-    int rounding;  /* DSC_ROUND_NEAREST or _GPTQ */
+    bool is_trial;               /* nobody asks what the layers lose */
+    int rounding;                /* DSC_ROUND_NEAREST or _GPTQ */
+    dsc_format_of_fn *format_of; /* that layers will have; NULL: all as the scheme says */
+    void *format_ctx;
     struct dsc_smoothrun smoothed;
     struct dsc_biasrun b;
     struct dsc_weightrun w;

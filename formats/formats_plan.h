@@ -3,6 +3,7 @@
  * each format costs each layer). Written by the program, read back here.
  *
  *   {"schema": "dscompress.plan/1", "model": SHA256,
+ *    "calib": SHA256, "calib_rows": 512, "held_out": 102,
  *    "layers": [{"name": "encoder.layer.0.output.dense", "format": "w8a8"}, ..]}
  *   {"schema": "dscompress.sensitivity/1", "model": SHA256, "settings": SHA256,
  *    "layers": [{"name": .., "formats": [{"format": "w8a8", "size_bytes": .., "sqnr_db": ..,
@@ -33,9 +34,13 @@ struct dsc_layer_row {
     struct dsc_layer_cell *cells;
 };
 
-/** settings: "" for a plan. */
+/**
+ * settings: "" for a plan. calib: of a plan, the data of which the last n_held_out of n_calib rows
+ * were measured on instead of observed; "" where the plan does not say.
+ */
 struct dsc_layer_file {
-    const char *model, *settings;
+    const char *model, *settings, *calib;
+    int64_t n_calib, n_held_out;
     int n_rows;
     struct dsc_layer_row *rows;
 };

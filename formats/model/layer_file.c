@@ -103,6 +103,24 @@ static enum dsc_status read_rows(const json_t *list, bool is_plan, struct dsc_ar
     return check_names(f, arena, err);
 }
 
+/* What a plan may say of the rows; all of it, or nothing. */
+static enum dsc_status read_held_out(const json_t *root, struct dsc_arena *arena,
+                                     struct dsc_layer_file *f, struct dsc_err *err)
+{
+    double n_calib, n_held_out;
+
+    if (!json_object_get(root, "held_out"))
+        return DSC_OK;
+    DSC_TRY(read_text(root, "calib", arena, &f->calib, err));
+    DSC_TRY(read_number(root, "calib_rows", true, &n_calib, err));
+    DSC_TRY(read_number(root, "held_out", true, &n_held_out, err));
+    if (n_held_out >= n_calib)
+        return dsc_fail(err, DSC_E_SCHEMA, "'held_out' is not less than 'calib_rows'");
+    f->n_calib = (int64_t)n_calib;
+    f->n_held_out = (int64_t)n_held_out;
+    return DSC_OK;
+}
+
 static enum dsc_status read_root(const json_t *root, const char *schema, struct dsc_arena *arena,
                                  struct dsc_layer_file *f, struct dsc_err *err)
 {
@@ -111,10 +129,10 @@ static enum dsc_status read_root(const json_t *root, const char *schema, struct 
 
     if (!json_is_string(found) || strcmp(json_string_value(found), schema) != 0)
         return dsc_fail(err, DSC_E_SCHEMA, "its schema is not %s", schema);
-    f->settings = "";
+    f->settings = f->calib = "";
     DSC_TRY(read_text(root, "model", arena, &f->model, err));
-    if (!is_plan)
-        DSC_TRY(read_text(root, "settings", arena, &f->settings, err));
+    DSC_TRY(is_plan ? read_held_out(root, arena, f, err)
+                    : read_text(root, "settings", arena, &f->settings, err));
     return read_rows(json_object_get(root, "layers"), is_plan, arena, f, err);
 }
 

@@ -142,17 +142,45 @@ static void scales_of(const struct layer *l, double alpha, double s[K])
     }
 }
 
-/* The mean over all tokens of |Q(x / s) Q(s W) - x W|^2, both rounded to the nearest. */
-static double real_error(const struct layer *l, double alpha)
+static int compare(const void *a, const void *b)
 {
-    double s[K], rounded[K], low = 0, high = 0, scale, zero, error = 0;
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/*
+ * The mean over all tokens of |Q(x / s) Q(s W) - x W|^2, both rounded to the nearest; the part
+ * `cut` of x / s is cut off on each side, weights have `levels` on each: 7 are of the scale of
+ * least error in a fine search, more of the largest weight.
+ */
+static double step_of(const double *w, double most, int levels)
+{
+    double best = INFINITY, step = most / levels;
+
+    for (int i = 0; i < 200 && levels == 7; i++) {
+        const double s = most / levels * (1 - 0.003 * i);
+        double error = 0;
+
+        for (int k = 0; k < K; k++)
+            error += pow(w[k] - fmin(fmax(rint(w[k] / s), -levels), levels) * s, 2);
+        step = error < best ? s : step;
+        best = fmin(best, error);
+    }
+    return step;
+}
+
+static double real_error(const struct layer *l, double alpha, double cut, int levels)
+{
+    double s[K], rounded[K], low, high, scale, zero, error = 0;
     static double xq[TOKENS * K];
 
     scales_of(l, alpha, s);
-    for (int i = 0; i < TOKENS * K; i++) {
-        low = fmin(low, (double)l->x[i] / s[i % K]);
-        high = fmax(high, (double)l->x[i] / s[i % K]);
-    }
+    for (int i = 0; i < TOKENS * K; i++)
+        xq[i] = (double)l->x[i] / s[i % K];
+    qsort(xq, TOKENS * K, sizeof *xq, compare);
+    low = fmin(xq[(int)(cut * TOKENS * K)], 0);
+    high = fmax(xq[TOKENS * K - 1 - (int)(cut * TOKENS * K)], 0);
     scale = (high - low) / 255;
     zero = rint(-low / scale);
     for (int i = 0; i < TOKENS * K; i++)
@@ -160,12 +188,15 @@ static double real_error(const struct layer *l, double alpha)
     for (int i = 0; i < 2; i++)
         for (int64_t r = 0; r < l->n_rows[i]; r++) {
             const float *w = l->w[i] + r * K;
-            double step = 0;
+            double most = 0, step;
 
+            for (int k = 0; k < K; k++) {
+                rounded[k] = (double)w[k] * s[k];
+                most = fmax(most, fabs(rounded[k]));
+            }
+            step = step_of(rounded, most, levels);
             for (int k = 0; k < K; k++)
-                step = fmax(step, fabs((double)w[k]) * s[k] / 127);
-            for (int k = 0; k < K; k++)
-                rounded[k] = rint((double)w[k] * s[k] / step) * step;
+                rounded[k] = fmin(fmax(rint(rounded[k] / step), -levels), levels) * step;
             for (int t = 0; t < TOKENS; t++) {
                 double sum = 0;
 
@@ -177,20 +208,27 @@ static double real_error(const struct layer *l, double alpha)
     return error;
 }
 
-static double search(struct dsc_device *dev, const struct layer *l, bool is_gptq)
+static double search_with(struct dsc_device *dev, const struct layer *l, bool is_gptq, int bits,
+                          const char *observer)
 {
-    const struct dsc_smooth_job job = {.in = &l->in,
-                                       .n_weights = 2,
-                                       .w = l->w,
-                                       .n_rows = l->n_rows,
-                                       .weight_bits = 8,
-                                       .weight_limit = 127,
-                                       .is_gptq = is_gptq,
-                                       .code = DSC_U8};
+    struct dsc_smooth_job job = {.in = &l->in,
+                                 .n_weights = 2,
+                                 .w = l->w,
+                                 .n_rows = l->n_rows,
+                                 .bits = (const int[]){bits, bits},
+                                 .weight_limit = 127,
+                                 .is_gptq = is_gptq,
+                                 .code = DSC_U8};
     double alpha = -1;
 
+    OK(dsc_observer_parse(observer, &job.observer, &job.param, &err));
     OK(dsc_smooth_search(dev, &job, &alpha, &err));
     return alpha;
+}
+
+static double search(struct dsc_device *dev, const struct layer *l, bool is_gptq)
+{
+    return search_with(dev, l, is_gptq, 8, "minmax");
 }
 
 START_TEST(alpha_is_next_to_the_best_of_what_rounding_does)
@@ -201,7 +239,7 @@ START_TEST(alpha_is_next_to_the_best_of_what_rounding_does)
     double best = INFINITY, got = INFINITY;
 
     for (int g = 0; g < N_GRID; g++) {
-        const double error = real_error(l, grid[g]);
+        const double error = real_error(l, grid[g], 0, 127);
 
         best = fmin(best, error);
         got = grid[g] == alpha ? error : got;
@@ -209,6 +247,29 @@ START_TEST(alpha_is_next_to_the_best_of_what_rounding_does)
     ck_assert_msg(got < 1.1 * best, "alpha %g gives %g, not %g", alpha, got, best);
     ck_assert(_i != 0 || alpha < 0.65); /* layers differ */
     ck_assert(_i != 1 || alpha > 0.75);
+    free_layer(l);
+    dsc_device_close(dev);
+}
+END_TEST
+
+/* Against the search for minmax and 8 bits: with another range, or other widths, it is worse. */
+START_TEST(alpha_is_of_the_range_and_of_the_width_that_will_be_used)
+{
+    struct dsc_device *dev = device();
+    struct layer *l = make_layer(dev, 3);
+    double alpha = search_with(dev, l, false, 8, "percentile:98"), best = INFINITY;
+
+    for (int g = 0; g < N_GRID; g++)
+        best = fmin(best, real_error(l, grid[g], 0.02, 127));
+    ck_assert_double_lt(real_error(l, alpha, 0.02, 127), 1.1 * best);
+    ck_assert_double_gt(real_error(l, search(dev, l, false), 0.02, 127), 1.2 * best);
+    alpha = search_with(dev, l, false, 4, "minmax");
+    best = INFINITY;
+    for (int g = 0; g < N_GRID; g++)
+        best = fmin(best, real_error(l, grid[g], 0, 7));
+    ck_assert_double_lt(real_error(l, alpha, 0, 7), 1.1 * best);
+    ck_assert_double_gt(real_error(l, search(dev, l, false), 0, 7), 1.05 * best);
+    ck_assert_double_ge(search_with(dev, l, false, 0, "minmax"), 0.5); /* nothing to choose by */
     free_layer(l);
     dsc_device_close(dev);
 }
@@ -286,9 +347,10 @@ START_TEST(what_is_not_finite_is_refused)
                                        .n_weights = 2,
                                        .w = l->w,
                                        .n_rows = l->n_rows,
-                                       .weight_bits = 8,
+                                       .bits = (const int[]){8, 8},
                                        .weight_limit = 127,
-                                       .code = DSC_U8};
+                                       .code = DSC_U8,
+                                       .observer = dsc_observer_find("minmax")};
     struct dsc_err err = {0};
     double alpha;
 
@@ -312,6 +374,7 @@ int main(void)
     tcase_add_test(t, a_sample_is_every_so_many_th_token_and_limits_are_of_all);
     tcase_add_test(t, means_are_of_the_values_and_of_their_codes);
     tcase_add_loop_test(t, alpha_is_next_to_the_best_of_what_rounding_does, 0, N_SEEDS);
+    tcase_add_test(t, alpha_is_of_the_range_and_of_the_width_that_will_be_used);
     tcase_add_loop_test(t, alpha_for_gptq_is_next_to_the_best_of_what_gptq_does, 0, N_SEEDS);
     tcase_add_test(t, what_is_not_finite_is_refused);
     suite_add_tcase(s, t);
