@@ -3,64 +3,18 @@
 #include "weights.h"
 
 #include <math.h>
-#include <string.h>
 
 #define LEAST 1e-6 /* of the mean square: a channel that is never used keeps a finite scale */
 
 enum { N_ALPHAS = 20 }; /* the paper's grid: 0, 0.05, .. 0.95 */
 
-/* The whole of a symmetric matrix of which the upper half is known. */
-static void mirror(float *h, int64_t k)
-{
-    for (int64_t i = 0; i < k; i++)
-        for (int64_t j = 0; j < i; j++)
-            h[i * k + j] = h[j * k + i];
-}
-
-/* trace(E H E^T); h is whole, room [n,k]. */
-static enum dsc_status energy_of(struct dsc_device *dev, const float *e, int64_t n, const float *h,
-                                 int64_t k, float *room, double *energy, struct dsc_err *err)
-{
-    const struct dsc_product p = {.dtype = DSC_F32, .m = n, .n = k, .k = k};
-
-    DSC_TRY(dsc_linalg_product(dev, &p, room, e, h, err));
-    *energy = 0;
-    for (int64_t i = 0; i < n * k; i++)
-        *energy += (double)room[i] * (double)e[i];
-    return DSC_OK;
-}
-
-static float *whole(const float *h, int64_t k, struct dsc_err *err)
-{
-    float *copy = dsc_heap_alloc((size_t)k, (size_t)k * sizeof *copy, err);
-
-    if (!copy)
-        return NULL;
-    memcpy(copy, h, (size_t)(k * k) * sizeof *copy);
-    mirror(copy, k);
-    return copy;
-}
-
-enum dsc_status dsc_gram_energy(struct dsc_device *dev, const float *e, int64_t n_rows,
-                                const float *h, int64_t k, double *energy, struct dsc_err *err)
-{
-    float *copy = whole(h, k, err);
-    float *room = copy ? dsc_heap_alloc((size_t)(n_rows * k), sizeof *room, err) : NULL;
-    enum dsc_status st =
-        room ? energy_of(dev, e, n_rows, copy, k, room, energy, err) : DSC_E_MEMORY;
-
-    dsc_heap_free(room);
-    dsc_heap_free(copy);
-    return st;
-}
-
 struct awq {
     struct dsc_device *dev;
     int64_t k;
-    const float *h; /* whole */
+    const float *h; /* the upper half */
     const struct dsc_weight_layout *layout;
     float *s, *importance; /* [k] */
-    float *error, *room;   /* [most rows, k] */
+    float *error;          /* [most rows, k] */
 };
 
 /* s_k = a_k^alpha, with sqrt(largest * smallest) = 1 as in the paper's code. */
@@ -106,7 +60,7 @@ static enum dsc_status error_of(const struct awq *a, const float *w, int64_t n_r
             a->error[i] =
                 (float)((double)w[i] - dsc_weight_value(&q, r, c, q.code[i]) / (double)a->s[c]);
         }
-    st = energy_of(a->dev, a->error, n_rows, a->h, a->k, a->room, energy, err);
+    st = dsc_linalg_gram_energy(a->dev, a->error, n_rows, a->h, a->k, energy, err);
     dsc_weight_codes_clear(&q);
     return st;
 }
@@ -141,24 +95,18 @@ enum dsc_status dsc_awq(struct dsc_device *dev, int n_weights, const float *cons
                         const struct dsc_weight_layout *layout, float *s, double *alpha,
                         struct dsc_err *err)
 {
-    struct awq a = {.dev = dev, .k = n_cols, .layout = layout, .s = s};
+    struct awq a = {.dev = dev, .k = n_cols, .h = h, .layout = layout, .s = s};
     int64_t most = 0;
-    float *copy = whole(h, n_cols, err);
     enum dsc_status st = DSC_E_MEMORY;
 
     for (int i = 0; i < n_weights; i++)
         most = n_rows[i] > most ? n_rows[i] : most;
-    if (copy)
-        a.importance = dsc_heap_alloc((size_t)n_cols, sizeof *a.importance, err);
+    a.importance = dsc_heap_alloc((size_t)n_cols, sizeof *a.importance, err);
     if (a.importance)
-        a.error = dsc_heap_alloc((size_t)(2 * most * n_cols), sizeof *a.error, err);
-    if (a.error) {
-        a.h = copy;
-        a.room = a.error + most * n_cols;
+        a.error = dsc_heap_alloc((size_t)(most * n_cols), sizeof *a.error, err);
+    if (a.error)
         st = search(&a, n_weights, w, n_rows, alpha, err);
-    }
     dsc_heap_free(a.error);
     dsc_heap_free(a.importance);
-    dsc_heap_free(copy);
     return st;
 }

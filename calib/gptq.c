@@ -15,7 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 128, ROWS_PER_TILE = 32 };
+/* Columns whose sums over all that stand right of them are one product; and of those, the ones that
+ * are rounded one after the other. */
+enum { BLOCK = 128, PART = 32, ROWS_PER_TILE = 32 };
 
 struct gptq {
     struct dsc_device *dev;
@@ -26,8 +28,10 @@ struct gptq {
     double *r;      /* [k,k] H, then its factor, in order */
     double *e;      /* [k,n] errors by place, then row of w */
     double *target; /* [BLOCK,n] what the columns on the left are to be rounded around, less w */
-    double *part;   /* [BLOCK,k] a block of rows of r */
-    int64_t first, n_block;
+    double *energy; /* [n] |R e|^2 of each row of w */
+    const float *h;
+    int64_t first, end; /* columns that are rounded now */
+    int64_t block;      /* where their block begins */
 };
 
 struct by_weight {
@@ -44,14 +48,14 @@ static int ascending(const void *a, const void *b)
     return x->column < y->column ? 1 : -1; /* of equals the first one goes first */
 }
 
-static enum dsc_status sort_columns(struct gptq *s, const float *h, struct dsc_err *err)
+static enum dsc_status sort_columns(struct gptq *s, struct dsc_err *err)
 {
     struct by_weight *d = dsc_heap_alloc((size_t)s->k, sizeof *d, err);
 
     if (!d)
         return DSC_E_MEMORY;
     for (int64_t i = 0; i < s->k; i++)
-        d[i] = (struct by_weight){(double)h[i * s->k + i], i};
+        d[i] = (struct by_weight){(double)s->h[i * s->k + i], i};
     qsort(d, (size_t)s->k, sizeof *d, ascending);
     for (int64_t i = 0; i < s->k; i++)
         s->order[i] = d[i].column;
@@ -59,15 +63,22 @@ static enum dsc_status sort_columns(struct gptq *s, const float *h, struct dsc_e
     return DSC_OK;
 }
 
-/* H in order with `added` on its diagonal; a column that nothing reached is alone. */
-static void fill_matrix(struct gptq *s, const float *h, double added)
+static void fill_row(void *ctx, int64_t i)
 {
-    for (int64_t i = 0; i < s->k; i++)
-        for (int64_t j = i; j < s->k; j++) {
-            const int64_t a = s->order[i], b = s->order[j];
+    const struct gptq *s = ctx;
+    const int64_t a = s->order[i];
 
-            s->r[i * s->k + j] = (double)(a < b ? h[a * s->k + b] : h[b * s->k + a]);
-        }
+    for (int64_t j = i; j < s->k; j++) {
+        const int64_t b = s->order[j];
+
+        s->r[i * s->k + j] = (double)(a < b ? s->h[a * s->k + b] : s->h[b * s->k + a]);
+    }
+}
+
+/* H in order with `added` on its diagonal; a column that nothing reached is alone. */
+static void fill_matrix(struct gptq *s, double added)
+{
+    dsc_parallel_for(s->dev->pool, s->k, fill_row, s);
     for (int64_t i = 0; i < s->k; i++)
         s->r[i * s->k + i] += added;
 }
@@ -89,14 +100,14 @@ static enum dsc_status check_gram(const float *h, int64_t k, double *mean, int64
     return DSC_OK;
 }
 
-static enum dsc_status factor(struct gptq *s, const float *h, double mean, double damping,
+static enum dsc_status factor(struct gptq *s, double mean, double damping,
                               struct dsc_gptq_report *report, struct dsc_err *err)
 {
     int64_t bad;
 
     for (;;) {
         report->damping = damping < 1 ? damping : 1;
-        fill_matrix(s, h, report->damping * mean);
+        fill_matrix(s, report->damping * mean);
         DSC_TRY(dsc_linalg_cholesky(s->dev, s->r, s->k, &bad, err));
         if (bad < 0)
             return DSC_OK;
@@ -110,19 +121,19 @@ static enum dsc_status factor(struct gptq *s, const float *h, double mean, doubl
                     report->damping);
 }
 
-/* The columns of one block, for some rows of w. */
+/* The columns first .. end, for some rows of w. */
 static void round_tile(void *ctx, int64_t tile)
 {
     const struct gptq *s = ctx;
     const int64_t begin = tile * ROWS_PER_TILE;
     const int64_t end = begin + ROWS_PER_TILE < s->n ? begin + ROWS_PER_TILE : s->n;
 
-    for (int64_t j = s->first + s->n_block - 1; j >= s->first; j--) {
-        double *t = s->target + (j - s->first) * s->n, *e = s->e + j * s->n;
+    for (int64_t j = s->end - 1; j >= s->first; j--) {
+        double *t = s->target + (j - s->block) * s->n, *e = s->e + j * s->n;
         const double diag = s->r[j * s->k + j];
         const int64_t column = s->order[j];
 
-        for (int64_t i = j + 1; i < s->first + s->n_block; i++) {
+        for (int64_t i = j + 1; i < s->end; i++) {
             const double f = s->r[j * s->k + i], *right = s->e + i * s->n;
 
             for (int64_t row = begin; row < end; row++)
@@ -136,24 +147,54 @@ static void round_tile(void *ctx, int64_t tile)
 
             s->q->code[row * s->k + column] = code;
             e[row] = w - dsc_weight_value(s->q, row, column, code);
+            t[row] += diag * e[row];
+            s->energy[row] += t[row] * t[row];
         }
     }
 }
 
-static enum dsc_status round_block(struct gptq *s, struct dsc_err *err)
+/* target of the columns first .. end, += R e over the columns `from` .. `to` right of them. */
+static enum dsc_status add_errors(struct gptq *s, int64_t from, int64_t to, struct dsc_err *err)
 {
-    const int64_t after = s->first + s->n_block;
-    const struct dsc_product p = {.dtype = DSC_F64, .m = s->n_block, .n = s->n, .k = s->k - after};
+    const struct dsc_product p = {.dtype = DSC_F64,
+                                  .m = s->end - s->first,
+                                  .n = s->n,
+                                  .k = to - from,
+                                  .lda = s->k,
+                                  .beta = 1};
 
-    for (int64_t i = 0; i < s->n_block; i++)
-        memcpy(s->part + i * p.k, s->r + (s->first + i) * s->k + after,
-               (size_t)p.k * sizeof *s->part);
-    if (p.k > 0)
-        DSC_TRY(dsc_linalg_product(s->dev, &p, s->target, s->part, s->e + after * s->n, err));
-    else
-        memset(s->target, 0, (size_t)(s->n_block * s->n) * sizeof *s->target);
-    dsc_parallel_for(s->dev->pool, (s->n + ROWS_PER_TILE - 1) / ROWS_PER_TILE, round_tile, s);
+    if (p.k == 0)
+        return DSC_OK;
+    return dsc_linalg_product(s->dev, &p, s->target + (s->first - s->block) * s->n,
+                              s->r + s->first * s->k + from, s->e + from * s->n, err);
+}
+
+/* The columns from s->block on, before `after`. */
+static enum dsc_status round_block(struct gptq *s, int64_t after, struct dsc_err *err)
+{
+    s->first = s->block;
+    s->end = after;
+    memset(s->target, 0, (size_t)((after - s->block) * s->n) * sizeof *s->target);
+    DSC_TRY(add_errors(s, after, s->k, err));
+    for (int64_t end = after; end > s->block; end = s->first) {
+        s->end = end;
+        s->first = end - PART > s->block ? end - PART : s->block;
+        DSC_TRY(add_errors(s, end, after, err));
+        dsc_parallel_for(s->dev->pool, (s->n + ROWS_PER_TILE - 1) / ROWS_PER_TILE, round_tile, s);
+    }
     return DSC_OK;
+}
+
+/* trace(E H E^T): without what was added to H to factor it. */
+static double energy_of(const struct gptq *s, double added)
+{
+    double sum = 0, squares = 0;
+
+    for (int64_t i = 0; i < s->n; i++)
+        sum += s->energy[i];
+    for (int64_t i = 0; i < s->k * s->n; i++)
+        squares += s->e[i] * s->e[i];
+    return fmax(sum - added * squares, 0);
 }
 
 static enum dsc_status open_state(struct gptq *s, struct dsc_err *err)
@@ -162,32 +203,32 @@ static enum dsc_status open_state(struct gptq *s, struct dsc_err *err)
     s->r = s->order ? dsc_heap_alloc((size_t)s->k, (size_t)s->k * sizeof *s->r, err) : NULL;
     s->e = s->r ? dsc_heap_alloc((size_t)(s->k * s->n), sizeof *s->e, err) : NULL;
     s->target = s->e ? dsc_heap_alloc((size_t)(BLOCK * s->n), sizeof *s->target, err) : NULL;
-    s->part = s->target ? dsc_heap_alloc((size_t)(BLOCK * s->k), sizeof *s->part, err) : NULL;
-    return s->part ? DSC_OK : DSC_E_MEMORY;
+    s->energy = s->target ? dsc_heap_alloc((size_t)s->n, sizeof *s->energy, err) : NULL;
+    return s->energy ? DSC_OK : DSC_E_MEMORY;
 }
 
 enum dsc_status dsc_gptq(struct dsc_device *dev, struct dsc_weight_codes *q, const float *w,
                          const float *h, double damping, struct dsc_gptq_report *report,
                          struct dsc_err *err)
 {
-    struct gptq s = {.dev = dev, .q = q, .w = w, .n = q->n_rows, .k = q->n_cols};
+    struct gptq s = {.dev = dev, .q = q, .w = w, .h = h, .n = q->n_rows, .k = q->n_cols};
     double mean;
     enum dsc_status st;
 
     DSC_TRY(check_gram(h, s.k, &mean, &report->n_dead, err));
     DSC_TRY_OUT(st, open_state(&s, err));
-    DSC_TRY_OUT(st, sort_columns(&s, h, err));
-    DSC_TRY_OUT(st, factor(&s, h, mean, damping, report, err));
-    for (int64_t end = s.k; end > 0; end = s.first) {
-        s.first = (end - 1) / BLOCK * BLOCK;
-        s.n_block = end - s.first;
-        DSC_TRY_OUT(st, round_block(&s, err));
+    DSC_TRY_OUT(st, sort_columns(&s, err));
+    DSC_TRY_OUT(st, factor(&s, mean, damping, report, err));
+    for (int64_t end = s.k; end > 0; end = s.block) {
+        s.block = (end - 1) / BLOCK * BLOCK;
+        DSC_TRY_OUT(st, round_block(&s, end, err));
     }
+    report->error = energy_of(&s, report->damping * mean);
 out:
     dsc_heap_free(s.order);
     dsc_heap_free(s.r);
     dsc_heap_free(s.e);
     dsc_heap_free(s.target);
-    dsc_heap_free(s.part);
+    dsc_heap_free(s.energy);
     return st;
 }

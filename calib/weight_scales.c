@@ -1,4 +1,5 @@
 /* Scales of weights of few bits: the least weighted squared error. */
+#include "dsc/linalg.h"
 #include "dsc/pool.h"
 #include "weights.h"
 
@@ -9,6 +10,7 @@ enum { N_SHRINKS = 26, N_REFITS = 2 };
 #define SHRINK_STEP 0.02
 
 struct fit {
+    const struct dsc_device *dev;
     const float *v, *c; /* values; what their errors weigh, or NULL */
     int64_t n;
     float low_code, high_code; /* of code - zero */
@@ -16,29 +18,14 @@ struct fit {
     double error;
 };
 
-static double fit_error(const struct fit *f, float scale, float low, float high)
-{
-    const float inverse = 1 / scale;
-    double sum = 0;
-
-    for (int64_t i = 0; i < f->n; i++) {
-        float q = rintf(f->v[i] * inverse);
-        float e;
-
-        q = q < low ? low : q > high ? high : q;
-        e = f->v[i] - q * scale;
-        sum += (double)((f->c ? f->c[i] : 1) * e * e);
-    }
-    return sum;
-}
-
 static bool try_scale(struct fit *f, float scale, float zero, float n_codes)
 {
     double e;
 
     if (!(scale >= DSC_WEIGHT_MIN_SCALE) || !isfinite(scale))
         return false;
-    e = fit_error(f, scale, f->low_code - zero, n_codes - zero);
+    e = (double)dsc_linalg_code_error(f->dev, f->v, f->c, f->n, scale, f->low_code - zero,
+                                      n_codes - zero);
     if (!(e < f->error))
         return false;
     f->error = e;
@@ -103,6 +90,7 @@ static void fit_group(struct fit *f, bool is_symmetric, float n_codes)
 }
 
 struct scale_job {
+    const struct dsc_device *dev;
     struct dsc_weight_codes *q;
     const float *w, *importance;
 };
@@ -116,7 +104,8 @@ static void scale_row(void *ctx, int64_t row)
 
     for (int64_t g = 0; g < q->n_groups; g++) {
         const int64_t first = g * l->group;
-        struct fit f = {.v = j->w + row * q->n_cols + first,
+        struct fit f = {.dev = j->dev,
+                        .v = j->w + row * q->n_cols + first,
                         .c = j->importance ? j->importance + first : NULL,
                         .n = q->n_cols - first < l->group ? q->n_cols - first : l->group,
                         .low_code = l->is_symmetric ? 1 : 0};
@@ -131,7 +120,7 @@ static void scale_row(void *ctx, int64_t row)
 void dsc_weight_scales(struct dsc_device *dev, struct dsc_weight_codes *q, const float *w,
                        const float *importance)
 {
-    struct scale_job j = {q, w, importance};
+    struct scale_job j = {dev, q, w, importance};
 
     dsc_parallel_for(dev->pool, q->n_rows, scale_row, &j);
 }
@@ -148,7 +137,7 @@ static void round_row(void *ctx, int64_t row)
 
 void dsc_weight_round(struct dsc_device *dev, struct dsc_weight_codes *q, const float *w)
 {
-    struct scale_job j = {q, w, NULL};
+    struct scale_job j = {dev, q, w, NULL};
 
     dsc_parallel_for(dev->pool, q->n_rows, round_row, &j);
 }

@@ -77,6 +77,7 @@ void dsc_weight_round(struct dsc_device *dev, struct dsc_weight_codes *q, const 
 struct dsc_gptq_report {
     double damping; /* part of the mean of H's diagonal that was added to it */
     int64_t n_dead; /* columns that no token reached: they are rounded to the nearest */
+    double error;   /* trace(E H E^T) of what the codes left */
 };
 
 /**
@@ -92,10 +93,6 @@ struct dsc_gptq_report {
 enum dsc_status dsc_gptq(struct dsc_device *dev, struct dsc_weight_codes *q, const float *w,
                          const float *h, double damping, struct dsc_gptq_report *report,
                          struct dsc_err *err);
-
-/** trace(E H E^T) of E [n_rows,k]; h [k,k], upper half. */
-enum dsc_status dsc_gram_energy(struct dsc_device *dev, const float *e, int64_t n_rows,
-                                const float *h, int64_t k, double *energy, struct dsc_err *err);
 
 /**
  * The channel scales s of AWQ (Lin et al. 2023, arXiv:2306.00978), s_k = a_k^alpha normalised,

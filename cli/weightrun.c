@@ -1,6 +1,7 @@
 /* Weight-only quantization of a text model. */
 #include "weightrun.h"
 
+#include "dsc/linalg.h"
 #include "observe.h"
 #include "weights.h"
 
@@ -148,30 +149,53 @@ enum dsc_status dsc_weightrun_open(struct dsc_weightrun *r, struct dsc_err *err)
 
 /* ---- one weight ---- */
 
-/* 10 log10 of what the output is to what its error is; without a Gram matrix, of the weights. */
-static enum dsc_status measure(struct dsc_weightrun *r, struct dsc_weight_made *m, const float *w,
-                               const float *h, struct dsc_err *err)
+/* The errors of the codes [n_rows,n_cols], and the sum of their squares. */
+static float *code_errors(const struct dsc_weight_codes *q, const float *w, double *noise,
+                          struct dsc_err *err)
 {
-    const struct dsc_weight_codes *q = &m->codes;
     const int64_t n = q->n_rows * q->n_cols;
     float *e = dsc_heap_alloc((size_t)n + 1, sizeof *e, err);
-    double signal = 0, noise = 0;
+
+    *noise = 0;
+    for (int64_t i = 0; e && i < n; i++) {
+        e[i] = w[i] - (float)dsc_weight_value(q, i / q->n_cols, i % q->n_cols, q->code[i]);
+        *noise += (double)e[i] * (double)e[i];
+    }
+    return e;
+}
+
+static double square_sum(const float *w, int64_t n)
+{
+    double sum = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)w[i] * (double)w[i];
+    return sum;
+}
+
+/* 10 log10 of what the output is to what its error is; without a Gram matrix, of the weights.
+ * noise: the error if it is known, or -1. */
+static enum dsc_status measure(struct dsc_weightrun *r, struct dsc_weight_made *m, const float *w,
+                               const float *h, double noise, struct dsc_err *err)
+{
+    const struct dsc_weight_codes *q = &m->codes;
+    double signal = 0;
+    float *e = NULL;
     enum dsc_status st = DSC_OK;
 
-    if (!e)
-        return DSC_E_MEMORY;
-    for (int64_t i = 0; i < n; i++) {
-        e[i] = w[i] - (float)dsc_weight_value(q, i / q->n_cols, i % q->n_cols, q->code[i]);
-        signal += (double)w[i] * (double)w[i];
-        noise += (double)e[i] * (double)e[i];
+    if (h)
+        DSC_TRY(dsc_linalg_gram_energy(r->dev, w, q->n_rows, h, q->n_cols, &signal, err));
+    else
+        signal = square_sum(w, q->n_rows * q->n_cols);
+    if (noise < 0) {
+        e = code_errors(q, w, &noise, err);
+        if (!e)
+            return DSC_E_MEMORY;
+        if (h)
+            st = dsc_linalg_gram_energy(r->dev, e, q->n_rows, h, q->n_cols, &noise, err);
+        dsc_heap_free(e);
     }
-    if (h)
-        DSC_TRY_OUT(st, dsc_gram_energy(r->dev, w, q->n_rows, h, q->n_cols, &signal, err));
-    if (h)
-        DSC_TRY_OUT(st, dsc_gram_energy(r->dev, e, q->n_rows, h, q->n_cols, &noise, err));
     m->sqnr_db = noise > 0 && signal > 0 ? fmin(10 * log10(signal / noise), 200) : 200;
-out:
-    dsc_heap_free(e);
     return st;
 }
 
@@ -195,9 +219,10 @@ static enum dsc_status weigh_columns(const struct dsc_layer_input *gram, float *
     return DSC_OK;
 }
 
+/* error: of the layer's output; -1 where GPTQ could not tell. */
 static enum dsc_status round_by_gram(struct dsc_weightrun *r, struct dsc_weight_made *m,
                                      const float *w, const struct dsc_layer_input *gram,
-                                     struct dsc_err *err)
+                                     double *error, struct dsc_err *err)
 {
     const char *name = graph_of(r)->values[m->value].name;
     struct dsc_gptq_report report;
@@ -207,6 +232,7 @@ static enum dsc_status round_by_gram(struct dsc_weightrun *r, struct dsc_weight_
         if (report.damping > GPTQ_DAMPING)
             dsc_log_printf(&r->cmd->log, DSC_LOG_INFO, "'%s': damping raised to %g", name,
                            report.damping);
+        *error = report.error;
         return DSC_OK;
     }
     if (why.status != DSC_E_INCONSISTENT || r->q->target.is_weight_only)
@@ -221,15 +247,17 @@ static enum dsc_status choose_codes(struct dsc_weightrun *r, struct dsc_weight_m
                                     const float *w, const struct dsc_layer_input *gram,
                                     float *importance, struct dsc_err *err)
 {
+    double error = -1;
+
     DSC_TRY(check_weight(w, m->codes.n_rows * m->codes.n_cols, err));
     if (gram)
         DSC_TRY(weigh_columns(gram, importance, err));
     dsc_weight_scales(r->dev, &m->codes, w, gram ? importance : NULL);
     if (gram && r->rounding == DSC_ROUND_GPTQ)
-        DSC_TRY(round_by_gram(r, m, w, gram, err));
+        DSC_TRY(round_by_gram(r, m, w, gram, &error, err));
     else
         dsc_weight_round(r->dev, &m->codes, w);
-    return r->is_trial ? DSC_OK : measure(r, m, w, gram ? gram->h : NULL, err);
+    return r->is_trial ? DSC_OK : measure(r, m, w, gram ? gram->h : NULL, error, err);
 }
 
 /* Codes of one site, and in the graph what they stand for, so that later layers read it. */

@@ -1,92 +1,190 @@
-/* Products, Gram matrices and Cholesky factors by the device's gemm, in blocks. */
+/*
+ * Products, Gram matrices and Cholesky factors in tiles of fixed sizes, each one call of the BLAS on
+ * one thread.
+ */
 #include "dsc/linalg.h"
 
-#include "device/prim.h"
+#include "kernels/blas/blas.h"
+#include "kernels/kernels.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { GRAM_BLOCK = 512, CHOLESKY_BLOCK = 128, SOLVE_COLUMNS = 256 };
+enum { SLICE = 256, GRAM_BLOCK = 256, CHOLESKY_BLOCK = 128, SOLVE_ROWS = 32 };
 
-static enum dsc_status wrap(struct dsc_tensor *t, enum dsc_dtype dtype, int64_t rows, int64_t cols,
-                            const void *data, struct dsc_err *err)
+static enum dsc_status check_device(const struct dsc_device *dev, struct dsc_err *err)
 {
-    return dsc_tensor_wrap(t, dtype, 2, (int64_t[]){rows, cols}, data, NULL, err);
+    if (dev->is_host)
+        return DSC_OK;
+    return dsc_fail(err, DSC_E_DEVICE, "linear algebra on %s, not on the cpu", dev->name);
+}
+
+static int64_t n_tiles_of(int64_t n, int64_t size)
+{
+    return (n + size - 1) / size;
+}
+
+static int64_t at_most(int64_t n, int64_t most)
+{
+    return n < most ? n : most;
+}
+
+/* ---- products ---- */
+
+struct product_job {
+    const struct dsc_product *p;
+    int64_t lda, ldb, ldc;
+    char *c;
+    const char *a, *b;
+    bool by_rows; /* slices of the longer side of C */
+};
+
+static void product_tile(void *ctx, int64_t tile)
+{
+    const struct product_job *j = ctx;
+    const struct dsc_product *p = j->p;
+    const int64_t first = tile * SLICE, row = j->by_rows ? first : 0, col = j->by_rows ? 0 : first;
+    const int64_t m = j->by_rows ? at_most(p->m - row, SLICE) : p->m;
+    const int64_t n = j->by_rows ? p->n : at_most(p->n - col, SLICE);
+    const int64_t size = (int64_t)dsc_dtype_bytes(p->dtype, 1);
+    const char *a = j->a + size * (p->is_trans_a ? row : row * j->lda);
+    const char *b = j->b + size * (p->is_trans_b ? col * j->ldb : col);
+    char *c = j->c + size * (row * j->ldc + col);
+
+    if (p->dtype == DSC_F32)
+        dsc_sgemm(p->is_trans_a, p->is_trans_b, m, n, p->k, 1, (const float *)a, j->lda,
+                  (const float *)b, j->ldb, (float)p->beta, (float *)c, j->ldc);
+    else
+        dsc_dgemm(p->is_trans_a, p->is_trans_b, m, n, p->k, 1, (const double *)a, j->lda,
+                  (const double *)b, j->ldb, p->beta, (double *)c, j->ldc);
 }
 
 enum dsc_status dsc_linalg_product(struct dsc_device *dev, const struct dsc_product *p, void *c,
                                    const void *a, const void *b, struct dsc_err *err)
 {
-    const struct dsc_gemm_spec s = {.is_trans_a = p->is_trans_a,
-                                    .is_trans_b = p->is_trans_b,
-                                    .m = p->m,
-                                    .n = p->n,
-                                    .k = p->k,
-                                    .alpha = 1,
-                                    .beta = p->beta,
-                                    .n_batch = 1};
-    struct dsc_tensor tc = {0}, ta = {0}, tb = {0};
-    enum dsc_status st;
+    struct product_job j = {.p = p,
+                            .lda = p->is_trans_a ? p->m : p->k,
+                            .ldb = p->is_trans_b ? p->k : p->n,
+                            .ldc = p->n,
+                            .c = c,
+                            .a = a,
+                            .b = b,
+                            .by_rows = p->m > p->n};
 
-    if (!dev->is_host)
-        return dsc_fail(err, DSC_E_DEVICE, "linear algebra on %s, not on the cpu", dev->name);
-    DSC_TRY_OUT(st, wrap(&tc, p->dtype, p->m, p->n, c, err));
-    DSC_TRY_OUT(st, wrap(&ta, p->dtype, p->m, p->k, a, err));
-    DSC_TRY_OUT(st, wrap(&tb, p->dtype, p->k, p->n, b, err));
-    st = dsc_gemm(dev, &s, &tc, &ta, &tb, err);
-out:
-    dsc_tensor_clear(&tc);
-    dsc_tensor_clear(&ta);
-    dsc_tensor_clear(&tb);
-    return st;
+    DSC_TRY(check_device(dev, err));
+    if (p->m == 0 || p->n == 0)
+        return DSC_OK;
+    j.lda = p->lda ? p->lda : j.lda;
+    j.ldb = p->ldb ? p->ldb : j.ldb;
+    dsc_parallel_for(dev->pool, n_tiles_of(j.by_rows ? p->m : p->n, SLICE), product_tile, &j);
+    return DSC_OK;
 }
 
-/* Columns first .. first + n of x as a matrix of their own. */
-static void copy_columns(float *y, const float *x, int64_t n_rows, int64_t k, int64_t first,
-                         int64_t n)
+/* ---- Gram matrices ---- */
+
+struct gram_job {
+    float *h;
+    const float *x;
+    int64_t n, k;
+};
+
+/* Blocks on and above the diagonal, row by row: the one of a number. */
+static void block_of(int64_t tile, int64_t n_blocks, int64_t *i, int64_t *j)
 {
-    for (int64_t i = 0; i < n_rows; i++)
-        memcpy(y + i * n, x + i * k + first, (size_t)n * sizeof *y);
+    for (*i = 0; tile >= n_blocks - *i; (*i)++)
+        tile -= n_blocks - *i;
+    *j = *i + tile;
 }
 
-static void add_block(float *h, const float *part, int64_t k, int64_t row, int64_t n_rows,
-                      int64_t col, int64_t n_cols)
+static int64_t n_block_tiles(int64_t k)
 {
-    for (int64_t i = 0; i < n_rows; i++)
-        for (int64_t j = 0; j < n_cols; j++)
-            h[(row + i) * k + col + j] += part[i * n_cols + j];
+    const int64_t n = n_tiles_of(k, GRAM_BLOCK);
+
+    return n * (n + 1) / 2;
+}
+
+static void gram_tile(void *ctx, int64_t tile)
+{
+    const struct gram_job *g = ctx;
+    int64_t i, j;
+
+    block_of(tile, n_tiles_of(g->k, GRAM_BLOCK), &i, &j);
+    i *= GRAM_BLOCK;
+    j *= GRAM_BLOCK;
+    dsc_sgemm(true, false, at_most(g->k - i, GRAM_BLOCK), at_most(g->k - j, GRAM_BLOCK), g->n, 1,
+              g->x + i, g->k, g->x + j, g->k, 1, g->h + i * g->k + j, g->k);
 }
 
 enum dsc_status dsc_linalg_gram(struct dsc_device *dev, float *h, const float *x, int64_t n,
                                 int64_t k, struct dsc_err *err)
 {
-    const int64_t block = k < GRAM_BLOCK ? k : GRAM_BLOCK;
-    const size_t n_side = (size_t)(n * block), n_part = (size_t)(block * block);
-    float *left = dsc_heap_alloc(2 * n_side + n_part, sizeof *left, err), *right, *part;
-    enum dsc_status st = DSC_OK;
+    struct gram_job g = {.h = h, .x = x, .n = n, .k = k};
 
-    if (!left)
-        return DSC_E_MEMORY;
-    right = left + n_side;
-    part = right + n_side;
-    for (int64_t i = 0; i < k && st == DSC_OK; i += block) {
-        const int64_t n_i = k - i < block ? k - i : block;
-
-        copy_columns(left, x, n, k, i, n_i);
-        for (int64_t j = i; j < k && st == DSC_OK; j += block) {
-            const int64_t n_j = k - j < block ? k - j : block;
-            const struct dsc_product p = {
-                .dtype = DSC_F32, .is_trans_a = true, .m = n_i, .n = n_j, .k = n};
-
-            copy_columns(right, x, n, k, j, n_j);
-            st = dsc_linalg_product(dev, &p, part, left, right, err);
-            if (st == DSC_OK)
-                add_block(h, part, k, i, n_i, j, n_j);
-        }
-    }
-    dsc_heap_free(left);
-    return st;
+    DSC_TRY(check_device(dev, err));
+    if (n > 0)
+        dsc_parallel_for(dev->pool, n_block_tiles(k), gram_tile, &g);
+    return DSC_OK;
 }
+
+struct energy_job {
+    const float *h, *x;
+    int64_t n, k;
+    float *part;    /* [tiles,GRAM_BLOCK,GRAM_BLOCK] */
+    double *energy; /* [tiles] */
+};
+
+/* What a block and its mirror image add. */
+static void energy_tile(void *ctx, int64_t tile)
+{
+    const struct energy_job *g = ctx;
+    float *part = g->part + tile * GRAM_BLOCK * GRAM_BLOCK;
+    int64_t i, j;
+    double sum = 0;
+
+    block_of(tile, n_tiles_of(g->k, GRAM_BLOCK), &i, &j);
+    i *= GRAM_BLOCK;
+    j *= GRAM_BLOCK;
+    const int64_t n_i = at_most(g->k - i, GRAM_BLOCK), n_j = at_most(g->k - j, GRAM_BLOCK);
+
+    dsc_sgemm(true, false, n_i, n_j, g->n, 1, g->x + i, g->k, g->x + j, g->k, 0, part, n_j);
+    for (int64_t r = 0; r < n_i; r++)
+        for (int64_t c = i == j ? r : 0; c < n_j; c++)
+            sum += (i == j && r == c ? 1 : 2) * (double)part[r * n_j + c] *
+                   (double)g->h[(i + r) * g->k + j + c];
+    g->energy[tile] = sum;
+}
+
+enum dsc_status dsc_linalg_gram_energy(struct dsc_device *dev, const float *e, int64_t n,
+                                       const float *h, int64_t k, double *energy,
+                                       struct dsc_err *err)
+{
+    const int64_t n_tiles = n_block_tiles(k);
+    struct energy_job g = {.h = h, .x = e, .n = n, .k = k};
+
+    DSC_TRY(check_device(dev, err));
+    g.part = dsc_heap_alloc((size_t)n_tiles, sizeof *g.part * GRAM_BLOCK * GRAM_BLOCK, err);
+    g.energy = g.part ? dsc_heap_alloc((size_t)n_tiles, sizeof *g.energy, err) : NULL;
+    if (g.energy)
+        dsc_parallel_for(dev->pool, n_tiles, energy_tile, &g);
+    *energy = 0;
+    for (int64_t t = 0; g.energy && t < n_tiles; t++)
+        *energy += g.energy[t];
+    dsc_heap_free(g.part);
+    if (!g.energy)
+        return DSC_E_MEMORY;
+    dsc_heap_free(g.energy);
+    return DSC_OK;
+}
+
+float dsc_linalg_code_error(const struct dsc_device *dev, const float *v, const float *c, int64_t n,
+                            float scale, float low, float high)
+{
+    const struct dsc_code_grid grid = {scale, 1 / scale, low, high};
+
+    return dev->kernels->code_error_f32(v, c, &grid, n);
+}
+
+/* ---- the Cholesky factor ---- */
 
 /* The factor of one block on the diagonal; the row at which it ends early, or n. */
 static int64_t factor_block(double *a, int64_t k, int64_t first, int64_t n)
@@ -105,78 +203,74 @@ static int64_t factor_block(double *a, int64_t k, int64_t first, int64_t n)
     return n;
 }
 
-struct solve_job {
+/* Of rows first .. first + n, columns from `from` on in slices. */
+struct rows_job {
     double *a;
-    int64_t k, first, n;
+    int64_t k, first, n, from;
 };
+
+/* Rows [row, row + m) lose what the rows [above, row) explain, in one slice of columns. */
+static void subtract(const struct rows_job *s, int64_t row, int64_t m, int64_t above, int64_t col,
+                     int64_t n)
+{
+    const double *top = s->a + above * s->k;
+
+    if (row > above)
+        dsc_dgemm(true, false, m, n, row - above, -1, top + row, s->k, top + col, s->k, 1,
+                  s->a + row * s->k + col, s->k);
+}
+
+/* Rows of the block, from the diagonal on, lose what the rows above explain. */
+static void update_tile(void *ctx, int64_t tile)
+{
+    const struct rows_job *s = ctx;
+    const int64_t col = s->from + tile * SLICE;
+
+    subtract(s, s->first, s->n, 0, col, at_most(s->k - col, SLICE));
+}
 
 /* Rows of the block right of the diagonal: R11^T R12 = A12, some columns. */
 static void solve_tile(void *ctx, int64_t tile)
 {
-    const struct solve_job *s = ctx;
-    const int64_t begin = s->first + s->n + tile * SOLVE_COLUMNS;
-    const int64_t end = begin + SOLVE_COLUMNS < s->k ? begin + SOLVE_COLUMNS : s->k;
+    const struct rows_job *s = ctx;
+    const int64_t col = s->from + tile * SLICE, n = at_most(s->k - col, SLICE);
 
-    for (int64_t j = s->first; j < s->first + s->n; j++) {
-        double *row = s->a + j * s->k;
+    for (int64_t top = s->first; top < s->first + s->n; top += SOLVE_ROWS) {
+        const int64_t end = top + at_most(s->first + s->n - top, SOLVE_ROWS);
 
-        for (int64_t i = s->first; i < j; i++) {
-            const double f = s->a[i * s->k + j], *above = s->a + i * s->k;
+        subtract(s, top, end - top, s->first, col, n);
+        for (int64_t j = top; j < end; j++) {
+            double *row = s->a + j * s->k;
 
-            for (int64_t c = begin; c < end; c++)
-                row[c] -= f * above[c];
+            for (int64_t i = top; i < j; i++) {
+                const double f = s->a[i * s->k + j], *above = s->a + i * s->k;
+
+                for (int64_t c = col; c < col + n; c++)
+                    row[c] -= f * above[c];
+            }
+            for (int64_t c = col; c < col + n; c++)
+                row[c] /= row[j];
         }
-        for (int64_t c = begin; c < end; c++)
-            row[c] /= row[j];
     }
-}
-
-/* Rows first .. first + n, from column `first` on, lose what the rows above explain. */
-static enum dsc_status update_rows(struct dsc_device *dev, double *a, int64_t k, int64_t first,
-                                   int64_t n, double *room, struct dsc_err *err)
-{
-    const int64_t n_cols = k - first;
-    double *left = room, *right = left + first * n, *part = right + first * n_cols;
-    const struct dsc_product p = {
-        .dtype = DSC_F64, .is_trans_a = true, .m = n, .n = n_cols, .k = first};
-
-    for (int64_t i = 0; i < first; i++) {
-        memcpy(left + i * n, a + i * k + first, (size_t)n * sizeof *a);
-        memcpy(right + i * n_cols, a + i * k + first, (size_t)n_cols * sizeof *a);
-    }
-    DSC_TRY(dsc_linalg_product(dev, &p, part, left, right, err));
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t c = i; c < n_cols; c++)
-            a[(first + i) * k + first + c] -= part[i * n_cols + c];
-    return DSC_OK;
 }
 
 enum dsc_status dsc_linalg_cholesky(struct dsc_device *dev, double *a, int64_t k, int64_t *bad,
                                     struct dsc_err *err)
 {
-    const int64_t half = k / 2 + CHOLESKY_BLOCK;
-    double *room =
-        dsc_heap_alloc((size_t)(half * half + 2 * k * CHOLESKY_BLOCK), sizeof *room, err);
-    enum dsc_status st = DSC_OK;
-
     *bad = -1;
-    if (!room)
-        return DSC_E_MEMORY;
+    DSC_TRY(check_device(dev, err));
     for (int64_t first = 0; first < k && *bad < 0; first += CHOLESKY_BLOCK) {
-        const int64_t n = k - first < CHOLESKY_BLOCK ? k - first : CHOLESKY_BLOCK;
-        struct solve_job s = {a, k, first, n};
+        const int64_t n = at_most(k - first, CHOLESKY_BLOCK);
+        struct rows_job s = {a, k, first, n, first};
         int64_t n_done;
 
-        if (first > 0)
-            DSC_TRY_OUT(st, update_rows(dev, a, k, first, n, room, err));
+        dsc_parallel_for(dev->pool, n_tiles_of(k - first, SLICE), update_tile, &s);
         n_done = factor_block(a, k, first, n);
         if (n_done < n)
             *bad = first + n_done;
-        else
-            dsc_parallel_for(dev->pool, (k - first - n + SOLVE_COLUMNS - 1) / SOLVE_COLUMNS,
-                             solve_tile, &s);
+        s.from = first + n;
+        if (*bad < 0)
+            dsc_parallel_for(dev->pool, n_tiles_of(k - s.from, SLICE), solve_tile, &s);
     }
-out:
-    dsc_heap_free(room);
-    return st;
+    return DSC_OK;
 }

@@ -117,6 +117,14 @@ typedef void dsc_range_f32_fn(float *low, float *high, const float *x, int64_t n
 typedef int64_t dsc_histogram_f32_fn(uint64_t *count, int32_t first_bin, int32_t n_bins,
                                      float inv_width, const float *x, int64_t n);
 
+/** Codes low .. high, whole numbers, of a scale. */
+struct dsc_code_grid {
+    float scale, inverse; /* 1 / scale */
+    float low, high;
+};
+/** sum of c (v - scale code)^2, code = round(v * inverse) held in low .. high; c NULL: all 1. */
+typedef float dsc_code_error_f32_fn(const float *v, const float *c,
+                                    const struct dsc_code_grid *grid, int64_t n);
 /**
  * Simulated quantization: code = clamp(round(x / scale) + zero, low, high), all whole numbers;
  * y = (code - zero) * scale. `cols` takes a scale per element. A scale below

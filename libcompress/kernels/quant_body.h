@@ -118,6 +118,28 @@ int64_t FN(histogram_f32)(uint64_t *count, int32_t first_bin, int32_t n_bins, fl
     return n_outside;
 }
 
+float FN(code_error_f32)(const float *v, const float *c, const struct dsc_code_grid *grid,
+                         int64_t n)
+{
+    const vf low = v_set(grid->low), high = v_set(grid->high), one = v_set(1.0f);
+    struct wide acc = wide_set(0.0f);
+
+    for (int64_t block = 0; block < n; block += WIDE) {
+        for (int p = 0; p < PARTS; p++) {
+            int64_t i = block + p * LANES, left = n - i;
+            vf x, e;
+
+            if (left <= 0)
+                continue;
+            x = v_get(v + i, left, 0.0f);
+            e = x - v_min(v_max(v_rint(x * grid->inverse), low), high) * grid->scale;
+            e = e * e * (c ? v_get(c + i, left, 0.0f) : one);
+            acc.part[p] = acc.part[p] + (left < LANES ? v_keep(e, left) : e);
+        }
+    }
+    return wide_sum(acc);
+}
+
 static inline vf usable_scale(vf scale)
 {
     return v_max(scale, v_set(DSC_FAKE_QUANT_MIN_SCALE));

@@ -149,6 +149,13 @@ CALL(dsc_uniform_f32_fn)
 
     AS(dsc_uniform_f32_fn)(j->out[0], &p, 13, j->n);
 }
+CALL(dsc_code_error_f32_fn)
+{
+    const struct dsc_code_grid grid = {0.03f, 1 / 0.03f, -7, 8};
+
+    j->result[0] = AS(dsc_code_error_f32_fn)(j->in[0], NULL, &grid, j->n);
+    j->result[1] = AS(dsc_code_error_f32_fn)(j->in[0], j->in[3], &grid, j->n);
+}
 CALL(dsc_fake_quant_f32_fn)
 {
     AS(dsc_fake_quant_f32_fn)(j->out[0], j->in[0], noise(j), 0.03f, &fake, j->n);

@@ -133,7 +133,7 @@ START_TEST(the_error_of_outputs_is_that_of_all_tokens)
     fill(e, ROWS * WIDE, "e", 0);
     OK(dsc_device_open(&dev, "cpu", 2, &err));
     OK(dsc_linalg_gram(dev, h, x, FEW, WIDE, &err));
-    OK(dsc_gram_energy(dev, e, ROWS, h, WIDE, &energy, &err));
+    OK(dsc_linalg_gram_energy(dev, e, ROWS, h, WIDE, &energy, &err));
     for (int r = 0; r < ROWS; r++)
         for (int t = 0; t < FEW; t++) {
             double sum = 0;

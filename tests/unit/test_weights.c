@@ -65,7 +65,7 @@ static double output_error(struct dsc_device *dev, const struct dsc_weight_codes
 
     for (int64_t i = 0; i < N * K; i++)
         e[i] = w[i] - (float)dsc_weight_value(q, i / K, i % K, q->code[i]);
-    OK(dsc_gram_energy(dev, e, N, h, K, &energy, &err));
+    OK(dsc_linalg_gram_energy(dev, e, N, h, K, &energy, &err));
     free(e);
     return energy;
 }
@@ -354,7 +354,7 @@ START_TEST(awq_scales_up_what_large_channels_meet)
     dsc_weight_round(dev, &q, scaled);
     for (int64_t i = 0; i < N * K; i++)
         scaled[i] = w[i] - (float)dsc_weight_value(&q, i / K, i % K, q.code[i]) / s[i % K];
-    OK(dsc_gram_energy(dev, scaled, N, h, K, &error, &err));
+    OK(dsc_linalg_gram_energy(dev, scaled, N, h, K, &error, &err));
     ck_assert_double_lt(error, 0.7 * want);
     dsc_weight_codes_clear(&plain);
     dsc_weight_codes_clear(&q);
