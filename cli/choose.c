@@ -261,7 +261,8 @@ static enum dsc_status try_smooth(struct chooser *c, struct candidate *x, int n,
                               .batch = c->r->batch,
                               .corrects_biases = strcmp(x[n - 1].bias, "on") == 0,
                               .rounding = c->r->rounding,
-                              .is_trial = true};
+                              .is_trial = true,
+                              .may_round = true};
     enum dsc_status st;
 
     q.cmd = &c->quiet;

@@ -420,6 +420,7 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     j->q.target.is_weight_only = method == METHOD_WEIGHT_ONLY;
     j->p = (struct dsc_staticrun){
         .cmd = cmd, .m = &j->m, .q = &j->q, .dev = j->dev, .calib = &j->calib, .batch = j->batch};
+    j->p.may_round = method == METHOD_STATIC;
     j->s = (struct dsc_sensitivity){
         .cmd = cmd, .m = &j->m, .q = &j->q, .dev = j->dev, .batch = j->batch};
     DSC_TRY(dsc_quantrun_open(&j->q, err));

@@ -1,7 +1,6 @@
 /* Calibration of a text model. */
 #include "observe.h"
 
-#include "calibcheck.h"
 #include "dsc/pass.h"
 #include "progress.h"
 
@@ -16,16 +15,6 @@ enum dsc_status dsc_observe_watch(struct dsc_ranges *r, const struct dsc_graph *
     return DSC_OK;
 }
 
-struct watcher {
-    struct dsc_ranges *r; /* or NULL */
-    struct dsc_layer_input *inputs;
-    int n_inputs;
-    struct dsc_device *dev;
-    const struct dsc_graph *g;
-    struct dsc_token_count tokens;
-    struct dsc_kept kept;
-};
-
 /* Rows of data through a graph. */
 struct runner {
     struct dsc_cmd *cmd;
@@ -35,7 +24,7 @@ struct runner {
     int64_t batch;
     dsc_see_fn *see;
     void *ctx;
-    struct watcher *of_inputs;     /* NULL: nobody wants what the data bring */
+    struct dsc_watcher *of_inputs; /* NULL: nobody wants what the data bring */
     const struct dsc_tensor *mask; /* of the batch, [rows, tokens]; NULL: nothing is padding */
 };
 
@@ -93,7 +82,7 @@ enum dsc_status dsc_observe_values(struct dsc_kept *k, const struct dsc_tensor *
     return DSC_OK;
 }
 
-static struct dsc_layer_input *input_of(const struct watcher *w, int value)
+static struct dsc_layer_input *input_of(const struct dsc_watcher *w, int value)
 {
     for (int i = 0; i < w->n_inputs; i++)
         if (w->inputs[i].value == value)
@@ -101,7 +90,7 @@ static struct dsc_layer_input *input_of(const struct watcher *w, int value)
     return NULL;
 }
 
-static enum dsc_status watch_value(struct watcher *w, int value, const struct dsc_tensor *t,
+static enum dsc_status watch_value(struct dsc_watcher *w, int value, const struct dsc_tensor *t,
                                    const struct dsc_tensor *mask, struct dsc_err *err)
 {
     const char *name = w->g->values[value].name;
@@ -127,9 +116,9 @@ static enum dsc_status watch_value(struct watcher *w, int value, const struct ds
     return st;
 }
 
-static enum dsc_status watch(void *ctx, const struct dsc_node *n,
-                             const struct dsc_tensor *const *in, struct dsc_tensor *const *out,
-                             const struct dsc_tensor *mask, struct dsc_err *err)
+enum dsc_status dsc_watch_node(void *ctx, const struct dsc_node *n,
+                               const struct dsc_tensor *const *in, struct dsc_tensor *const *out,
+                               const struct dsc_tensor *mask, struct dsc_err *err)
 {
     for (int k = 0; k < n->n_out; k++)
         if (out[k])
@@ -137,7 +126,7 @@ static enum dsc_status watch(void *ctx, const struct dsc_node *n,
     return DSC_OK;
 }
 
-static void count_tokens(struct watcher *w, const struct dsc_textmodel *m,
+static void count_tokens(struct dsc_watcher *w, const struct dsc_textmodel *m,
                          const struct dsc_tensor *ids, const struct dsc_tensor *mask)
 {
     const int32_t unk = m->tok ? dsc_tok_info(m->tok).unk_id : -1;
@@ -150,10 +139,9 @@ static void count_tokens(struct watcher *w, const struct dsc_textmodel *m,
     }
 }
 
-/* No node computes what the data bring. */
-static enum dsc_status watch_inputs(struct watcher *w, const struct dsc_textmodel *m,
-                                    const struct dsc_tensor *feeds, const struct dsc_tensor *mask,
-                                    struct dsc_err *err)
+enum dsc_status dsc_watch_feeds(struct dsc_watcher *w, const struct dsc_textmodel *m,
+                                const struct dsc_tensor *feeds, const struct dsc_tensor *mask,
+                                struct dsc_err *err)
 {
     if (m->input[DSC_ROLE_IDS] >= 0)
         count_tokens(w, m, &feeds[m->input[DSC_ROLE_IDS]], mask);
@@ -185,7 +173,7 @@ static enum dsc_status one_batch(struct runner *r, const int64_t *idx, int64_t n
         st = dsc_textmodel_fill(r->m, r->d, idx, n, t, err);
     r->mask = st == DSC_OK && mask >= 0 && t[mask].rank == 2 ? &t[mask] : NULL;
     if (st == DSC_OK && r->of_inputs)
-        st = watch_inputs(r->of_inputs, r->m, t, r->mask, err);
+        st = dsc_watch_feeds(r->of_inputs, r->m, t, r->mask, err);
     if (st == DSC_OK)
         st = dsc_session_run(r->s, &run, t, t + g->n_inputs, err);
     for (int i = 0; t && i < g->n_inputs + g->n_outputs; i++)
@@ -241,10 +229,10 @@ enum dsc_status dsc_observe_nodes(struct dsc_cmd *cmd, const struct dsc_textmode
 /* A copy of m's graph computes, its weights packed as eval's are: values keep their numbers. */
 static enum dsc_status observe(struct dsc_cmd *cmd, const struct dsc_textmodel *m,
                                const struct dsc_dataset *d, int64_t n, int64_t batch,
-                               struct dsc_device *dev, const char *what, struct watcher *w,
+                               struct dsc_device *dev, const char *what, struct dsc_watcher *w,
                                struct dsc_err *err)
 {
-    struct runner r = {.cmd = cmd, .m = m, .d = d, .see = watch, .ctx = w, .of_inputs = w};
+    struct runner r = {.cmd = cmd, .m = m, .d = d, .see = dsc_watch_node, .ctx = w, .of_inputs = w};
     struct dsc_graph *g = dsc_graph_copy(m->model.graph, err);
     enum dsc_status st = g ? DSC_OK : DSC_E_MEMORY;
 
@@ -263,7 +251,7 @@ enum dsc_status dsc_observe_run(struct dsc_cmd *cmd, const struct dsc_textmodel 
                                 const struct dsc_dataset *d, int64_t n, int64_t batch,
                                 struct dsc_device *dev, struct dsc_ranges *r, struct dsc_err *err)
 {
-    struct watcher w = {.r = r, .dev = dev};
+    struct dsc_watcher w = {.r = r, .dev = dev};
 
     DSC_TRY(observe(cmd, m, d, n, batch, dev, "calibrate", &w, err));
     DSC_TRY(dsc_ranges_check(r, err));
@@ -276,7 +264,7 @@ enum dsc_status dsc_observe_inputs(struct dsc_cmd *cmd, const struct dsc_textmod
                                    struct dsc_device *dev, struct dsc_layer_input *inputs, int n,
                                    struct dsc_err *err)
 {
-    struct watcher w = {.inputs = inputs, .n_inputs = n, .dev = dev};
+    struct dsc_watcher w = {.inputs = inputs, .n_inputs = n, .dev = dev};
 
     return observe(cmd, m, d, n_rows, batch, dev, "observe", &w, err);
 }

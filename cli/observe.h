@@ -3,6 +3,7 @@
 #define DSC_CLI_OBSERVE_H
 
 #include "calib.h"
+#include "calibcheck.h"
 #include "cmd.h"
 #include "dsc/quant.h"
 #include "textmodel.h"
@@ -38,6 +39,26 @@ struct dsc_kept {
 enum dsc_status dsc_observe_values(struct dsc_kept *k, const struct dsc_tensor *mask,
                                    const struct dsc_tensor *t, const float **x, int64_t *n,
                                    struct dsc_err *err);
+
+/** Adds what a run computes to ranges and inputs, by the values of g; kept.data is freed after. */
+struct dsc_watcher {
+    struct dsc_ranges *r; /* or NULL */
+    struct dsc_layer_input *inputs;
+    int n_inputs;
+    struct dsc_device *dev;
+    const struct dsc_graph *g;
+    struct dsc_token_count tokens;
+    struct dsc_kept kept;
+};
+
+/** A dsc_see_fn; ctx: the watcher. */
+enum dsc_status dsc_watch_node(void *ctx, const struct dsc_node *n,
+                               const struct dsc_tensor *const *in, struct dsc_tensor *const *out,
+                               const struct dsc_tensor *mask, struct dsc_err *err);
+/** What no node computes: what the data bring. */
+enum dsc_status dsc_watch_feeds(struct dsc_watcher *w, const struct dsc_textmodel *m,
+                                const struct dsc_tensor *feeds, const struct dsc_tensor *mask,
+                                struct dsc_err *err);
 
 /** Watch every activation of the plan. */
 enum dsc_status dsc_observe_watch(struct dsc_ranges *r, const struct dsc_graph *g,

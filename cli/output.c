@@ -175,6 +175,7 @@ enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
     struct dsc_write_report report = {0};
     enum dsc_status st;
 
+    dsc_heap_trim();
     DSC_TRY(dsc_output_check_nan(m->model.graph, err));
     DSC_TRY(dsc_provenance_set(cmd, m, d, err));
     if (!d)

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define HASHED_AT_ONCE ((size_t)16 << 20)
+
 /* Options that do not change what is written, or whose files are hashed instead. */
 static const char *const left_out[] = {
     "threads",   "output",    "force",        "state",          "depfile",       "json",
@@ -59,7 +61,11 @@ static enum dsc_status add_file(struct dsc_sha256 *h, const char *path, bool is_
     if (!is_needed && stat(path, &st) != 0)
         return DSC_OK;
     DSC_TRY(dsc_file_open(&f, path, 0, err));
-    dsc_sha256_add(h, f.data, f.n_bytes);
+    for (size_t at = 0, n; at < f.n_bytes; at += n) { /* a model is not to be in memory whole */
+        n = f.n_bytes - at < HASHED_AT_ONCE ? f.n_bytes - at : HASHED_AT_ONCE;
+        dsc_sha256_add(h, f.data + at, n);
+        dsc_file_forget(&f, at, n);
+    }
     dsc_file_close(&f);
     return DSC_OK;
 }

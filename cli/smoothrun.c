@@ -2,8 +2,8 @@
 #include "smoothrun.h"
 
 #include "calibcheck.h"
-#include "observe.h"
-#include "weightrun.h"
+#include "progress.h"
+#include "steps.h"
 
 #include <errno.h>
 #include <math.h>
@@ -26,11 +26,29 @@ enum dsc_status dsc_smooth_parse(const char *text, struct dsc_smooth *smooth, st
 
 /* ---- which inputs, and how much is held of them ---- */
 
-static enum dsc_status list_inputs(struct dsc_smoothrun *r, struct dsc_err *err)
+/* In the order in which steps pass them. */
+static void put_input(struct dsc_smoothrun *r, int place, const struct dsc_quant_site *x,
+                      int weight)
+{
+    int at = r->n_inputs++;
+
+    for (; at > 0 && r->places[at - 1] > place; at--) {
+        r->places[at] = r->places[at - 1];
+        r->inputs[at] = r->inputs[at - 1];
+        r->weight[at] = r->weight[at - 1];
+    }
+    r->places[at] = place;
+    r->inputs[at] = (struct dsc_layer_input){.value = x->value, .k = x->n_channels};
+    r->weight[at] = weight;
+}
+
+static enum dsc_status list_inputs(struct dsc_smoothrun *r, const struct dsc_steps *steps,
+                                   struct dsc_err *err)
 {
     const struct dsc_quant_plan *plan = &r->q->plan;
 
     DSC_NEW(r->inputs, r->cmd->arena, plan->n_sites + 1, err);
+    DSC_NEW(r->places, r->cmd->arena, plan->n_sites + 1, err);
     DSC_NEW(r->weight, r->cmd->arena, plan->n_sites + 1, err);
     DSC_NEW(r->names, r->cmd->arena, plan->n_sites + 1, err);
     DSC_NEW(r->alphas, r->cmd->arena, plan->n_sites + 1, err);
@@ -42,15 +60,14 @@ static enum dsc_status list_inputs(struct dsc_smoothrun *r, struct dsc_err *err)
 
         while (x && n < r->n_inputs && r->inputs[n].value != x->value)
             n++;
-        if (!x || n < r->n_inputs)
-            continue;
-        r->inputs[n] = (struct dsc_layer_input){.value = x->value, .k = x->n_channels};
-        r->weight[n] = plan->sites[i].value;
-        r->names[n] =
-            dsc_arena_strdup(r->cmd->arena, r->m->model.graph->values[x->value].name, err);
-        if (!r->names[n])
+        if (x && n == r->n_inputs)
+            put_input(r, dsc_steps_place(steps, x->value), x, plan->sites[i].value);
+    }
+    for (int i = 0; i < r->n_inputs; i++) {
+        r->names[i] = dsc_arena_strdup(r->cmd->arena,
+                                       r->m->model.graph->values[r->inputs[i].value].name, err);
+        if (!r->names[i])
             return DSC_E_MEMORY;
-        r->n_inputs++;
     }
     return DSC_OK;
 }
@@ -64,19 +81,18 @@ static uint64_t input_bytes(const struct dsc_layer_input *in, unsigned wanted)
            sizeof(float);
 }
 
-/* The inputs from `first` on that can be held at once; at least one. */
-static int n_at_once(const struct dsc_smoothrun *r, int first, unsigned wanted)
+/* How many of the inputs from `first` on go together: those that can be held, and those of one
+ * place. */
+static int n_together(const struct dsc_smoothrun *r, int first, unsigned wanted)
 {
     uint64_t n_bytes = 0;
-    int i = first;
 
-    while (i < r->n_inputs) {
+    for (int i = first; i < r->n_inputs; i++) {
         n_bytes += input_bytes(&r->inputs[i], wanted);
-        if (i > first && n_bytes > DSC_INPUTS_MAX_BYTES)
-            break;
-        i++;
+        if (i > first && n_bytes > DSC_STEP_BYTES && r->places[i] != r->places[i - 1])
+            return i - first;
     }
-    return i - first;
+    return r->n_inputs - first;
 }
 
 /* ---- one input ---- */
@@ -154,27 +170,24 @@ static enum dsc_status smooth_input(struct dsc_smoothrun *r, int i, struct dsc_e
 
 /* ---- all ---- */
 
-/* The inputs first .. first + n - 1; what is held of them goes unless GPTQ can have it. */
-static enum dsc_status smooth_inputs(struct dsc_smoothrun *r, int first, int n, unsigned wanted,
-                                     struct dsc_err *err)
+/* The inputs first .. first + n - 1. */
+static enum dsc_status smooth_inputs(struct dsc_smoothrun *r, struct dsc_steps *steps, int first,
+                                     int n, unsigned wanted, struct dsc_err *err)
 {
     struct dsc_layer_input *inputs = r->inputs + first;
 
-    for (int i = first; i < first + n; i++) /* the graph has changed */
-        r->inputs[i].value = dsc_quantrun_input_of(r->q, r->weight[i])->value;
     for (int i = 0; i < n; i++)
         DSC_TRY(dsc_layer_input_open(&inputs[i], inputs[i].k, wanted, err));
-    DSC_TRY(dsc_observe_inputs(r->cmd, r->m, r->calib, (int64_t)r->calib->n, r->batch, r->dev,
-                               inputs, n, err));
-    for (int i = 0; i < n; i++)
-        DSC_TRY(smooth_input(r, first + i, err));
+    DSC_TRY(dsc_steps_to(steps, inputs, n, err));
+    for (int i = first; i < first + n; i++) { /* the graph may have changed */
+        r->inputs[i].value = dsc_quantrun_input_of(r->q, r->weight[i])->value;
+        DSC_TRY(smooth_input(r, i, err));
+        dsc_model_forget(r->m->model.graph);
+    }
     for (int i = 0; i < n; i++) {
         dsc_heap_free(inputs[i].sample);
-        inputs[i].sample = NULL;
-        if (r->has_grams)
-            continue;
         dsc_heap_free(inputs[i].h);
-        inputs[i].h = NULL;
+        inputs[i].sample = inputs[i].h = NULL;
     }
     DSC_TRY(dsc_graph_sort(r->m->model.graph, true, err));
     DSC_TRY(dsc_graph_verify(r->m->model.graph, err));
@@ -206,22 +219,36 @@ static void report(const struct dsc_smoothrun *r)
     dsc_json_end(j);
 }
 
+static enum dsc_status smooth_in_steps(struct dsc_smoothrun *r, struct dsc_steps *steps,
+                                       struct dsc_err *err)
+{
+    const unsigned wanted =
+        DSC_INPUT_LIMITS |
+        (r->smooth.is_auto ? (unsigned)DSC_INPUT_GRAM | (unsigned)DSC_INPUT_SAMPLE : 0);
+    struct dsc_progress progress;
+    enum dsc_status st = DSC_OK;
+
+    DSC_TRY(dsc_steps_open(steps, err));
+    DSC_TRY(list_inputs(r, steps, err));
+    dsc_progress_begin(r->cmd, &progress, "smooth", "inputs", 0, r->n_inputs);
+    for (int first = 0, n; first < r->n_inputs && st == DSC_OK; first += n) {
+        n = n_together(r, first, wanted);
+        st = smooth_inputs(r, steps, first, n, wanted, err);
+        if (st == DSC_OK)
+            dsc_progress_update(r->cmd->progress, first + n, NULL, 0);
+    }
+    dsc_progress_end(r->cmd);
+    return st;
+}
+
 enum dsc_status dsc_smoothrun(struct dsc_smoothrun *r, struct dsc_err *err)
 {
-    const unsigned grams = r->is_gptq || r->smooth.is_auto ? DSC_INPUT_GRAM : 0;
-    unsigned wanted =
-        DSC_INPUT_LIMITS | grams | (unsigned)(r->smooth.is_auto ? DSC_INPUT_SAMPLE : 0);
+    struct dsc_steps steps = {
+        .cmd = r->cmd, .m = r->m, .d = r->calib, .batch = r->batch, .dev = r->dev};
+    const enum dsc_status st = smooth_in_steps(r, &steps, err);
 
-    DSC_TRY(list_inputs(r, err));
-    r->has_grams = r->is_gptq && n_at_once(r, 0, wanted) == r->n_inputs;
-    if (!r->has_grams && !r->smooth.is_auto)
-        wanted &= ~(unsigned)DSC_INPUT_GRAM;
-    for (int first = 0, n; first < r->n_inputs; first += n) {
-        n = n_at_once(r, first, wanted);
-        DSC_TRY(smooth_inputs(r, first, n, wanted, err));
-    }
-    for (int i = 0; i < r->n_inputs; i++)
-        r->inputs[i].value = dsc_quantrun_input_of(r->q, r->weight[i])->value;
+    dsc_steps_close(&steps);
+    DSC_TRY(st);
     dsc_calibcheck_channels(r->cmd, r->inputs, r->names, r->n_inputs);
     report(r);
     return DSC_OK;

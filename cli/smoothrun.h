@@ -25,13 +25,12 @@ struct dsc_smoothrun {
     bool is_gptq;                /* weights will be rounded by GPTQ */
     dsc_format_of_fn *format_of; /* that layers will have; NULL: all as the scheme says */
     void *format_ctx;
-    /* of the smoothed graph, afterwards; Gram matrices are there if all can be held at once */
-    struct dsc_layer_input *inputs;
+    struct dsc_layer_input *inputs; /* afterwards their limits before smoothing */
+    int *places;                    /* [n_inputs] in the order of steps */
     int n_inputs;
     int *weight;        /* [n_inputs] one that reads it */
     const char **names; /* [n_inputs] before smoothing */
     double *alphas;     /* [n_inputs]; NaN: others read its weights, it is as it was */
-    bool has_grams;
 };
 
 /** Errors: as dsc_session_run and dsc_smooth_search, with the activation named. */

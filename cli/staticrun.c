@@ -2,6 +2,7 @@
 #include "staticrun.h"
 
 #include "observe.h"
+#include "steps.h"
 
 /* Move the ranges of activations into the weights, by the channels of the rows that are observed
  * afterwards: an outlier that smoothing has not seen stretches the range of its whole tensor. */
@@ -22,12 +23,50 @@ static enum dsc_status smooth(struct dsc_staticrun *r, struct dsc_err *err)
     return dsc_smoothrun(&r->smoothed, err);
 }
 
+/* Codes of the weights; ranges: that are observed on the way, or NULL. */
+static enum dsc_status round_weights(struct dsc_staticrun *r, struct dsc_ranges *ranges,
+                                     struct dsc_err *err)
+{
+    r->w = (struct dsc_weightrun){.cmd = r->cmd,
+                                  .m = r->m,
+                                  .q = r->q,
+                                  .dev = r->dev,
+                                  .calib = r->calib,
+                                  .batch = r->batch,
+                                  .ranges = ranges,
+                                  .is_trial = r->is_trial};
+    DSC_TRY(dsc_weightrun_round(&r->w, err));
+    r->q->rounded = &r->w;
+    return DSC_OK;
+}
+
+static enum dsc_status observe_ranges(struct dsc_staticrun *r, struct dsc_err *err)
+{
+    struct dsc_steps steps = {.cmd = r->cmd,
+                              .m = r->m,
+                              .d = r->calib,
+                              .batch = r->batch,
+                              .dev = r->dev,
+                              .ranges = r->q->ranges};
+    enum dsc_status st = dsc_steps_open(&steps, err);
+
+    if (st == DSC_OK)
+        st = dsc_steps_finish(&steps, err);
+    dsc_steps_close(&steps);
+    return st;
+}
+
+/* What is known of a layer's input is enough to round its weights there and then, unless something
+ * is to be done with them before. */
 enum dsc_status dsc_staticrun_observe(struct dsc_staticrun *r, struct dsc_err *err)
 {
+    const bool is_last = r->may_round && !r->corrects_biases;
+
     DSC_TRY(smooth(r, err));
     DSC_TRY(dsc_observe_watch(r->q->ranges, r->m->model.graph, &r->q->plan, err));
-    return dsc_observe_run(r->cmd, r->m, r->calib, (int64_t)r->calib->n, r->batch, r->dev,
-                           r->q->ranges, err);
+    if (r->rounding == DSC_ROUND_GPTQ && is_last)
+        return round_weights(r, r->q->ranges, err);
+    return observe_ranges(r, err);
 }
 
 enum dsc_status dsc_staticrun_insert(struct dsc_staticrun *r, struct dsc_err *err)
@@ -41,19 +80,8 @@ enum dsc_status dsc_staticrun_insert(struct dsc_staticrun *r, struct dsc_err *er
                                     .batch = r->batch};
         DSC_TRY(dsc_biasrun_observe(&r->b, err));
     }
-    if (r->rounding == DSC_ROUND_GPTQ) {
-        r->w = (struct dsc_weightrun){.cmd = r->cmd,
-                                      .m = r->m,
-                                      .q = r->q,
-                                      .dev = r->dev,
-                                      .calib = r->calib,
-                                      .batch = r->batch,
-                                      .is_trial = r->is_trial,
-                                      .known = r->smoothed.inputs,
-                                      .n_known = r->smoothed.has_grams ? r->smoothed.n_inputs : 0};
-        DSC_TRY(dsc_weightrun_round(&r->w, err));
-        r->q->rounded = &r->w;
-    }
+    if (r->rounding == DSC_ROUND_GPTQ && !r->q->rounded)
+        DSC_TRY(round_weights(r, NULL, err));
     return dsc_quantrun_insert(r->q, err);
 }
 

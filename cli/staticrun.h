@@ -18,6 +18,7 @@ struct dsc_staticrun {
     struct dsc_smooth smooth;
     bool corrects_biases;
     bool is_trial;               /* nobody asks what the layers lose */
+    bool may_round;              /* while ranges are observed: layers and widths are as planned */
     int rounding;                /* DSC_ROUND_NEAREST or _GPTQ */
     dsc_format_of_fn *format_of; /* that layers will have; NULL: all as the scheme says */
     void *format_ctx;

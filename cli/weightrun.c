@@ -2,7 +2,8 @@
 #include "weightrun.h"
 
 #include "dsc/linalg.h"
-#include "observe.h"
+#include "progress.h"
+#include "steps.h"
 #include "weights.h"
 
 #include <inttypes.h>
@@ -286,6 +287,10 @@ static enum dsc_status make_site(struct dsc_weightrun *r, const struct dsc_quant
     }
     m->is_done = true;
     DSC_TRY_OUT(st, dsc_weight_restore(graph_of(r), s, &m->codes, &rounded, err));
+    if (!r->q->target.is_weight_only) { /* scales say it all */
+        dsc_heap_free(m->codes.code);
+        m->codes.code = NULL;
+    }
     st = dsc_graph_set_init(r->m->model.graph, s->value, &rounded, err);
 out:
     dsc_heap_free(importance);
@@ -304,30 +309,48 @@ static struct dsc_layer_input *gram_at(struct dsc_layer_input *grams, int n, int
     return NULL;
 }
 
-/* The next inputs whose matrices fit; at least one. */
-static enum dsc_status take_inputs(struct dsc_weightrun *r, struct dsc_layer_input *grams, int *n,
+/* The inputs of layers without codes, each once, in the order in which steps pass them. */
+static enum dsc_status list_inputs(const struct dsc_weightrun *r, const struct dsc_steps *steps,
+                                   struct dsc_layer_input **inputs, int **places, int *n,
                                    struct dsc_err *err)
 {
     const struct dsc_quant_plan *plan = &r->q->plan;
-    uint64_t n_bytes = 0;
 
     *n = 0;
+    DSC_NEW(*inputs, r->cmd->arena, plan->n_sites + 1, err);
+    DSC_NEW(*places, r->cmd->arena, plan->n_sites + 1, err);
     for (int i = 0; i < plan->n_sites; i++) {
         const struct dsc_quant_site *s = &plan->sites[i], *x;
-        const struct dsc_weight_made *m = made_of(r, s);
+        int place, at = *n;
 
-        if (s->kind != DSC_SITE_WEIGHT || !m || m->is_done)
+        if (s->kind != DSC_SITE_WEIGHT || !made_of(r, s))
             continue;
         x = dsc_quantrun_input_of(r->q, s->value);
-        if (!x || gram_at(grams, *n, x->value))
+        if (!x || gram_at(*inputs, *n, x->value))
             continue;
-        n_bytes += (uint64_t)x->n_channels * (uint64_t)x->n_channels * sizeof(float);
-        if (*n > 0 && n_bytes > DSC_INPUTS_MAX_BYTES)
-            return DSC_OK;
-        grams[*n] = (struct dsc_layer_input){.value = x->value};
-        DSC_TRY(dsc_layer_input_open(&grams[(*n)++], x->n_channels, DSC_INPUT_GRAM, err));
+        place = dsc_steps_place(steps, x->value);
+        for (; at > 0 && (*places)[at - 1] > place; at--) {
+            (*places)[at] = (*places)[at - 1];
+            (*inputs)[at] = (*inputs)[at - 1];
+        }
+        (*places)[at] = place;
+        (*inputs)[at] = (struct dsc_layer_input){.value = x->value, .k = x->n_channels};
+        (*n)++;
     }
     return DSC_OK;
+}
+
+/* How many of n inputs go together: those whose matrices fit, and those of one place. */
+static int n_together(const struct dsc_layer_input *inputs, const int *places, int n)
+{
+    uint64_t n_bytes = 0;
+
+    for (int i = 0; i < n; i++) {
+        n_bytes += (uint64_t)inputs[i].k * (uint64_t)inputs[i].k * sizeof(float);
+        if (i > 0 && n_bytes > DSC_STEP_BYTES && places[i] != places[i - 1])
+            return i;
+    }
+    return n;
 }
 
 /* AWQ's scales of one input: into the graph and, as x is divided, into its matrix. */
@@ -442,32 +465,61 @@ static enum dsc_status round_inputs(struct dsc_weightrun *r, struct dsc_layer_in
     return dsc_quantrun_plan(r->q, err);
 }
 
-static enum dsc_status observe_inputs(struct dsc_weightrun *r, struct dsc_layer_input *grams, int n,
+/* One group of inputs: what they hold, then the codes of their layers. */
+static enum dsc_status round_group(struct dsc_weightrun *r, struct dsc_steps *steps,
+                                   struct dsc_layer_input *inputs, int n, struct dsc_err *err)
+{
+    enum dsc_status st = DSC_OK;
+
+    for (int i = 0; i < n && st == DSC_OK; i++)
+        st = dsc_layer_input_open(&inputs[i], inputs[i].k, DSC_INPUT_GRAM, err);
+    if (st == DSC_OK)
+        st = dsc_steps_to(steps, inputs, n, err);
+    if (st == DSC_OK)
+        st = check_observed(r, inputs, n, err);
+    if (st == DSC_OK)
+        st = round_inputs(r, inputs, n, err);
+    dsc_model_forget(graph_of(r));
+    for (int i = 0; i < n; i++)
+        dsc_layer_input_close(&inputs[i]);
+    dsc_heap_trim();
+    return st;
+}
+
+static enum dsc_status round_in_steps(struct dsc_weightrun *r, struct dsc_steps *steps,
                                       struct dsc_err *err)
 {
-    DSC_TRY(dsc_observe_inputs(r->cmd, r->m, r->calib, (int64_t)r->calib->n, r->batch, r->dev,
-                               grams, n, err));
-    return check_observed(r, grams, n, err);
+    struct dsc_progress progress;
+    struct dsc_layer_input *inputs;
+    int *places, n;
+    enum dsc_status st = DSC_OK;
+
+    DSC_TRY(dsc_steps_open(steps, err));
+    DSC_TRY(list_inputs(r, steps, &inputs, &places, &n, err));
+    dsc_progress_begin(r->cmd, &progress, "round", "inputs", 0, n);
+    for (int at = 0, part; at < n && st == DSC_OK; at += part) {
+        part = n_together(inputs + at, places + at, n - at);
+        st = round_group(r, steps, inputs + at, part, err);
+        if (st == DSC_OK)
+            dsc_progress_update(r->cmd->progress, at + part, NULL, 0);
+    }
+    dsc_progress_end(r->cmd);
+    if (st == DSC_OK && r->ranges)
+        st = dsc_steps_finish(steps, err);
+    return st;
 }
 
 static enum dsc_status round_observed(struct dsc_weightrun *r, struct dsc_err *err)
 {
-    struct dsc_layer_input *grams;
-    int n = 0;
-    enum dsc_status st;
+    struct dsc_steps steps = {.cmd = r->cmd,
+                              .m = r->m,
+                              .d = r->calib,
+                              .batch = r->batch,
+                              .dev = r->dev,
+                              .ranges = r->ranges};
+    const enum dsc_status st = round_in_steps(r, &steps, err);
 
-    if (r->n_known > 0)
-        DSC_TRY(round_inputs(r, r->known, r->n_known, err));
-    do {
-        DSC_NEW(grams, r->cmd->arena, r->q->plan.n_sites + 1, err);
-        st = take_inputs(r, grams, &n, err);
-        if (st == DSC_OK && n > 0)
-            st = observe_inputs(r, grams, n, err);
-        if (st == DSC_OK && n > 0)
-            st = round_inputs(r, grams, n, err);
-        for (int g = 0; g < n; g++)
-            dsc_layer_input_close(&grams[g]);
-    } while (st == DSC_OK && n > 0);
+    dsc_steps_close(&steps);
     return st;
 }
 

@@ -16,19 +16,12 @@ struct dsc_weightrun {
     const struct dsc_dataset *calib; /* rows that GPTQ, AWQ and scales see; NULL: none */
     int64_t batch;
     int bits;
-    int rounding;                  /* word of --rounding */
-    struct dsc_layer_input *known; /* [n_known] with Gram matrices, observed already */
-    int n_known;
+    int rounding;                 /* word of --rounding */
+    struct dsc_ranges *ranges;    /* that are filled on the way; NULL: none */
     bool is_trial;                /* nobody asks what the layers lose */
     struct dsc_weight_made *made; /* [n_made] codes by value */
     int n_made;
 };
-
-/**
- * What is held at once of layers' inputs: Gram matrices of a base-sized encoder. Layers beyond it
- * are observed in a further pass over the rows, in which those before them are rounded already.
- */
-#define DSC_INPUTS_MAX_BYTES ((uint64_t)640 << 20)
 
 enum { DSC_ROUND_NEAREST, DSC_ROUND_GPTQ, DSC_ROUND_AWQ };
 

@@ -37,6 +37,12 @@ struct dsc_read_opts {
     bool may_misalign;
 };
 
+/**
+ * What g's weights hold of mapped files is not needed in memory for now, be it that they were
+ * replaced: it comes back when it is read.
+ */
+void dsc_model_forget(const struct dsc_graph *g);
+
 /** Called with the file as read back, before it gets its name: a failure leaves nothing behind. */
 typedef enum dsc_status dsc_write_check_fn(void *ctx, const struct dsc_graph *reread,
                                            struct dsc_err *err);

@@ -1,9 +1,9 @@
 /* Tensors that point into mapped files. */
 #include "model/mapped.h"
 
+#include "formats_model.h"
+
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 struct mapped_file {
     struct dsc_buffer buf;
@@ -37,17 +37,22 @@ enum dsc_status mapped_buffer(struct dsc_file *f, struct dsc_buffer **b, struct 
     return DSC_OK;
 }
 
-/* What has been copied is not needed in memory a second time. Pages of a read-only mapping come
- * back from the file when they are touched again. */
-static void forget_pages(const struct dsc_buffer *owner, const unsigned char *data, size_t n_bytes)
+static const struct mapped_file *file_of(const struct dsc_buffer *b)
 {
-    const struct mapped_file *m = owner->release == release_file ? owner->owner : NULL;
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t first = ((uintptr_t)data + page - 1) / page * page;
-    const uintptr_t end = ((uintptr_t)data + n_bytes) / page * page;
+    return b && b->release == release_file ? b->owner : NULL;
+}
 
-    if (m && m->file.is_mapped && end > first)
-        (void)madvise((void *)first, end - first, MADV_DONTNEED);
+void dsc_model_forget(const struct dsc_graph *g)
+{
+    const struct mapped_file *last = NULL;
+
+    for (int i = 0; i < g->n_values; i++) {
+        const struct mapped_file *m = file_of(g->values[i].init.buf);
+
+        if (m && m != last)
+            dsc_file_forget(&m->file, 0, m->file.n_bytes);
+        last = m ? m : last;
+    }
 }
 
 enum dsc_status mapped_tensor(struct dsc_tensor *t, enum dsc_dtype dtype, int rank,
@@ -62,6 +67,8 @@ enum dsc_status mapped_tensor(struct dsc_tensor *t, enum dsc_dtype dtype, int ra
     dsc_tensor_clear(t);
     DSC_TRY(dsc_tensor_new(t, dtype, rank, dim, err));
     memcpy(t->data, data, dsc_tensor_n_bytes(t));
-    forget_pages(owner, data, dsc_tensor_n_bytes(t));
+    if (file_of(owner)) /* a second copy is not needed in memory */
+        dsc_file_forget(&file_of(owner)->file, (size_t)(data - file_of(owner)->file.data),
+                        dsc_tensor_n_bytes(t));
     return DSC_OK;
 }

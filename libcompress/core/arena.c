@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 enum { ARENA_ALIGN = 16, ARENA_BLOCK_BYTES = 64 * 1024 };
 
@@ -67,6 +70,13 @@ void *dsc_heap_aligned(size_t n_bytes, struct dsc_err *err)
     rounded &= ~(size_t)63;
     p = is_fault_due() ? NULL : aligned_alloc(64, rounded ? rounded : 64);
     return p ? p : no_memory(n_bytes, err);
+}
+
+void dsc_heap_trim(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
 }
 
 void *dsc_heap_grow(void *p, size_t n, size_t elem_bytes, struct dsc_err *err)

@@ -89,6 +89,17 @@ enum dsc_status dsc_file_open(struct dsc_file *f, const char *path, size_t max_b
     return s;
 }
 
+/* Pages of a read-only mapping come from the file again; those that lie in part outside stay. */
+void dsc_file_forget(const struct dsc_file *f, size_t at, size_t n)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), data = (uintptr_t)f->data + at;
+    const uintptr_t first = (data + page - 1) / page * page;
+    const uintptr_t end = at + n == f->n_bytes ? data + n : (data + n) / page * page;
+
+    if (f->is_mapped && end > first)
+        (void)madvise((void *)first, end - first, MADV_DONTNEED);
+}
+
 void dsc_file_close(struct dsc_file *f)
 {
     if (f->is_mapped)

@@ -1,6 +1,6 @@
 /*
- * Products, Gram matrices and Cholesky factors in tiles of fixed sizes, each one call of the BLAS on
- * one thread.
+ * Products, Gram matrices and Cholesky factors in tiles of fixed sizes, each one call of the BLAS
+ * on one thread.
  */
 #include "dsc/linalg.h"
 

@@ -57,6 +57,11 @@ enum dsc_status dsc_session_set_weight(struct dsc_session *s, int value, const s
     return DSC_OK;
 }
 
+void dsc_session_drop_weight(struct dsc_session *s, int value)
+{
+    dsc_tensor_clear(&s->weights[value]);
+}
+
 /* Integer initializers (shapes, axes, indices) stay on the host; who needs them uploads them. */
 const struct dsc_tensor *dsc_session_weight(struct dsc_session *s, int value, struct dsc_err *err)
 {
@@ -88,4 +93,47 @@ enum dsc_status dsc_session_run(struct dsc_session *s, const struct dsc_run *run
         st = dsc_frame_outputs(&f, outputs, err);
     dsc_frame_clear(&f);
     return st;
+}
+
+struct dsc_partial {
+    struct dsc_frame f;
+    int next;
+};
+
+enum dsc_status dsc_partial_open(struct dsc_partial **partial, struct dsc_session *s,
+                                 const struct dsc_tensor *feeds, struct dsc_err *err)
+{
+    struct dsc_partial *p = dsc_heap_alloc(1, sizeof *p, err);
+    enum dsc_status st;
+
+    *partial = p;
+    if (!p)
+        return DSC_E_MEMORY;
+    st = dsc_frame_init(&p->f, s, err);
+    if (st == DSC_OK)
+        st = dsc_frame_feed(&p->f, feeds, err);
+    if (st != DSC_OK) {
+        dsc_partial_close(p);
+        *partial = NULL;
+    }
+    return st;
+}
+
+void dsc_partial_close(struct dsc_partial *p)
+{
+    if (!p)
+        return;
+    dsc_frame_clear(&p->f);
+    dsc_heap_free(p);
+}
+
+enum dsc_status dsc_partial_run(struct dsc_partial *p, const struct dsc_run *run, int last,
+                                struct dsc_err *err)
+{
+    const int first = p->next;
+
+    if (last <= first)
+        return DSC_OK;
+    p->next = last;
+    return dsc_frame_run(&p->f, run, first, last, NULL, NULL, err);
 }

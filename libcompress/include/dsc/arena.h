@@ -63,6 +63,8 @@ void *dsc_heap_alloc(size_t n, size_t elem_bytes, struct dsc_err *err);
 void *dsc_heap_aligned(size_t n_bytes, struct dsc_err *err);
 void *dsc_heap_grow(void *p, size_t n, size_t elem_bytes, struct dsc_err *err);
 void dsc_heap_free(void *p);
+/** What is free to the system: between phases that need memory of other sizes. */
+void dsc_heap_trim(void);
 
 /**
  * Test hook: the k-th allocation from now on fails (1 = the next one); 0 switches it off.

@@ -26,6 +26,8 @@ const struct dsc_graph *dsc_session_graph(const struct dsc_session *s);
 /** Replace the session's tensor of an initializer (device or host memory; a reference is taken). */
 enum dsc_status dsc_session_set_weight(struct dsc_session *s, int value, const struct dsc_tensor *t,
                                        struct dsc_err *err);
+/** Let go of the session's reference to an initializer; it is taken anew if a node needs it. */
+void dsc_session_drop_weight(struct dsc_session *s, int value);
 /** The session's tensor of an initializer; NULL when the value is none. */
 const struct dsc_tensor *dsc_session_weight(struct dsc_session *s, int value, struct dsc_err *err);
 
@@ -50,6 +52,18 @@ struct dsc_run {
  */
 enum dsc_status dsc_session_run(struct dsc_session *s, const struct dsc_run *run,
                                 const struct dsc_tensor *feeds, struct dsc_tensor *outputs,
+                                struct dsc_err *err);
+
+/**
+ * A pass that stops between nodes and goes on later: what is left of it is what later nodes read.
+ * feeds as dsc_session_run's. It ends before its session does.
+ */
+struct dsc_partial;
+enum dsc_status dsc_partial_open(struct dsc_partial **p, struct dsc_session *s,
+                                 const struct dsc_tensor *feeds, struct dsc_err *err);
+void dsc_partial_close(struct dsc_partial *p);
+/** The nodes before `last` that have not run. Errors: as dsc_session_run. */
+enum dsc_status dsc_partial_run(struct dsc_partial *p, const struct dsc_run *run, int last,
                                 struct dsc_err *err);
 
 /**

@@ -30,6 +30,8 @@ struct dsc_file {
 enum dsc_status dsc_file_open(struct dsc_file *f, const char *path, size_t max_bytes,
                               struct dsc_err *err);
 void dsc_file_close(struct dsc_file *f);
+/** The n bytes at `at` are not needed in memory for now: they come back when they are touched. */
+void dsc_file_forget(const struct dsc_file *f, size_t at, size_t n);
 
 /**
  * Bounded reader. A failed read yields zeros (NULL for pointers) and keeps the first error, so that
