@@ -94,6 +94,41 @@ enum dsc_status dsc_gptq(struct dsc_device *dev, struct dsc_weight_codes *q, con
                          const float *h, double damping, struct dsc_gptq_report *report,
                          struct dsc_err *err);
 
+/** How AdaRound learns; the loss is relative to that of rounding to the nearest. */
+struct dsc_adaround {
+    int64_t n_steps;
+    double rate;                  /* Adam's */
+    double lambda;                /* of the mean regularizer of a weight */
+    double beta_first, beta_last; /* of the regularizer: from high to low */
+    double warm;                  /* part of the steps that goes without it */
+    enum dsc_status (*stopped)(void *ctx, struct dsc_err *err); /* asked at each step, or NULL */
+    void *ctx;
+};
+
+/** trace(E H E^T) of the codes, and of the nearest ones. */
+struct dsc_adaround_report {
+    double error, nearest;
+};
+
+/**
+ * AdaRound (Nagel et al. 2020, arXiv:2004.10568) of one layer: each weight goes to the code below
+ * or above it. h(v) = clip(1.2 sigmoid(v) - 0.1, 0, 1) is learned by Adam on |X (W - s clip(floor(W
+ * / s) + h))^T|^2 + lambda sum(1 - |2 h - 1|^beta), from where h gives the weights themselves; then
+ * h >= 1/2 goes up. Every step sees all tokens, by their Gram matrix. Of the nearest codes and
+ * these the better ones are kept. q holds scales; weights of 0 stay 0.
+ *
+ * Errors  MEMORY; NONFINITE; of `stopped`
+ */
+enum dsc_status dsc_adaround(struct dsc_device *dev, struct dsc_weight_codes *q, const float *w,
+                             const float *h, const struct dsc_adaround *how,
+                             struct dsc_adaround_report *report, struct dsc_err *err);
+/** h(v); and the loss with its gradient [n_rows,n_cols] at v, h not scaled; beta 0: no regularizer.
+ */
+float dsc_adaround_soft(float v);
+enum dsc_status dsc_adaround_loss(struct dsc_device *dev, struct dsc_weight_codes *q,
+                                  const float *w, const float *h, const float *v, double beta,
+                                  double lambda, double *loss, float *grad, struct dsc_err *err);
+
 /**
  * The channel scales s of AWQ (Lin et al. 2023, arXiv:2306.00978), s_k = a_k^alpha normalised,
  * a_k the root mean square of channel k: the alpha of least error of all weights that read x

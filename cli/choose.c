@@ -261,6 +261,7 @@ static enum dsc_status try_smooth(struct chooser *c, struct candidate *x, int n,
                               .batch = c->r->batch,
                               .corrects_biases = strcmp(x[n - 1].bias, "on") == 0,
                               .rounding = c->r->rounding,
+                              .n_steps = c->r->n_steps,
                               .is_trial = true,
                               .may_round = true};
     enum dsc_status st;

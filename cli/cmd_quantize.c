@@ -86,6 +86,7 @@ static enum dsc_status start(struct job *j, bool has_rows, struct dsc_err *err)
 /* GPTQ needs rows, and gives codes by channel in their whole range. */
 static enum dsc_status choose_rounding(struct job *j, struct dsc_err *err)
 {
+    /* what is chosen by the rows */
     const bool can_gptq = j->calib.n > 0 && !j->q.is_per_tensor && !(j->q.weight_limit < 127);
     const char *best = can_gptq && j->row->rounds_by_rows ? "gptq" : "nearest";
 
@@ -94,10 +95,13 @@ static enum dsc_status choose_rounding(struct job *j, struct dsc_err *err)
     dsc_json_text(&j->cmd->json, "rounding", dsc_opt_text(j->cmd, DSC_OPT_rounding));
     if (j->p.rounding == DSC_ROUND_AWQ)
         return dsc_fail(err, DSC_E_USAGE, "--rounding awq is of --method weight-only");
-    if (j->p.rounding == DSC_ROUND_GPTQ && !can_gptq)
+    if (j->p.rounding != DSC_ROUND_NEAREST && !can_gptq)
         return dsc_fail(err, DSC_E_USAGE,
-                        "--rounding gptq needs --calib DATA, and goes without --granularity tensor "
-                        "and --reduce-range");
+                        "--rounding %s needs --calib DATA, and goes without --granularity tensor "
+                        "and --reduce-range",
+                        dsc_opt_text(j->cmd, DSC_OPT_rounding));
+    if (j->p.rounding == DSC_ROUND_ADAROUND)
+        j->p.n_steps = dsc_opt_int(j->cmd, DSC_OPT_rounding_steps);
     return DSC_OK;
 }
 
@@ -168,7 +172,7 @@ static enum dsc_status insert_and_write(struct job *j, struct dsc_err *err)
 /* Rows of --calib are run for more than the check of the file. */
 static bool observes_rows(struct job *j)
 {
-    return !j->ranges || j->p.rounding == DSC_ROUND_GPTQ ||
+    return !j->ranges || j->p.rounding != DSC_ROUND_NEAREST ||
            dsc_opt_enum(j->cmd, DSC_OPT_bias_correction) == 1;
 }
 

@@ -19,7 +19,7 @@ static enum dsc_status smooth(struct dsc_staticrun *r, struct dsc_err *err)
                                          .smooth = r->smooth,
                                          .format_of = r->format_of,
                                          .format_ctx = r->format_ctx,
-                                         .is_gptq = r->rounding == DSC_ROUND_GPTQ};
+                                         .is_gptq = r->rounding != DSC_ROUND_NEAREST};
     return dsc_smoothrun(&r->smoothed, err);
 }
 
@@ -33,6 +33,8 @@ static enum dsc_status round_weights(struct dsc_staticrun *r, struct dsc_ranges 
                                   .dev = r->dev,
                                   .calib = r->calib,
                                   .batch = r->batch,
+                                  .rounding = r->rounding,
+                                  .n_steps = r->n_steps,
                                   .ranges = ranges,
                                   .is_trial = r->is_trial};
     DSC_TRY(dsc_weightrun_round(&r->w, err));
@@ -64,7 +66,7 @@ enum dsc_status dsc_staticrun_observe(struct dsc_staticrun *r, struct dsc_err *e
 
     DSC_TRY(smooth(r, err));
     DSC_TRY(dsc_observe_watch(r->q->ranges, r->m->model.graph, &r->q->plan, err));
-    if (r->rounding == DSC_ROUND_GPTQ && is_last)
+    if (r->rounding != DSC_ROUND_NEAREST && is_last)
         return round_weights(r, r->q->ranges, err);
     return observe_ranges(r, err);
 }
@@ -80,7 +82,7 @@ enum dsc_status dsc_staticrun_insert(struct dsc_staticrun *r, struct dsc_err *er
                                     .batch = r->batch};
         DSC_TRY(dsc_biasrun_observe(&r->b, err));
     }
-    if (r->rounding == DSC_ROUND_GPTQ && !r->q->rounded)
+    if (r->rounding != DSC_ROUND_NEAREST && !r->q->rounded)
         DSC_TRY(round_weights(r, NULL, err));
     return dsc_quantrun_insert(r->q, err);
 }

@@ -19,7 +19,8 @@ struct dsc_staticrun {
     bool corrects_biases;
     bool is_trial;               /* nobody asks what the layers lose */
     bool may_round;              /* while ranges are observed: layers and widths are as planned */
-    int rounding;                /* DSC_ROUND_NEAREST or _GPTQ */
+    int rounding;                /* DSC_ROUND_NEAREST, _GPTQ or _ADAROUND */
+    int64_t n_steps;             /* of AdaRound */
     dsc_format_of_fn *format_of; /* that layers will have; NULL: all as the scheme says */
     void *format_ctx;
     struct dsc_smoothrun smoothed;

@@ -14,6 +14,10 @@
 /* GPTQ's damping of the paper. */
 #define GPTQ_DAMPING 0.01
 
+/* AdaRound's learning rate and regularizer: docs/results/weightonly.md has what others gave. */
+#define ADAROUND_RATE 0.01
+#define ADAROUND_LAMBDA 1.0
+
 /* A group that divides is looked for from the first to the last of these; else the channel. */
 enum { GROUP_DEFAULT = 32, GROUP_LEAST = 16 };
 #define GROUP_DEFAULT_TEXT "group:32"
@@ -121,6 +125,8 @@ static enum dsc_status read_options(struct dsc_weightrun *r, struct dsc_err *err
     if (r->rounding != DSC_ROUND_NEAREST && !r->calib)
         return dsc_fail(err, DSC_E_USAGE, "--rounding %s needs --calib DATA",
                         dsc_opt_text(cmd, DSC_OPT_rounding));
+    if (r->rounding == DSC_ROUND_ADAROUND)
+        r->n_steps = dsc_opt_int(cmd, DSC_OPT_rounding_steps);
     return DSC_OK;
 }
 
@@ -244,6 +250,33 @@ static enum dsc_status round_by_gram(struct dsc_weightrun *r, struct dsc_weight_
     return DSC_OK;
 }
 
+static enum dsc_status stopped(void *ctx, struct dsc_err *err)
+{
+    return dsc_cmd_stopped(ctx, err);
+}
+
+static enum dsc_status round_adaptively(struct dsc_weightrun *r, struct dsc_weight_made *m,
+                                        const float *w, const struct dsc_layer_input *gram,
+                                        double *error, struct dsc_err *err)
+{
+    const struct dsc_adaround how = {.n_steps = r->n_steps,
+                                     .rate = ADAROUND_RATE,
+                                     .lambda = ADAROUND_LAMBDA,
+                                     .beta_first = 20,
+                                     .beta_last = 2,
+                                     .warm = 0.2,
+                                     .stopped = stopped,
+                                     .ctx = r->cmd};
+    struct dsc_adaround_report report;
+
+    DSC_TRY(dsc_adaround(r->dev, &m->codes, w, gram->h, &how, &report, err));
+    *error = report.error;
+    if (report.nearest > 0)
+        dsc_log_printf(&r->cmd->log, DSC_LOG_INFO, "'%s': %.1f %% of the error of nearest codes",
+                       graph_of(r)->values[m->value].name, 100 * report.error / report.nearest);
+    return DSC_OK;
+}
+
 static enum dsc_status choose_codes(struct dsc_weightrun *r, struct dsc_weight_made *m,
                                     const float *w, const struct dsc_layer_input *gram,
                                     float *importance, struct dsc_err *err)
@@ -254,7 +287,9 @@ static enum dsc_status choose_codes(struct dsc_weightrun *r, struct dsc_weight_m
     if (gram)
         DSC_TRY(weigh_columns(gram, importance, err));
     dsc_weight_scales(r->dev, &m->codes, w, gram ? importance : NULL);
-    if (gram && r->rounding == DSC_ROUND_GPTQ)
+    if (gram && r->rounding == DSC_ROUND_ADAROUND)
+        DSC_TRY(round_adaptively(r, m, w, gram, &error, err));
+    else if (gram && r->rounding == DSC_ROUND_GPTQ)
         DSC_TRY(round_by_gram(r, m, w, gram, &error, err));
     else
         dsc_weight_round(r->dev, &m->codes, w);
@@ -570,7 +605,6 @@ enum dsc_status dsc_weightrun_round(struct dsc_weightrun *r, struct dsc_err *err
 {
     const struct dsc_quant_plan *plan = &r->q->plan;
 
-    r->rounding = DSC_ROUND_GPTQ;
     DSC_NEW(r->made, r->cmd->arena, plan->n_sites + 1, err);
     for (int i = 0; i < plan->n_sites; i++)
         if (plan->sites[i].kind == DSC_SITE_WEIGHT &&

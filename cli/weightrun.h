@@ -17,13 +17,14 @@ struct dsc_weightrun {
     int64_t batch;
     int bits;
     int rounding;                 /* word of --rounding */
+    int64_t n_steps;              /* of AdaRound */
     struct dsc_ranges *ranges;    /* that are filled on the way; NULL: none */
     bool is_trial;                /* nobody asks what the layers lose */
     struct dsc_weight_made *made; /* [n_made] codes by value */
     int n_made;
 };
 
-enum { DSC_ROUND_NEAREST, DSC_ROUND_GPTQ, DSC_ROUND_AWQ };
+enum { DSC_ROUND_NEAREST, DSC_ROUND_GPTQ, DSC_ROUND_AWQ, DSC_ROUND_ADAROUND };
 
 /**
  * --scheme (w8 or w4), --rounding, --granularity and --embeddings against the planned layers.
@@ -38,9 +39,9 @@ enum dsc_status dsc_weightrun_open(struct dsc_weightrun *r, struct dsc_err *err)
 enum dsc_status dsc_weightrun_quantize(struct dsc_weightrun *r, struct dsc_err *err);
 /**
  * For static ranges: the planned weights of products become multiples of scales by channel, in the
- * target's bits, chosen by GPTQ on the rows; r has not been opened. Where the rows do not decide
- * (an input that is always 0) a weight is rounded to the nearest, with a warning. Errors  as
- * dsc_weightrun_quantize
+ * target's bits, chosen by GPTQ or AdaRound (r->rounding) on the rows; r has not been opened. Where
+ * the rows do not decide (an input that is always 0) a weight is rounded to the nearest, with a
+ * warning. Errors  as dsc_weightrun_quantize
  */
 enum dsc_status dsc_weightrun_round(struct dsc_weightrun *r, struct dsc_err *err);
 /** The scales [n] of a weight that has been rounded, and what its output lost; false: it was not.
