@@ -65,6 +65,8 @@ done <<END
 --calib $messages --eval $messages
 --calib $messages --save-plan p.json
 --calib $messages --seed 1
+--calib $messages --rounding-steps 9
+--method weight-only --calib $messages --rounding-steps 9
 --calib $messages --state s
 END
 echo "$n combinations"
