@@ -67,7 +67,6 @@ struct dsc_command {
     const char *about;    /* paragraphs, separated by empty lines */
     const char *examples; /* command lines, one a line */
     const char *needs;    /* options that must be given: "data,output" */
-    const char *decides;  /* options by which others lose their effect: "method,plan" */
     int n_args_min, n_args_max;
     bool opens_new; /* a MODEL may be one that is made: new:lstm */
     enum dsc_status (*run)(struct dsc_cmd *cmd, struct dsc_err *err);
@@ -90,7 +89,7 @@ enum dsc_status dsc_cmd_stopped(const struct dsc_cmd *cmd, struct dsc_err *err);
  * Refuse options that were given and that nothing has read. Call it when all options have been
  * read and before work starts: an option without an effect must not pass in silence.
  *
- * Errors  USAGE with all such options named, and those of the verb's `decides` that are in force
+ * Errors  USAGE with all such options named
  */
 enum dsc_status dsc_cmd_check_used(struct dsc_cmd *cmd, struct dsc_err *err);
 

@@ -522,7 +522,6 @@ const struct dsc_command dsc_command_quantize = {
         "dscompress quantize sms.onnx --calib sms.tsv --max-drop accuracy=0.01 "
         "--save-plan plan.json -o mixed.onnx\n"
         "dscompress quantize sms.onnx --calib sms.tsv --plan plan.json -o again.onnx",
-    .decides = "method,plan,sensitivity,target-size,max-drop,retain,ranges",
     .n_args_min = 1,
     .n_args_max = 1,
     .run = run,

@@ -338,51 +338,19 @@ enum dsc_status dsc_opt_parse(struct dsc_cmd *cmd, int argc, char **argv, struct
     return check_needs(&s);
 }
 
-/* The options of the verb's `decides` that are in force, as they would be given. */
-static void deciding(struct dsc_cmd *cmd, char *text, size_t n_bytes)
-{
-    const char *next = cmd->row->decides;
-    size_t at = 0;
-
-    text[0] = '\0';
-    while (next && *next) {
-        struct given g = {0};
-        const size_t n = strcspn(next, ",");
-        const struct dsc_opt_row *row;
-
-        snprintf(g.name, sizeof g.name, "%.*s", (int)n, next);
-        next += n + (next[n] == ',');
-        row = row_named(&g, cmd->row->name);
-        if (!row || at + 80 > n_bytes ||
-            (cmd->opts.v[row - dsc_opt_rows].n_given == 0 && !row->dflt[0]))
-            continue;
-        at += (size_t)snprintf(text + at, n_bytes - at, "%s--%s", at ? ", " : "", row->name);
-        if (row->kind == DSC_OPTKIND_ENUM)
-            at += (size_t)snprintf(text + at, n_bytes - at, " %.40s",
-                                   dsc_opt_text(cmd, (enum dsc_opt_id)(row - dsc_opt_rows)));
-    }
-}
-
 enum dsc_status dsc_cmd_check_used(struct dsc_cmd *cmd, struct dsc_err *err)
 {
-    const struct dsc_opt_row *first = NULL;
-    char names[256] = "", others[256];
+    char names[256] = "";
     size_t at = 0;
 
     for (int i = 0; i < DSC_OPT_COUNT; i++) {
         const struct dsc_opt_value *v = &cmd->opts.v[i];
 
-        if (!v->n_given || v->is_used || at >= sizeof names - 40)
-            continue;
-        at += (size_t)snprintf(names + at, sizeof names - at, "%s--%s", at ? ", " : "",
-                               dsc_opt_rows[i].name);
-        first = first ? first : &dsc_opt_rows[i];
+        if (v->n_given && !v->is_used && at < sizeof names - 40)
+            at += (size_t)snprintf(names + at, sizeof names - at, "%s--%s", at ? ", " : "",
+                                   dsc_opt_rows[i].name);
     }
-    if (!first)
+    if (!at)
         return DSC_OK;
-    deciding(cmd, others, sizeof others);
-    if (!others[0])
-        return dsc_fail(err, DSC_E_USAGE, "no effect together with the other options: %s", names);
-    dsc_fail(err, DSC_E_USAGE, "no effect together with %s: %s", others, names);
-    return dsc_err_hint(err, "--%s: %s", first->name, first->help);
+    return dsc_fail(err, DSC_E_USAGE, "no effect together with the other options: %s", names);
 }
