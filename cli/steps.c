@@ -116,11 +116,12 @@ static enum dsc_status run_to(struct dsc_steps *s, int last, struct dsc_err *err
             .n_examples = b->n_rows, .after_node = after_node, .ctx = &watched};
 
         DSC_TRY(dsc_cmd_stopped(s->cmd, err));
-        if (first == 0)
+        if (!s->has_fed)
             DSC_TRY(dsc_watch_feeds(&s->w, s->m, b->feeds, watched.mask, err));
         DSC_TRY(dsc_partial_run(b->p, &run, last, err));
     }
     s->next = last;
+    s->has_fed = true;
     drop_weights(s, first);
     return DSC_OK;
 }
@@ -128,12 +129,12 @@ static enum dsc_status run_to(struct dsc_steps *s, int last, struct dsc_err *err
 enum dsc_status dsc_steps_to(struct dsc_steps *s, struct dsc_layer_input *inputs, int n,
                              struct dsc_err *err)
 {
-    int last = s->next > 0 ? s->next : 1;
+    int last = s->next;
 
     for (int i = 0; i < n; i++) {
         const int place = dsc_steps_place(s, inputs[i].value);
 
-        if (place <= s->next && s->next > 0)
+        if (s->has_fed && place <= s->next)
             return dsc_fail(err, DSC_E_INTERNAL, "'%s' has been passed",
                             s->g->values[inputs[i].value].name);
         last = place > last ? place : last;

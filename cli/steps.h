@@ -25,7 +25,8 @@ struct dsc_steps {
     struct dsc_session *session;
     struct dsc_step_batch *batches;
     int64_t n_batches;
-    int next; /* the node at which all batches wait */
+    int next;     /* the node at which all batches wait */
+    bool has_fed; /* what the data bring has been seen */
     struct dsc_watcher w;
 };
 
