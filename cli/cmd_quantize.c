@@ -517,7 +517,7 @@ const struct dsc_command dsc_command_quantize = {
         "dscompress quantize mlp.onnx --calib rows.npz -o mlp-int8.onnx\n"
         "dscompress quantize sms.onnx --method qat --train sms.tsv --epochs 1 -o qat.onnx\n"
         "dscompress quantize sms.onnx --method qat --scheme w2a8 --embeddings w2 --teacher self "
-        "--train sms.tsv --epochs 3 --lr 1e-4 -o ternary.onnx\n"
+        "--train sms.tsv --epochs 3 -o ternary.onnx\n"
         "dscompress quantize sms.onnx --calib sms.tsv --sensitivity=layers.json\n"
         "dscompress quantize sms.onnx --calib sms.tsv --max-drop accuracy=0.01 "
         "--save-plan plan.json -o mixed.onnx\n"
