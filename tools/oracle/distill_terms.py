@@ -14,9 +14,13 @@ import subprocess
 import sys
 import tempfile
 
-import torch
-import torch.nn.functional as F
-from transformers import AutoModelForSequenceClassification
+try:
+    import torch
+    import torch.nn.functional as F
+    from transformers import AutoModelForSequenceClassification
+except ImportError:
+    print("1..0 # SKIP torch or transformers is not installed")
+    sys.exit(0)
 
 TOL, TEMPERATURE = 2e-5, 3.0
 TEXTS = ["Call now to claim your FREE prize!", "ok, see you later tonight", "love you", "the gift is at home",
