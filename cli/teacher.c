@@ -31,9 +31,15 @@ static enum dsc_status keep_labels(struct dsc_textmodel *m, const struct dsc_tex
 static enum dsc_status open_file(struct dsc_teacher_model *one, struct dsc_cmd *cmd,
                                  struct dsc_textmodel *m, struct dsc_err *err)
 {
+    enum dsc_status st;
+
     DSC_TRY(dsc_textmodel_open(&one->m, cmd, one->path, err));
-    DSC_TRY(dsc_textmodel_share_labels(m, &one->m, err));
-    return keep_labels(m, &one->m, cmd->arena, err);
+    st = dsc_textmodel_share_labels(m, &one->m, err);
+    if (st == DSC_OK)
+        st = keep_labels(m, &one->m, cmd->arena, err);
+    if (st != DSC_OK)
+        dsc_textmodel_close(&one->m);
+    return st;
 }
 
 static enum dsc_status open_model(struct dsc_teacher_model *one, int i, struct dsc_cmd *cmd,

@@ -176,8 +176,8 @@ START_TEST(metadata_of_another_form_are_refused)
         "{\"columns\":[{\"name\":\"a\",\"kind\":\"money\"}],\"steps\":1,\"label\":\"l\"}",
         "{\"columns\":[{\"name\":\"a\",\"kind\":\"number\"}],\"steps\":0,\"label\":\"l\"}",
         "{\"columns\":[{\"name\":\"a\",\"kind\":\"number\"}],\"steps\":1}",
-        "{\"columns\":[{\"name\":\"a\",\"kind\":\"number\"},{\"name\":\"b\",\"kind\":\"category\","
-        "\"values\":[\"y\",\"x\"]}],\"steps\":1,\"label\":\"l\"}"};
+        ("{\"columns\":[{\"name\":\"a\",\"kind\":\"number\"},{\"name\":\"b\",\"kind\":\"category\","
+         "\"values\":[\"y\",\"x\"]}],\"steps\":1,\"label\":\"l\"}")};
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct dsc_graph *g = dsc_graph_new(NULL);
