@@ -1,7 +1,5 @@
 /* map and map_bwd: one kernel a row of maps.def and type, from the expressions of the table. */
-#include "device/cuda/cuda_api.h"
-
-#include <cuda_runtime.h>
+#include "device/cuda/cuda_fold.cuh"
 
 #define dsc_clamp01(v) ((v) < 0 ? (T)0 : (v) > 1 ? (T)1 : (v))
 
@@ -34,22 +32,12 @@ template <typename T> static __device__ T dsc_gelu_tanh_slope(T v)
 #include "device/maps.def"
 #undef DSC_MAP
 
-static const int BLOCK = 256;
-static const int64_t MAX_BLOCKS = 1 << 16;
-
-static unsigned n_blocks(int64_t n)
-{
-    const int64_t blocks = (n + BLOCK - 1) / BLOCK;
-
-    return (unsigned)(blocks < MAX_BLOCKS ? blocks : MAX_BLOCKS);
-}
-
 template <typename F, typename T>
 static __global__ void map_kernel(int64_t n, T a, T b, T *yp, const T *xp)
 {
-    const int64_t step = (int64_t)gridDim.x * BLOCK;
+    const int64_t step = (int64_t)gridDim.x * DSC_CUDA_BLOCK;
 
-    for (int64_t i = (int64_t)blockIdx.x * BLOCK + threadIdx.x; i < n; i += step)
+    for (int64_t i = (int64_t)blockIdx.x * DSC_CUDA_BLOCK + threadIdx.x; i < n; i += step)
         yp[i] = F::value(xp[i], a, b);
 }
 
@@ -57,9 +45,9 @@ template <typename F, typename T>
 static __global__ void map_bwd_kernel(int64_t n, T a, T b, T *dx, const T *dy, const T *xp,
                                       const T *yp)
 {
-    const int64_t step = (int64_t)gridDim.x * BLOCK;
+    const int64_t step = (int64_t)gridDim.x * DSC_CUDA_BLOCK;
 
-    for (int64_t i = (int64_t)blockIdx.x * BLOCK + threadIdx.x; i < n; i += step)
+    for (int64_t i = (int64_t)blockIdx.x * DSC_CUDA_BLOCK + threadIdx.x; i < n; i += step)
         dx[i] += dy[i] * F::derivative(xp ? xp[i] : (T)0, yp ? yp[i] : (T)0, a, b);
 }
 
@@ -73,15 +61,15 @@ struct args {
 
 template <typename F, typename T> static void launch(const args *g)
 {
-    map_kernel<F, T><<<n_blocks(g->n), BLOCK, 0, g->stream>>>(g->n, (T)g->alpha, (T)g->beta,
-                                                              (T *)g->out, (const T *)g->x);
+    map_kernel<F, T><<<dsc_cuda_blocks(g->n), DSC_CUDA_BLOCK, 0, g->stream>>>(
+        g->n, (T)g->alpha, (T)g->beta, (T *)g->out, (const T *)g->x);
 }
 
 template <typename F, typename T> static void launch_bwd(const args *g)
 {
-    map_bwd_kernel<F, T><<<n_blocks(g->n), BLOCK, 0, g->stream>>>(g->n, (T)g->alpha, (T)g->beta,
-                                                                  (T *)g->out, (const T *)g->dy,
-                                                                  (const T *)g->x, (const T *)g->y);
+    map_bwd_kernel<F, T><<<dsc_cuda_blocks(g->n), DSC_CUDA_BLOCK, 0, g->stream>>>(
+        g->n, (T)g->alpha, (T)g->beta, (T *)g->out, (const T *)g->dy, (const T *)g->x,
+        (const T *)g->y);
 }
 
 static const struct {
