@@ -14,7 +14,7 @@
 /* GPTQ's damping of the paper. */
 #define GPTQ_DAMPING 0.01
 
-/* AdaRound's learning rate and regularizer: docs/results/weightonly.md has what others gave. */
+/* AdaRound's learning rate and regularizer; other values were not tried. */
 #define ADAROUND_RATE 0.01
 #define ADAROUND_LAMBDA 1.0
 
