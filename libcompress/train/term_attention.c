@@ -11,18 +11,10 @@
 static enum dsc_status squares(struct dsc_graph *g, const struct dsc_dterm_args *a, int student,
                                int teacher, int *out, struct dsc_err *err)
 {
-    struct dsc_tensor axes;
-    int square, axis, keys;
-    enum dsc_status st;
+    int square, keys;
 
-    DSC_TRY(dsc_tensor_new(&axes, DSC_I64, 1, (int64_t[]){2}, err));
-    dsc_tensor_set_i64(&axes, 0, 1);
-    dsc_tensor_set_i64(&axes, 1, 2);
-    st = dsc_graph_init(g, NULL, &axes, &axis, err);
-    dsc_tensor_clear(&axes);
-    DSC_TRY(st);
     DSC_TRY(dsc_dterm_square_diff(g, student, teacher, &square, err));
-    DSC_TRY(dsc_loss_call(g, "Unsqueeze", 2, (int[]){a->tokens, axis}, &keys, err));
+    DSC_TRY(dsc_dterm_of_keys(g, a->tokens, &keys, err));
     DSC_TRY(dsc_loss_call(g, "Mul", 2, (int[]){square, keys}, &square, err));
     return dsc_dterm_reduce(g, "ReduceSum", square, -1, false, out, err);
 }

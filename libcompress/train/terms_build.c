@@ -173,25 +173,32 @@ static enum dsc_status relation_of(struct dsc_graph *g, const struct dsc_dterm_a
     return dsc_loss_call(g, "LogSoftmax", 1, &scores, out, err);
 }
 
-/* [B, 1, 1, T]: 0 for tokens that are compared, else far below any score. */
-static enum dsc_status key_bias(struct dsc_graph *g, const struct dsc_dterm_args *a, int *out,
-                                struct dsc_err *err)
+enum dsc_status dsc_dterm_of_keys(struct dsc_graph *g, int x, int *out, struct dsc_err *err)
 {
     struct dsc_tensor axes;
-    int zero, far, is_key, axis;
+    int axis;
     enum dsc_status st;
 
-    DSC_TRY(dsc_dterm_number(g, a, 0, &zero, err));
-    DSC_TRY(dsc_dterm_number(g, a, -1e9, &far, err));
-    DSC_TRY(dsc_loss_call(g, "Greater", 2, (int[]){a->tokens, zero}, &is_key, err));
-    DSC_TRY(dsc_loss_call(g, "Where", 3, (int[]){is_key, zero, far}, out, err));
     DSC_TRY(dsc_tensor_new(&axes, DSC_I64, 1, (int64_t[]){2}, err));
     dsc_tensor_set_i64(&axes, 0, 1);
     dsc_tensor_set_i64(&axes, 1, 2);
     st = dsc_graph_init(g, NULL, &axes, &axis, err);
     dsc_tensor_clear(&axes);
     DSC_TRY(st);
-    return dsc_loss_call(g, "Unsqueeze", 2, (int[]){*out, axis}, out, err);
+    return dsc_loss_call(g, "Unsqueeze", 2, (int[]){x, axis}, out, err);
+}
+
+/* [B, 1, 1, T]: 0 for tokens that are compared, else far below any score. */
+static enum dsc_status key_bias(struct dsc_graph *g, const struct dsc_dterm_args *a, int *out,
+                                struct dsc_err *err)
+{
+    int zero, far, is_key, bias;
+
+    DSC_TRY(dsc_dterm_number(g, a, 0, &zero, err));
+    DSC_TRY(dsc_dterm_number(g, a, -1e9, &far, err));
+    DSC_TRY(dsc_loss_call(g, "Greater", 2, (int[]){a->tokens, zero}, &is_key, err));
+    DSC_TRY(dsc_loss_call(g, "Where", 3, (int[]){is_key, zero, far}, &bias, err));
+    return dsc_dterm_of_keys(g, bias, out, err);
 }
 
 /* sum over the last axis of p (log p - log q), over queries. */

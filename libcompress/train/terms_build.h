@@ -31,6 +31,8 @@ enum dsc_status dsc_dterm_over_tokens(struct dsc_graph *g, const struct dsc_dter
 /** Of x [B, H, T]: likewise, the mean over H. */
 enum dsc_status dsc_dterm_over_queries(struct dsc_graph *g, const struct dsc_dterm_args *a, int x,
                                        int *out, struct dsc_err *err);
+/** x [B, T], a value of each token, as one of each key of attention maps: [B, 1, 1, T]. */
+enum dsc_status dsc_dterm_of_keys(struct dsc_graph *g, int x, int *out, struct dsc_err *err);
 /** sum = 0, and then sum + x. */
 enum dsc_status dsc_dterm_add(struct dsc_graph *g, int *sum, int x, struct dsc_err *err);
 /** The states of two layers [B, T, D], over tokens: a->loss "mse" or "cosine". */

@@ -18,11 +18,6 @@ static const struct dsc_dterm *const terms[] = {
     NULL,
 };
 
-const struct dsc_dterm *const *dsc_dterms_all(void)
-{
-    return terms;
-}
-
 const struct dsc_dterm *dsc_dterm_find(const char *name)
 {
     for (int i = 0; terms[i]; i++)

@@ -88,8 +88,6 @@ struct dsc_dterm {
 };
 
 const struct dsc_dterm *dsc_dterm_find(const char *name);
-/** All rows; NULL ends them. */
-const struct dsc_dterm *const *dsc_dterms_all(void);
 
 /** One term as it was asked for; pairs: layers of both, from 0, n_pairs 0 until they are known. */
 struct dsc_dterm_spec {
