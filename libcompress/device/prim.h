@@ -175,6 +175,12 @@ struct dsc_sgemm_spec {
     int64_t m, n, k;
 };
 
+/** Sizes of code_gemm: codes of 4 or 8 bits, a scale for each `group` of k. */
+struct dsc_code_gemm_spec {
+    int64_t m, n, k, group;
+    int bits;
+};
+
 /** A simulated quantization. With an offset the zero point is dsc_fake_quant_zero of it. */
 struct dsc_fake_quant_spec {
     double zero, low, high; /* whole numbers: zero point and the codes' range */

@@ -249,6 +249,66 @@ static inline bool dsc_sgemm_packed_elems(int64_t k, int64_t n, size_t *n_elems)
 void dsc_sgemm_pack(float *packed, const float *b, int64_t k, int64_t n, int64_t k_step,
                     int64_t n_step);
 
+/**
+ * Rows of a panel of 16 columns in codes, as the f32 that they stand for:
+ *
+ *   y [n_rows,16] = (float)(code - zero[j]) * scale[j]
+ *
+ * The difference is exact and the product rounds once, as DequantizeLinear does. `words` is what
+ * dsc_codes_pack made of these rows, from a word on; zero and scale hold 16 each.
+ */
+typedef void dsc_expand_codes_f32_fn(float *y, const uint32_t *words, int bits, const float *scale,
+                                     const uint8_t *zero, int64_t n_rows);
+
+/**
+ * How codes of 4 or 8 bits of a matrix [k,n] are packed: panels of 16 columns, in a panel one group
+ * of `group` rows after the other (the last may be shorter), of a group 16 words for each 32 / bits
+ * rows. A word holds codes of one column, the first in its lowest bits; behind a group's last row
+ * it is 0. bits: 4 or 8; k, n, group: at least 1.
+ */
+struct dsc_code_layout {
+    int bits;
+    int64_t k, n, group;
+};
+
+static inline int64_t dsc_codes_n_groups(const struct dsc_code_layout *l)
+{
+    return l->k / l->group + (l->k % l->group != 0);
+}
+
+/** Words of `n_rows` rows of a group, in a panel. */
+static inline int64_t dsc_codes_n_words(int bits, int64_t n_rows)
+{
+    const int64_t per_word = 32 / bits;
+
+    return (n_rows / per_word + (n_rows % per_word != 0)) * DSC_SGEMM_PANEL;
+}
+
+/** Words of one panel. */
+static inline int64_t dsc_codes_panel_words(const struct dsc_code_layout *l)
+{
+    return l->k / l->group * dsc_codes_n_words(l->bits, l->group) +
+           dsc_codes_n_words(l->bits, l->k % l->group);
+}
+
+/** Words of a matrix and its scales (and zero points): both, if they fit. k, n, group < 2^31. */
+static inline bool dsc_codes_packed_elems(const struct dsc_code_layout *l, size_t *n_words,
+                                          size_t *n_scales)
+{
+    const size_t n_panels = (size_t)(l->n + DSC_SGEMM_PANEL - 1) / DSC_SGEMM_PANEL;
+
+    return dsc_mul_size((size_t)dsc_codes_panel_words(l), n_panels, n_words) &&
+           dsc_mul_size((size_t)dsc_codes_n_groups(l) * DSC_SGEMM_PANEL, n_panels, n_scales) &&
+           *n_words <= INT64_MAX / sizeof(uint32_t) && *n_scales <= INT64_MAX / sizeof(float);
+}
+
+/**
+ * Pack codes, of which [p,j] is number p * k_step + j * n_step of `b` (of two 4-bit codes in a byte
+ * the first is the low half). Signed codes are stored 8 or 128 higher: raise their zero points too.
+ */
+void dsc_codes_pack(uint32_t *words, const struct dsc_code_layout *l, const void *b, bool is_signed,
+                    int64_t k_step, int64_t n_step);
+
 /** The chosen kernels, one per slot of kernels.def. */
 struct dsc_kernels {
     enum dsc_cpu_level level;

@@ -75,6 +75,40 @@ DEQUANTIZE(dequantize_s8_f32, int8_t, v_load_s8)
 DEQUANTIZE_COLS(dequantize_cols_u8_f32, uint8_t, v_load_u8)
 DEQUANTIZE_COLS(dequantize_cols_s8_f32, int8_t, v_load_s8)
 
+/*
+ * Codes become numbers by their bits: in [2^23, 2^24) a float's last bit is worth 1, so 2^23 + code
+ * is the code put into the bits of 2^23, and subtracting 2^23 + zero is exact.
+ */
+static inline __attribute__((always_inline)) void expand(float *y, const uint32_t *words, int bits,
+                                                         vf scale, vf zero, int64_t n_rows)
+{
+    const int per_word = 32 / bits;
+    vu w;
+
+    for (; n_rows >= per_word; n_rows -= per_word, words += DSC_SGEMM_PANEL) {
+        memcpy(&w, words, sizeof w);
+        for (int i = 0; i < per_word; i++, y += DSC_SGEMM_PANEL, w >>= bits)
+            v_store(y, (v_of_bits((w & ((1u << bits) - 1)) | 0x4b000000) - zero) * scale);
+    }
+    if (n_rows > 0)
+        memcpy(&w, words, sizeof w);
+    for (; n_rows > 0; n_rows--, y += DSC_SGEMM_PANEL, w >>= bits)
+        v_store(y, (v_of_bits((w & ((1u << bits) - 1)) | 0x4b000000) - zero) * scale);
+}
+
+void FN(expand_codes_f32)(float *y, const uint32_t *words, int bits, const float *scale,
+                          const uint8_t *zero, int64_t n_rows)
+{
+    for (int j = 0; j < DSC_SGEMM_PANEL; j += LANES) {
+        const vf z = v_of_int(v_load_u8(zero + j)) + 0x1p23f, s = v_load(scale + j);
+
+        if (bits == 4)
+            expand(y + j, words + j, 4, s, z, n_rows);
+        else
+            expand(y + j, words + j, 8, s, z, n_rows);
+    }
+}
+
 void FN(range_f32)(float *low, float *high, const float *x, int64_t n)
 {
     struct wide top = wide_set(-INFINITY), bottom = wide_set(-INFINITY); /* of -x */

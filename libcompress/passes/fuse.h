@@ -21,11 +21,17 @@ int64_t dsc_known_columns(const struct dsc_graph *g, int value);
 /** The value is a known f32 vector of n elements. */
 bool dsc_is_row_of(const struct dsc_graph *g, int value, int64_t n);
 
+/** Where a product of the plan has its bias, the epilogue behind it; -1: it is none. */
+int dsc_planned_bias(const struct dsc_node *n);
+
 /** Softmax(q k^T + biases) v -> dsc.Attention. */
 enum dsc_status dsc_pass_fuse_attention(struct dsc_graph *g, struct dsc_err *err);
 /** Mul by a constant row, then QuantizeLinear -> dsc.ScaleQuantize. */
 enum dsc_status dsc_pass_fuse_quantize(struct dsc_graph *g, struct dsc_err *err);
-/** Activations and quantization behind dsc.QGemm and dsc.PackedGemm -> their epilogue. */
+/** Products with weights in codes that integers do not run -> dsc.CodeGemm. */
+enum dsc_status dsc_pass_pack_codes(struct dsc_graph *g, struct dsc_err *err);
+/** Activations and quantization behind dsc.QGemm, dsc.CodeGemm and dsc.PackedGemm -> their
+ * epilogue. */
 enum dsc_status dsc_pass_fuse_product(struct dsc_graph *g, struct dsc_err *err);
 /** Add, LayerNormalization, quantization -> dsc.AddNorm. */
 enum dsc_status dsc_pass_fuse_norm(struct dsc_graph *g, struct dsc_err *err);

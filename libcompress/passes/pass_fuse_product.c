@@ -1,7 +1,7 @@
 /*
  * What follows a product moves into its epilogue, where the tile is still in the cache:
  *
- *   Gelu, Relu, Sigmoid, Tanh of dsc.QGemm or dsc.PackedGemm   ->  attribute act
+ *   Gelu, Relu, Sigmoid, Tanh of a planned product             ->  attribute act
  *   QuantizeLinear, dsc.ScaleQuantize of that, read by nobody else  ->  the product makes codes
  */
 #include "ops/epilogue.h"
@@ -9,10 +9,18 @@
 
 enum { MUL, SCALE, ZERO, N_EPILOGUE };
 
-/* Where the inputs of the epilogue start. */
+int dsc_planned_bias(const struct dsc_node *n)
+{
+    return dsc_node_is(n, "dsc", "QGemm")        ? 6
+           : dsc_node_is(n, "dsc", "CodeGemm")   ? 4
+           : dsc_node_is(n, "dsc", "PackedGemm") ? 2
+                                                 : -1;
+}
+
+/* Where the inputs of the epilogue start; 0: no product of the plan. */
 static int epilogue_of(const struct dsc_node *product)
 {
-    return dsc_node_is(product, "dsc", "QGemm") ? 7 : 3;
+    return dsc_planned_bias(product) + 1;
 }
 
 /* The product that makes a value for one reader and has no codes yet. */
@@ -20,8 +28,8 @@ static struct dsc_node *product_of(const struct dsc_graph *g, int value)
 {
     struct dsc_node *n = dsc_producer(g, value);
 
-    return (dsc_node_is(n, "dsc", "QGemm") || dsc_node_is(n, "dsc", "PackedGemm")) &&
-                   g->values[value].n_uses == 1 && !dsc_node_has_in(n, epilogue_of(n) + ZERO)
+    return epilogue_of(n) > 0 && g->values[value].n_uses == 1 &&
+                   !dsc_node_has_in(n, epilogue_of(n) + ZERO)
                ? n
                : NULL;
 }

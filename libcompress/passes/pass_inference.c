@@ -25,6 +25,7 @@ enum dsc_status dsc_pass_inference(struct dsc_graph *g, int *n_int, struct dsc_e
     DSC_TRY(dsc_quant_lower(g, n_int, err));
     DSC_TRY(dsc_pass_fuse_attention(g, err));
     DSC_TRY(dsc_pass_fuse_quantize(g, err));
+    DSC_TRY(dsc_pass_pack_codes(g, err));
     DSC_TRY(dsc_pass_pack_product(g, err));
     DSC_TRY(dsc_pass_pack_recurrent(g, err));
     DSC_TRY(dsc_pass_fuse_product(g, err));

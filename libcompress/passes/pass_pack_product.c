@@ -25,14 +25,11 @@ static bool match_product(const struct dsc_graph *g, struct dsc_node *n, struct 
     size_t n_elems;
 
     *m = (struct match){.node = n, .bias = DSC_NO_VALUE};
-    if ((!is_gemm && !dsc_node_is(n, "", "MatMul")) || dsc_known_columns(g, n->in[0]) < 0 ||
+    if (!dsc_is_plain_product(n) || dsc_known_columns(g, n->in[0]) < 0 ||
         g->values[n->in[0]].type.rank < 2)
         return false;
     m->w = dsc_constant(g, n->in[1]);
     if (!m->w || m->w->dtype != DSC_F32 || m->w->rank != 2)
-        return false;
-    if (is_gemm && (dsc_node_int(n, "transA", 0) != 0 || dsc_node_float(n, "alpha", 1) != 1.0f ||
-                    dsc_node_float(n, "beta", 1) != 1.0f))
         return false;
     m->is_trans = is_gemm && dsc_node_int(n, "transB", 0) != 0;
     if (is_gemm && dsc_node_has_in(n, 2)) {
@@ -86,13 +83,14 @@ static void take_biases(struct dsc_graph *g)
 
         for (int k = 0; dsc_node_is(add, "", "Add") && k < 2; k++) {
             struct dsc_node *n = dsc_producer(g, add->in[k]);
+            const int bias = dsc_planned_bias(n);
 
-            if (!dsc_node_is(n, "dsc", "PackedGemm") || g->values[add->in[k]].n_uses != 1 ||
-                n->n_in != 3 || dsc_node_has_in(n, 2) || dsc_node_attr(n, "act") ||
+            if (bias < 0 || dsc_node_is(n, "dsc", "QGemm") || g->values[add->in[k]].n_uses != 1 ||
+                n->n_in != bias + 1 || dsc_node_has_in(n, bias) || dsc_node_attr(n, "act") ||
                 !dsc_constant(g, add->in[1 - k]) ||
                 !dsc_is_row_of(g, add->in[1 - k], dsc_node_int(n, "n", -1)))
                 continue;
-            n->in[2] = add->in[1 - k];
+            n->in[bias] = add->in[1 - k];
             n->out[0] = add->out[0];
             dsc_graph_remove_node(add);
         }

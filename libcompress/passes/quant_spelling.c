@@ -42,14 +42,6 @@ bool dsc_is_planned(const struct dsc_quant_plan *plan, const struct dsc_node *n)
     return false;
 }
 
-static bool is_plain_product(const struct dsc_node *n)
-{
-    if (dsc_node_is(n, "", "MatMul"))
-        return true;
-    return dsc_node_is(n, "", "Gemm") && !dsc_node_int(n, "transA", 0) &&
-           dsc_node_float(n, "alpha", 1) == 1 && dsc_node_float(n, "beta", 1) == 1;
-}
-
 bool dsc_match_int_weight(const struct dsc_graph *g, const struct dsc_node *product,
                           struct dsc_int_weight *w)
 {
@@ -57,7 +49,7 @@ bool dsc_match_int_weight(const struct dsc_graph *g, const struct dsc_node *prod
     const struct dsc_tensor *zero;
     int64_t axis;
 
-    if (!is_plain_product(product))
+    if (!dsc_is_plain_product(product))
         return false;
     dq = dsc_producer(g, product->in[1]);
     if (!dsc_node_is(dq, "", "DequantizeLinear") || dsc_node_int(dq, "block_size", 0) != 0)

@@ -18,6 +18,14 @@ bool dsc_node_is(const struct dsc_node *n, const char *domain, const char *op)
     return n && n->op && strcmp(n->op->onnx, op) == 0 && strcmp(dsc_op_domain(n->op), domain) == 0;
 }
 
+bool dsc_is_plain_product(const struct dsc_node *n)
+{
+    if (dsc_node_is(n, "", "MatMul"))
+        return true;
+    return dsc_node_is(n, "", "Gemm") && !dsc_node_int(n, "transA", 0) &&
+           dsc_node_float(n, "alpha", 1) == 1 && dsc_node_float(n, "beta", 1) == 1;
+}
+
 struct dsc_node *dsc_rows_of(const struct dsc_graph *g, int value)
 {
     struct dsc_node *n = dsc_producer(g, value);

@@ -8,6 +8,8 @@
 /** The node that makes a value, or NULL (input, initializer, absent). Needs a sorted graph. */
 struct dsc_node *dsc_producer(const struct dsc_graph *g, int value);
 bool dsc_node_is(const struct dsc_node *n, const char *domain, const char *op);
+/** Gemm without transA, alpha and beta, or MatMul. */
+bool dsc_is_plain_product(const struct dsc_node *n);
 /**
  * The Reshape to [rows, K] that makes a value, or NULL. It stands between the codes of an
  * activation and its products (docs/adr/0002, spelling C).

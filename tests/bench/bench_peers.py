@@ -3,11 +3,13 @@
 
     tests/bench/bench_peers.py BENCH_MODEL MODEL_DIR MODEL.onnx [INT8.onnx [THREADS [ROUNDS]]]
     tests/bench/bench_peers.py --bert-base DSCOMPRESS BENCH_MODEL TOKENIZER DATA [THREADS [ROUNDS]]
+    tests/bench/bench_peers.py --weight-only DSCOMPRESS BENCH_MODEL MODEL [THREADS [ROUNDS]]
 
 BENCH_MODEL is the built tests/bench/bench_model. --bert-base makes BERT-base (109 M weights drawn
 at random; TOKENIZER is a tokenizer.json of its 30,522 tokens) in a temporary folder, times fp32
 and int8 inference on it, and calibration on 512 rows of DATA (a TSV of >= 512 texts) beside plain
-inference of the same rows. Needs torch, transformers, onnxruntime in the
+inference of the same rows. --weight-only makes w4 files in groups of 64 of MODEL in a temporary
+folder, by DequantizeLinear and by MatMulNBits, and runs 1 x 32 tokens. Needs torch, transformers, onnxruntime in the
 Python that runs it; these are peers, the project itself does not need them. Every case is a process
 of its own; ours and the peer's run alternately, and the median over the rounds is printed. With
 one thread CPU time is compared, which other work on the machine disturbs least; else wall time.
@@ -60,7 +62,7 @@ o = onnxruntime.SessionOptions()
 o.intra_op_num_threads, o.inter_op_num_threads = int(sys.argv[3]), 1
 s = onnxruntime.InferenceSession(sys.argv[1], o, providers=["CPUExecutionProvider"])
 names = [i.name for i in s.get_inputs()]
-x = {k: v for k, v in ids(int(sys.argv[2]), 128).items() if k in names}
+x = {k: v for k, v in ids(int(sys.argv[2]), int(sys.argv[4])).items() if k in names}
 timed(lambda: s.run(None, x))
 """
 MAKE_BERT_BASE = """
@@ -71,11 +73,11 @@ transformers.BertForSequenceClassification(config).save_pretrained(sys.argv[1])
 """
 
 
-def peer(code, model, batch, threads):
+def peer(code, model, batch, threads, length=128):
     env = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads),
                HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code, model, str(batch),
-                           str(threads)], env=env, capture_output=True, text=True, check=True)
+                           str(threads), str(length)], env=env, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -148,6 +150,31 @@ def bert_base(args):
                                   "-j", str(threads), "-q"]), rounds)
 
 
+def weight_only(args):
+    dsc, bench, model = args[:3]
+    threads = int(args[3]) if len(args) > 3 else 1
+    rounds = int(args[4]) if len(args) > 4 else 3
+    with tempfile.TemporaryDirectory() as tmp:
+        fp32 = os.path.join(tmp, "fp32.onnx")
+        subprocess.run([dsc, "export", model, "-o", fp32, "-q"], check=True)
+        heading(threads)
+
+        def ours_of(file):
+            return lambda: ours(bench, "infer", file, 1, 32, threads)
+
+        def peer_of(file):
+            return lambda: peer(ORT_RUN, file, 1, threads, 32)
+
+        compare("fp32, 1 x 32", "ONNX Runtime", ours_of(fp32), peer_of(fp32), rounds)
+        for name, target in (("DequantizeLinear", "generic"), ("MatMulNBits", "ort")):
+            file = os.path.join(tmp, target + ".onnx")
+            subprocess.run([dsc, "quantize", fp32, "--method", "weight-only", "--scheme", "w4",
+                            "--granularity", "group:64", "--target", target, "-o", file, "-q"],
+                           check=True, stdout=subprocess.DEVNULL)
+            compare("w4 " + name, "our fp32", ours_of(file), ours_of(fp32), rounds)
+            compare("w4 " + name, "ONNX Runtime", ours_of(file), peer_of(file), rounds)
+
+
 def heading(threads):
     print("%-28s %12s %12s %7s %10s %10s  peer, %d threads, %s time"
           % ("", "ours", "peer", "ratio", "ours", "peer", threads, "CPU" if threads == 1 else "wall"))
@@ -180,5 +207,7 @@ if __name__ == "__main__":
         sys.exit(__doc__)
     if sys.argv[1] == "--bert-base":
         bert_base(sys.argv[2:])
+    elif sys.argv[1] == "--weight-only":
+        weight_only(sys.argv[2:])
     else:
         main(sys.argv[1:])

@@ -239,6 +239,20 @@ CALL(dsc_sgemm_packed_fn)
     AS(dsc_sgemm_packed_fn)(&q);
 }
 
+/* n elements are rows of 16; any bits are codes. */
+CALL(dsc_expand_codes_f32_fn)
+{
+    const int64_t n_rows = j->n / DSC_SGEMM_PANEL;
+    static uint8_t zero[DSC_SGEMM_PANEL];
+
+    if (n_rows == 0)
+        return;
+    for (int i = 0; i < DSC_SGEMM_PANEL; i++)
+        zero[i] = (uint8_t)(j->n * 31 + i * 17);
+    AS(dsc_expand_codes_f32_fn)
+    (j->out[0], (const uint32_t *)(const void *)j->in[0], j->n % 2 ? 4 : 8, j->in[1], zero, n_rows);
+}
+
 /* A slot's call, found by a wrapper because its row of the table does not repeat the type. */
 #define DSC_SLOT(slot, type)                                      \
     static void call_of_##slot(any_kernel *kernel, struct job *j) \

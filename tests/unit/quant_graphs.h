@@ -268,14 +268,15 @@ static inline const struct dsc_quant_target *target(const char *name)
 /* ---- running ---- */
 
 /* y: the first output. */
-static inline void run(const struct dsc_graph *g, const struct dsc_tensor *feeds,
-                       struct dsc_tensor *y)
+static inline void run_at(const struct dsc_graph *g, enum dsc_cpu_level level, int n_threads,
+                          const struct dsc_tensor *feeds, struct dsc_tensor *y)
 {
     struct dsc_tensor out[4] = {0};
     struct dsc_device *dev;
     struct dsc_session *s;
 
-    OK(dsc_device_open(&dev, "cpu", 2, &err));
+    OK(dsc_device_open(&dev, "cpu", n_threads, &err));
+    dsc_device_set_cpu_level(dev, level);
     ck_assert(g->n_outputs > 0 && g->n_outputs <= (int)(sizeof out / sizeof out[0]));
     OK(dsc_session_open(&s, g, dev, &err));
     OK(dsc_session_run(s, &(struct dsc_run){0}, feeds, out, &err));
@@ -285,6 +286,12 @@ static inline void run(const struct dsc_graph *g, const struct dsc_tensor *feeds
         dsc_tensor_clear(&out[i]);
     dsc_session_close(s);
     dsc_device_close(dev);
+}
+
+static inline void run(const struct dsc_graph *g, const struct dsc_tensor *feeds,
+                       struct dsc_tensor *y)
+{
+    run_at(g, dsc_cpu_level_best(), 2, feeds, y);
 }
 
 static inline double largest(const struct dsc_tensor *t)

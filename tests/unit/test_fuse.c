@@ -501,7 +501,7 @@ START_TEST(attention_of_sizes_unknown_before_the_run_stays_as_it_is)
 END_TEST
 
 static enum dsc_status verify(const char *op, int n_in, const struct dsc_type *types,
-                              const char *attr, const int64_t *v)
+                              const char *const *attrs, const int64_t *v)
 {
     struct dsc_graph *g = dsc_graph_new(NULL);
     struct dsc_err err = {0};
@@ -514,8 +514,8 @@ static enum dsc_status verify(const char *op, int n_in, const struct dsc_type *t
         OK(dsc_graph_input(g, in[i], &err));
     }
     OK(dsc_graph_call(g, "dsc", op, NULL, n_in, in, &out, &n, &err));
-    for (; attr && *attr; attr++)
-        OK(dsc_node_set_int(g, n, (const char[]){*attr, 0}, *v++, &err));
+    for (int i = 0; attrs && attrs[i]; i++)
+        OK(dsc_node_set_int(g, n, attrs[i], v[i], &err));
     OK(dsc_graph_output(g, out, &err));
     st = dsc_graph_verify(g, &err);
     dsc_graph_free(g);
@@ -535,22 +535,39 @@ START_TEST(operators_of_the_plan_check_what_kernels_trust)
 {
     const struct dsc_type heads[] = {T(2, 4, 2, 3), T(2, 5, 2, 3), T(2, 5, 2, 6), T(2, 1, 4, 5)};
     const struct dsc_type gemm_types[] = {T(3, 5), T(160), T(20)};
-    const int64_t sizes[] = {5, 20};
-    struct dsc_type t[4];
+    const struct dsc_type code_types[] = {
+        T(3, 5), {DSC_U32, 1, {64}}, T(64), {DSC_U8, 1, {64}}, T(20)};
+    static const char *const names[] = {"k", "n", NULL};
+    static const char *const code_names[] = {"k", "n", "bits", "group", NULL};
+    const int64_t sizes[] = {5, 20, 4, 3};
+    struct dsc_type t[5];
 
     OK(verify("Attention", 4, heads, NULL, NULL));
     for (int i = 0; i < 4; i++)
         for (int k = 0; k < 4; k++) {
-            memcpy(t, heads, sizeof t);
+            memcpy(t, heads, sizeof heads);
             t[i].dim[k] += 2;
             ck_assert_msg((verify("Attention", 4, t, NULL, NULL) == DSC_OK) == ((i == 2 && k == 3)),
                           "Attention, input %d, axis %d", i, k);
         }
-    OK(verify("PackedGemm", 3, gemm_types, "kn", sizes));
+    OK(verify("PackedGemm", 3, gemm_types, names, sizes));
     for (int i = 0; i < 3; i++) {
         memcpy(t, gemm_types, sizeof gemm_types);
         t[i].dim[i == 0]--;
-        ck_assert_int_eq(verify("PackedGemm", 3, t, "kn", sizes), DSC_E_SHAPE);
+        ck_assert_int_eq(verify("PackedGemm", 3, t, names, sizes), DSC_E_SHAPE);
+    }
+    OK(verify("CodeGemm", 5, code_types, code_names, sizes));
+    for (int i = 0; i < 5; i++) {
+        memcpy(t, code_types, sizeof code_types);
+        t[i].dim[i == 0]--;
+        ck_assert_int_eq(verify("CodeGemm", 5, t, code_names, sizes), DSC_E_SHAPE);
+    }
+    for (int i = 0; i < 4; i++) {
+        int64_t bad[4];
+
+        memcpy(bad, sizes, sizeof bad);
+        bad[i] = 0;
+        ck_assert_int_eq(verify("CodeGemm", 5, code_types, code_names, bad), DSC_E_RANGE);
     }
 }
 END_TEST

@@ -1,4 +1,7 @@
-/* Weights in blocks of codes: MatMulNBits and DequantizeLinear against the formula in double. */
+/*
+ * Weights in blocks of codes: MatMulNBits and DequantizeLinear against the formula in double, and
+ * the plan that multiplies by packed codes.
+ */
 #include "quant_graphs.h"
 
 struct shape {
@@ -41,15 +44,24 @@ static int code_at(const struct dsc_tensor *t, int64_t row_bytes, int64_t bits, 
     return bits == 8 ? b[i] : b[i / 2] >> (i % 2 * 4) & 15;
 }
 
-static double weight_at(struct dsc_graph *g, const struct shape *s, int64_t n, int64_t k)
+/* W [N,K], freed by the caller. A look-up by name writes to a pipe of Check's: once for all. */
+static double *weights_of(struct dsc_graph *g, const struct shape *s)
 {
-    const int64_t n_blocks = (s->k + s->block - 1) / s->block, block = k / s->block;
+    const int64_t n_blocks = (s->k + s->block - 1) / s->block;
     const int64_t row = n_blocks * s->block * s->bits / 8, zero_row = (n_blocks * s->bits + 7) / 8;
-    const int zero = s->has_zeros ? code_at(init_of(g, "zeros"), zero_row, s->bits, n, block)
-                                  : 1 << (s->bits - 1);
+    const struct dsc_tensor *code = init_of(g, "codes"), *scale = init_of(g, "scales");
+    const struct dsc_tensor *zeros = s->has_zeros ? init_of(g, "zeros") : NULL;
+    double *w = calloc((size_t)(s->n * s->k), sizeof *w);
 
-    return (code_at(init_of(g, "codes"), row, s->bits, n, k) - zero) *
-           dsc_tensor_get_f64(init_of(g, "scales"), n * n_blocks + block);
+    ck_assert_ptr_nonnull(w);
+    for (int64_t i = 0; i < s->n * s->k; i++) {
+        const int64_t n = i / s->k, k = i % s->k, block = k / s->block;
+        const int zero = zeros ? code_at(zeros, zero_row, s->bits, n, block) : 1 << (s->bits - 1);
+
+        w[i] = (code_at(code, row, s->bits, n, k) - zero) *
+               dsc_tensor_get_f64(scale, n * n_blocks + block);
+    }
+    return w;
 }
 
 static struct dsc_graph *nbits(const struct shape *s, uint64_t seed)
@@ -79,32 +91,48 @@ static struct dsc_graph *nbits(const struct shape *s, uint64_t seed)
     return g;
 }
 
-START_TEST(a_product_of_blocks_is_that_of_the_formula)
+static void is_of_the_formula(struct dsc_graph *g, const struct shape *s,
+                              const struct dsc_tensor *x, const struct dsc_tensor *y)
 {
-    const struct shape *s = &shapes[_i];
-    struct dsc_graph *g = nbits(s, (uint64_t)_i);
-    struct dsc_tensor x, y;
+    const struct dsc_tensor *bias = s->has_bias ? init_of(g, "bias") : NULL;
+    double *w = weights_of(g, s);
 
-    OK(dsc_tensor_new(&x, DSC_F32, 2, (int64_t[]){s->m, s->k}, &err));
-    fill_normal(&x, "x");
-    run(g, &x, &y);
     for (int64_t m = 0; m < s->m; m++)
         for (int64_t n = 0; n < s->n; n++) {
-            double sum = s->has_bias ? dsc_tensor_get_f64(init_of(g, "bias"), n) : 0, most = 1;
+            double sum = bias ? dsc_tensor_get_f64(bias, n) : 0, most = 1;
 
             for (int64_t k = 0; k < s->k; k++) {
-                const double v = dsc_tensor_get_f64(&x, m * s->k + k) * weight_at(g, s, n, k);
+                const double v = dsc_tensor_get_f64(x, m * s->k + k) * w[n * s->k + k];
 
                 sum += v;
                 most += fabs(v);
             }
-            ck_assert_msg(fabs(dsc_tensor_get_f64(&y, m * s->n + n) - sum) <= 1e-6 * most,
+            ck_assert_msg(fabs(dsc_tensor_get_f64(y, m * s->n + n) - sum) <= 1e-6 * most,
                           "[%d,%d]: %.9g, not %.9g", (int)m, (int)n,
-                          dsc_tensor_get_f64(&y, m * s->n + n), sum);
+                          dsc_tensor_get_f64(y, m * s->n + n), sum);
         }
+    free(w);
+}
+
+START_TEST(a_product_of_blocks_is_that_of_the_formula)
+{
+    const struct shape *s = &shapes[_i];
+    struct dsc_graph *g = nbits(s, (uint64_t)_i), *plan = copy(g);
+    struct dsc_tensor x, y;
+
+    OK(dsc_pass_inference(plan, NULL, &err));
+    ck_assert_int_eq(count(plan, "CodeGemm"), 1);
+    ck_assert_int_eq(plan->n_nodes, 1);
+    OK(dsc_tensor_new(&x, DSC_F32, 2, (int64_t[]){s->m, s->k}, &err));
+    fill_normal(&x, "x");
+    for (int i = 0; i < 2; i++) {
+        run(i ? plan : g, &x, &y);
+        is_of_the_formula(g, s, &x, &y);
+        dsc_tensor_clear(&y);
+    }
     dsc_tensor_clear(&x);
-    dsc_tensor_clear(&y);
     dsc_graph_free(g);
+    dsc_graph_free(plan);
 }
 END_TEST
 
@@ -213,6 +241,116 @@ START_TEST(blocks_are_dequantized_by_the_formula)
 }
 END_TEST
 
+/* ---- products of packed codes ---- */
+
+/* block: 0 for a scale per column, -1 for one in all. */
+struct coded {
+    enum dsc_dtype dtype;
+    int64_t m, k, n, block;
+    bool is_trans, has_zeros, has_bias;
+};
+
+static const struct coded coded[] = {
+    {DSC_U4, 3, 64, 33, 32, true, true, true},     {DSC_I4, 1, 40, 16, 32, false, false, true},
+    {DSC_U4, 66, 300, 50, 64, true, true, false},  {DSC_I8, 9, 130, 200, 128, false, true, true},
+    {DSC_U8, 7, 70, 17, 32, true, true, false},    {DSC_I4, 5, 29, 20, 5, true, true, true},
+    {DSC_I8, 4, 200, 60, 0, true, false, true},    {DSC_U4, 2, 261, 48, 0, false, true, true},
+    {DSC_U8, 65, 3, 193, -1, false, false, false}, {DSC_I8, 2, 1, 1, 3, false, false, false},
+    {DSC_U8, 8, 257, 64, 128, true, false, true},  {DSC_U4, 1, 140, 30, 7, false, true, false},
+};
+
+/* Codes behind DequantizeLinear, or what they stand for; the same codes for the same c. */
+static int coded_weight(struct dsc_graph *g, const struct coded *c, bool is_constant)
+{
+    const int64_t block = c->block > 0 ? c->block : c->k, n_blocks = (c->k + block - 1) / block;
+    const int64_t dim[2] = {c->is_trans ? c->n : c->k, c->is_trans ? c->k : c->n};
+    const int64_t groups[2] = {c->is_trans ? c->n : n_blocks, c->is_trans ? n_blocks : c->n};
+    const int64_t n_scales = c->block < 0 ? 1 : c->n;
+    const int rank = c->block > 0 ? 2 : 1;
+    const struct dsc_tensor *code, *scale, *zeros;
+    struct dsc_node *dq;
+    struct dsc_tensor w;
+    struct dsc_rng r;
+    int in[3] = {0}, out;
+
+    dsc_rng_init(&r, dsc_rng_key(5));
+    in[0] = codes_of(g, "codes", c->dtype, 2, dim, &r);
+    in[1] = weight(g, "scales", rank, c->block > 0 ? groups : &n_scales);
+    in[2] = c->has_zeros
+                ? codes_of(g, "zeros", c->dtype, rank, c->block > 0 ? groups : &n_scales, &r)
+                : DSC_NO_VALUE;
+    if (!is_constant) {
+        OK(dsc_graph_call(g, "", "DequantizeLinear", "dq", c->has_zeros ? 3 : 2, in, &out, &dq,
+                          &err));
+        OK(dsc_node_set_int(g, dq, "axis", (c->block > 0) == c->is_trans, &err));
+        if (c->block > 0)
+            OK(dsc_node_set_int(g, dq, "block_size", c->block, &err));
+        return out;
+    }
+    OK(dsc_tensor_new(&w, DSC_F32, 2, dim, &err));
+    code = init_of(g, "codes");
+    scale = init_of(g, "scales");
+    zeros = c->has_zeros ? init_of(g, "zeros") : NULL;
+    for (int64_t i = 0; i < c->k * c->n; i++) {
+        const int64_t row = i / dim[1], col = i % dim[1];
+        const int64_t at = c->block < 0    ? 0
+                           : c->block == 0 ? (c->is_trans ? row : col)
+                           : c->is_trans   ? row * n_blocks + col / block
+                                           : row / block * c->n + col;
+        const int64_t zero = zeros ? dsc_tensor_get_i64(zeros, at) : 0;
+
+        ((float *)w.data)[i] =
+            (float)(dsc_tensor_get_i64(code, i) - zero) * (float)dsc_tensor_get_f64(scale, at);
+    }
+    OK(dsc_graph_init(g, "w", &w, &out, &err));
+    dsc_tensor_clear(&w);
+    return out;
+}
+
+static struct dsc_graph *product_of(const struct coded *c, bool is_constant)
+{
+    struct dsc_graph *g = dsc_graph_new(NULL);
+    int x = input(g, "x", DSC_F32, 2, (int64_t[]){c->m, c->k});
+    int w = coded_weight(g, c, is_constant);
+
+    if (c->is_trans) {
+        gemm(g, "node", c->has_bias ? 3 : 2,
+             (int[]){x, w, c->has_bias ? weight(g, "bias", 1, &c->n) : DSC_NO_VALUE}, true);
+    } else {
+        x = call(g, "MatMul", "node", 2, (int[]){x, w});
+        if (c->has_bias)
+            call(g, "Add", "add", 2, (int[]){weight(g, "bias", 1, &c->n), x});
+    }
+    finish_building(g);
+    OK(dsc_pass_inference(g, NULL, &err));
+    ck_assert_int_eq(g->n_nodes, 1);
+    ck_assert_int_eq(count(g, is_constant ? "PackedGemm" : "CodeGemm"), 1);
+    return g;
+}
+
+START_TEST(packed_codes_have_the_bits_of_the_dequantized_weight)
+{
+    const struct coded *c = &coded[_i];
+    struct dsc_graph *codes = product_of(c, false), *floats = product_of(c, true);
+    struct dsc_tensor x, y, want;
+
+    OK(dsc_tensor_new(&x, DSC_F32, 2, (int64_t[]){c->m, c->k}, &err));
+    fill_normal(&x, "x");
+    run(floats, &x, &want);
+    for (int level = 0; level <= (int)dsc_cpu_level_best(); level++)
+        for (int n_threads = 1; n_threads <= 3; n_threads += 2) {
+            run_at(codes, (enum dsc_cpu_level)level, n_threads, &x, &y);
+            ck_assert(dsc_tensor_same_shape(&y, &want));
+            ck_assert_mem_eq(y.data, want.data, dsc_tensor_n_bytes(&want));
+            dsc_tensor_clear(&y);
+        }
+    dsc_tensor_clear(&x);
+    dsc_tensor_clear(&want);
+    dsc_graph_free(codes);
+    dsc_graph_free(floats);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("nbits");
@@ -226,6 +364,8 @@ int main(void)
     tcase_add_test(t, sizes_that_do_not_fit_are_refused);
     tcase_add_loop_test(t, blocks_are_dequantized_by_the_formula, 0,
                         (int)(sizeof blocks / sizeof blocks[0]));
+    tcase_add_loop_test(t, packed_codes_have_the_bits_of_the_dequantized_weight, 0,
+                        (int)(sizeof coded / sizeof coded[0]));
     srunner_run_all(r, CK_ENV);
     n_failed = srunner_ntests_failed(r);
     srunner_free(r);
