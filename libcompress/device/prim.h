@@ -130,6 +130,17 @@ static inline struct dsc_axis_view dsc_axis_view(const struct dsc_tensor *t, int
     return v;
 }
 
+/** Types of activations in codes. */
+static inline bool dsc_is_wide_code(enum dsc_dtype t)
+{
+    return t == DSC_U16 || t == DSC_I16;
+}
+
+static inline bool dsc_is_activation_code(enum dsc_dtype t)
+{
+    return t == DSC_U8 || t == DSC_I8 || dsc_is_wide_code(t);
+}
+
 /** Sizes and the activation's scale and zero point of qgemm_packed. */
 struct dsc_qgemm_spec {
     int64_t m, n, k;
@@ -139,7 +150,7 @@ struct dsc_qgemm_spec {
 
 /**
  * What a fused primitive does with its rows of results [.., N] before they are stored, in this
- * order; each step has the bits of the primitive of its own. Codes where the output is U8 or I8.
+ * order; each step has the bits of the primitive of its own. Codes where the output is no F32.
  */
 struct dsc_epilogue {
     int act;                      /* DSC_MAP_x, one without parameters; -1: none */

@@ -95,6 +95,10 @@ typedef void dsc_quantize_u8_f32_fn(uint8_t *y, const float *x, float scale, int
                                     int64_t n);
 typedef void dsc_quantize_s8_f32_fn(int8_t *y, const float *x, float scale, int32_t zero,
                                     int64_t n);
+typedef void dsc_quantize_u16_f32_fn(uint16_t *y, const float *x, float scale, int32_t zero,
+                                     int64_t n);
+typedef void dsc_quantize_s16_f32_fn(int16_t *y, const float *x, float scale, int32_t zero,
+                                     int64_t n);
 /** y = (x - zero) * scale */
 typedef void dsc_dequantize_u8_f32_fn(float *y, const uint8_t *x, float scale, int32_t zero,
                                       int64_t n);
@@ -186,6 +190,25 @@ struct dsc_qgemm {
     int64_t y_step;
 };
 typedef void dsc_qgemm_fn(const struct dsc_qgemm *q);
+
+/**
+ * A row of a product of 16-bit activations, whose bytes were multiplied apart: with sums of their
+ * upper bytes in `high` and of their lower ones in `low`,
+ *
+ *   t[j] = 256 high[j] + low[j] - zero * col_sum[j]     exact
+ *   y[j] = (float)t[j] * (a_scale * b_scale[j]) + bias[j]
+ *
+ * b_scale_step: 1 for one per column, 0 for one in all; bias may be NULL. |zero| <= 65535.
+ */
+struct dsc_split_sums {
+    const int32_t *high, *low, *col_sum;
+    int32_t zero;
+    float a_scale;
+    const float *b_scale;
+    int64_t b_scale_step;
+    const float *bias;
+};
+typedef void dsc_join_sums_fn(float *y, const struct dsc_split_sums *s, int64_t n);
 
 enum {
     DSC_QGEMM_PANEL = 16, /* columns that are packed together */

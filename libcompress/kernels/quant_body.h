@@ -16,7 +16,7 @@ static inline vf quantized(vf x, float scale, float zero, float low, float high)
     return v_min(v_max(q, v_set(low - zero)), v_set(high - zero)) + zero;
 }
 
-#define QUANTIZE(slot, type, low, high)                                                \
+#define QUANTIZE(slot, type, store, low, high)                                         \
     void FN(slot)(type * y, const float *x, float scale, int32_t zero, int64_t n)      \
     {                                                                                  \
         type last[LANES];                                                              \
@@ -25,9 +25,9 @@ static inline vf quantized(vf x, float scale, float zero, float low, float high)
             int64_t left = n - i;                                                      \
             vf q = quantized(v_get(x + i, left, 0.0f), scale, (float)zero, low, high); \
                                                                                        \
-            v_store_low8(left >= LANES ? y + i : last, v_to_int(q));                   \
+            store(left >= LANES ? y + i : last, v_to_int(q));                          \
             if (left < LANES)                                                          \
-                memcpy(y + i, last, (size_t)left);                                     \
+                memcpy(y + i, last, (size_t)left * sizeof last[0]);                    \
         }                                                                              \
     }
 
@@ -68,8 +68,10 @@ static inline vf quantized(vf x, float scale, float zero, float low, float high)
         }                                                                                   \
     }
 
-QUANTIZE(quantize_u8_f32, uint8_t, 0.0f, 255.0f)
-QUANTIZE(quantize_s8_f32, int8_t, -128.0f, 127.0f)
+QUANTIZE(quantize_u8_f32, uint8_t, v_store_low8, 0.0f, 255.0f)
+QUANTIZE(quantize_s8_f32, int8_t, v_store_low8, -128.0f, 127.0f)
+QUANTIZE(quantize_u16_f32, uint16_t, v_store_low16, 0.0f, 65535.0f)
+QUANTIZE(quantize_s16_f32, int16_t, v_store_low16, -32768.0f, 32767.0f)
 DEQUANTIZE(dequantize_u8_f32, uint8_t, v_load_u8)
 DEQUANTIZE(dequantize_s8_f32, int8_t, v_load_s8)
 DEQUANTIZE_COLS(dequantize_cols_u8_f32, uint8_t, v_load_u8)
@@ -107,6 +109,34 @@ void FN(expand_codes_f32)(float *y, const uint32_t *words, int bits, const float
         else
             expand(y + j, words + j, 8, s, z, n_rows);
     }
+}
+
+/*
+ * In double every step but the last rounding is exact, for no sum reaches 2^53; compilers make
+ * vectors of it.
+ */
+static inline __attribute__((always_inline)) void join(float *y, const struct dsc_split_sums *s,
+                                                       int64_t scale_step, bool has_bias, int64_t n)
+{
+    const double zero = s->zero;
+
+    for (int64_t j = 0; j < n; j++) {
+        const double t =
+            (double)s->high[j] * 256.0 + (double)s->low[j] - zero * (double)s->col_sum[j];
+        const float v = (float)t * (s->a_scale * s->b_scale[j * scale_step]);
+
+        y[j] = has_bias ? v + s->bias[j] : v;
+    }
+}
+
+void FN(join_sums)(float *y, const struct dsc_split_sums *s, int64_t n)
+{
+    if (s->b_scale_step && s->bias)
+        join(y, s, 1, true, n);
+    else if (s->b_scale_step)
+        join(y, s, 1, false, n);
+    else
+        join(y, s, 0, s->bias != NULL, n);
 }
 
 void FN(range_f32)(float *low, float *high, const float *x, int64_t n)

@@ -61,7 +61,7 @@ enum dsc_status dsc_epilogue_infer(const struct dsc_infer *q, int first, int64_t
     if (is_other_than_one(&q->in[first + 1]) || is_other_than_one(&q->in[first + 2]))
         return dsc_fail(err, DSC_E_SHAPE, "the codes have more than one scale");
     *code = q->in[first + 2].dtype;
-    if (*code != DSC_U8 && *code != DSC_I8 && *code != DSC_DTYPE_NONE)
+    if (!dsc_is_activation_code(*code) && *code != DSC_DTYPE_NONE)
         return dsc_fail(err, DSC_E_TYPE, "codes of type %s", dsc_dtype_text(*code));
     return DSC_OK;
 }

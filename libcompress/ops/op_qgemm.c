@@ -1,8 +1,8 @@
 /*
  * dsc.QGemm: the integer form of Gemm between DequantizeLinear nodes.
  *
- * Inputs: x (u8 or i8 [..,K]), packed weights (i8 bytes), column sums (i32 [N]), x_scale (f32,
- * host), x_zero (integer, host), w_scale (f32, one or [N]), bias (f32 [N], optional), and an
+ * Inputs: x (u8, i8, u16 or i16 [..,K]), packed weights (i8 bytes), column sums (i32 [N]), x_scale
+ * (f32, host), x_zero (integer, host), w_scale (f32, one or [N]), bias (f32 [N], optional), and an
  * epilogue (ops/epilogue.h). Attributes k, act.
  * Output [..,N] = epilogue of (x - x_zero) w * (x_scale * w_scale) + bias, with exact sums. Made by
  * dsc_quant_lower for running here, the epilogue by dsc_pass_fuse_product; never written.
@@ -83,8 +83,13 @@ static enum dsc_status forward(struct dsc_exec *x, const struct dsc_node *n,
         .x_zero = (int32_t)dsc_tensor_get_i64(in[4], 0),
     };
 
-    return dsc_qgemm_packed(x->dev, &s, out[0], in[0], in[1], in[2], in[5],
-                            dsc_node_has_in(n, IN_BIAS) ? in[IN_BIAS] : NULL, &ep, err);
+    const struct dsc_tensor *bias = dsc_node_has_in(n, IN_BIAS) ? in[IN_BIAS] : NULL;
+    struct dsc_tensor *planes;
+
+    if (!dsc_is_wide_code(in[0]->dtype))
+        return dsc_qgemm_packed(x->dev, &s, out[0], in[0], in[1], in[2], in[5], bias, &ep, err);
+    DSC_TRY(dsc_exec_temp(x, DSC_U8, 2, (int64_t[]){2, dsc_tensor_n_elems(in[0])}, &planes, err));
+    return dsc_qgemm_wide(x->dev, &s, out[0], in[0], planes, in[1], in[2], in[5], bias, &ep, err);
 }
 
 const struct dsc_op dsc_op_qgemm = {

@@ -5,6 +5,7 @@
  *
  * and what the other fusions of quantization share.
  */
+#include "device/prim.h"
 #include "passes/fuse.h"
 
 #include <stdio.h>
@@ -31,7 +32,7 @@ static bool is_one_scale(const struct dsc_graph *g, const struct dsc_node *n)
     zero = dsc_constant(g, n->in[2]);
     return zero && scale->dtype == DSC_F32 && scale->rank <= 1 && zero->rank <= 1 &&
            dsc_tensor_n_elems(scale) == 1 && dsc_tensor_n_elems(zero) == 1 &&
-           (zero->dtype == DSC_U8 || zero->dtype == DSC_I8);
+           dsc_is_activation_code(zero->dtype);
 }
 
 bool dsc_match_codes(const struct dsc_graph *g, struct dsc_node *n, struct dsc_codes *c)

@@ -3,6 +3,7 @@
  * becomes dsc.QGemm on the codes. The bias's DequantizeLinear is computed here, once: it stays
  * float in the epilogue, with the values that the file says.
  */
+#include "device/prim.h"
 #include "dsc/quant.h"
 #include "kernels/kernels.h"
 #include "passes/codebook.h"
@@ -51,7 +52,7 @@ static bool match_node(const struct dsc_graph *g, struct dsc_node *n, struct mat
         return false;
     s = dsc_constant(g, m->x->in[1]);
     z = dsc_constant(g, m->x->in[2]);
-    if (!s || !z || dsc_tensor_n_elems(s) != 1 || (z->dtype != DSC_U8 && z->dtype != DSC_I8))
+    if (!s || !z || dsc_tensor_n_elems(s) != 1 || !dsc_is_activation_code(z->dtype))
         return false;
     return !dsc_node_has_in(n, 2) || match_bias(g, n->in[2], m);
 }

@@ -95,6 +95,38 @@ CALL(dsc_quantize_s8_f32_fn)
     j->is_integer = true;
     AS(dsc_quantize_s8_f32_fn)((int8_t *)(void *)j->out[0], j->in[0], 0.03f, -5, j->n);
 }
+CALL(dsc_quantize_u16_f32_fn)
+{
+    j->is_integer = true;
+    AS(dsc_quantize_u16_f32_fn)((uint16_t *)(void *)j->out[0], j->in[0], 2e-4f, 31117, j->n);
+}
+CALL(dsc_quantize_s16_f32_fn)
+{
+    j->is_integer = true;
+    AS(dsc_quantize_s16_f32_fn)((int16_t *)(void *)j->out[0], j->in[0], 2e-4f, -5, j->n);
+}
+/* Sums of any bits, within what a product can reach. */
+CALL(dsc_join_sums_fn)
+{
+    const int32_t *sums = (const int32_t *)(const void *)j->in[0];
+    static int32_t part[3][1 << 14];
+    const int64_t n = j->n < 1 << 14 ? j->n : 1 << 14;
+    const struct dsc_split_sums s = {.high = part[0],
+                                     .low = part[1],
+                                     .col_sum = part[2],
+                                     .zero = 32768 - (int32_t)(j->n % 5),
+                                     .a_scale = 0.37f,
+                                     .b_scale = j->in[1],
+                                     .b_scale_step = j->n % 3 > 0,
+                                     .bias = j->n % 2 ? j->in[2] : NULL};
+
+    for (int64_t i = 0; i < n; i++) {
+        part[0][i] = sums[i] / 2;
+        part[1][i] = sums[n - 1 - i] / 2;
+        part[2][i] = sums[i] >> 9;
+    }
+    AS(dsc_join_sums_fn)(j->out[0], &s, n);
+}
 /* The last n bytes of the input, so that reading on would leave the buffer. */
 CALL(dsc_dequantize_u8_f32_fn)
 {

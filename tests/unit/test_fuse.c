@@ -402,7 +402,7 @@ static const struct fuse_case cases[] = {
     {"stretched sum", norm_of_a_stretched_sum, {{"AddNorm", 1}, {"Add", 0}}},
     {"one scale", factors_before_one_scale, {{"ScaleQuantize", 1}, {"Mul", 0}}},
     {"many scales", factors_before_many_scales, {{"ScaleQuantize", 0}, {"QuantizeLinear", 1}}},
-    {"wide codes", factors_before_wide_codes, {{"ScaleQuantize", 0}, {"QuantizeLinear", 1}}},
+    {"wide codes", factors_before_wide_codes, {{"ScaleQuantize", 1}, {"QuantizeLinear", 0}}},
     {"one factor", one_factor_before_codes, {{"ScaleQuantize", 0}, {"Mul", 1}}},
     {"factors of rows", factors_of_rows_before_codes, {{"ScaleQuantize", 0}, {"Mul", 1}}},
     {"read product", act_of_a_product_that_is_read, {{"PackedGemm", 1}, {"Relu", 1}}},

@@ -48,9 +48,9 @@ static const struct {
     {{"generic", NO_BIAS, false, false, false, 3, false, false}, W4A8},
     {{"generic", BY_COLUMN, true, true, false, 2, false, false}, W4A8},
     {{"ort", BY_COLUMN, true, false, true, 2, true, false}, W4A8},
-    {{"generic", NO_BIAS, false, false, false, 3, false, true}, W8A16},
-    {{"generic", BY_COLUMN, true, true, false, 2, false, true}, W8A16},
-    {{"ort", BY_COLUMN, true, true, true, 2, true, true}, W8A16},
+    {{"generic", NO_BIAS, false, false, false, 3, false, false}, W8A16},
+    {{"generic", BY_COLUMN, true, true, false, 2, false, false}, W8A16},
+    {{"ort", BY_COLUMN, true, true, true, 2, true, false}, W8A16},
 };
 
 enum {

@@ -51,7 +51,7 @@ enum dsc_status dsc_cpu_add_norm(struct dsc_device *d, const struct dsc_norm_spe
 
     if (x->dtype != DSC_F32)
         return dsc_cpu_no_dtype("add_norm", x, e);
-    if (codes && codes->dtype != DSC_U8 && codes->dtype != DSC_I8)
+    if (codes && !dsc_is_activation_code(codes->dtype))
         return dsc_cpu_no_dtype("add_norm", codes, e);
     if (spec->n == 0)
         return DSC_OK;

@@ -48,6 +48,10 @@ void dsc_cpu_finish_row(const struct dsc_kernels *kernels, const struct dsc_epil
             kernels->quantize_u8_f32((uint8_t *)y + i, v, ep->scale, ep->zero, left);
         else if (out == DSC_I8)
             kernels->quantize_s8_f32((int8_t *)y + i, v, ep->scale, ep->zero, left);
+        else if (out == DSC_U16)
+            kernels->quantize_u16_f32((uint16_t *)y + i, v, ep->scale, ep->zero, left);
+        else if (out == DSC_I16)
+            kernels->quantize_s16_f32((int16_t *)y + i, v, ep->scale, ep->zero, left);
         else if (v != to)
             memcpy(to, v, (size_t)left * sizeof *to);
     }
@@ -70,7 +74,7 @@ enum dsc_status dsc_cpu_finish(struct dsc_device *d, const struct dsc_epilogue *
 {
     struct finish_job j = {d->kernels, ep, y->dtype, y->data, x->data, n, 0, 0};
 
-    if (x->dtype != DSC_F32 || (y->dtype != DSC_F32 && y->dtype != DSC_U8 && y->dtype != DSC_I8))
+    if (x->dtype != DSC_F32 || (y->dtype != DSC_F32 && !dsc_is_activation_code(y->dtype)))
         return dsc_cpu_no_dtype("finish", x->dtype != DSC_F32 ? x : y, e);
     if (n == 0)
         return DSC_OK;

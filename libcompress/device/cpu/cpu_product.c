@@ -55,7 +55,7 @@ enum dsc_status dsc_cpu_product(struct dsc_device *d, const char *prim,
 {
     struct job j = {.kernels = d->kernels, .p = p, .out = y->dtype, .y = y->data};
 
-    if (y->dtype != DSC_F32 && y->dtype != DSC_U8 && y->dtype != DSC_I8)
+    if (y->dtype != DSC_F32 && !dsc_is_activation_code(y->dtype))
         return dsc_cpu_no_dtype(prim, y, err);
     if (p->m == 0 || p->n == 0)
         return DSC_OK;

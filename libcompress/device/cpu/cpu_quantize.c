@@ -55,6 +55,12 @@ static void quantize_run(const struct quant_job *j, int64_t first, int64_t last,
     } else if (j->x->dtype == DSC_F32 && y.dtype == DSC_I8) {
         j->kernels->quantize_s8_f32((int8_t *)y.data + first, x + first, scale, (int32_t)zero,
                                     last - first);
+    } else if (j->x->dtype == DSC_F32 && y.dtype == DSC_U16) {
+        j->kernels->quantize_u16_f32((uint16_t *)y.data + first, x + first, scale, (int32_t)zero,
+                                     last - first);
+    } else if (j->x->dtype == DSC_F32 && y.dtype == DSC_I16) {
+        j->kernels->quantize_s16_f32((int16_t *)y.data + first, x + first, scale, (int32_t)zero,
+                                     last - first);
     } else {
         for (int64_t i = first; i < last; i++)
             dsc_tensor_set_i64(
@@ -96,6 +102,12 @@ static void dequantize_run(const struct quant_job *j, int64_t first, int64_t las
     else if (is_4_bit(j->x))
         for (int64_t i = first; i < last; i++)
             y[i] = (float)(nibble(j->x->data, i, flip) - (int32_t)zero) * scale;
+    else if (j->x->dtype == DSC_U16)
+        for (int64_t i = first; i < last; i++)
+            y[i] = (float)(((const uint16_t *)j->x->data)[i] - (int32_t)zero) * scale;
+    else if (j->x->dtype == DSC_I16)
+        for (int64_t i = first; i < last; i++)
+            y[i] = (float)(((const int16_t *)j->x->data)[i] - (int32_t)zero) * scale;
     else
         for (int64_t i = first; i < last; i++)
             y[i] = (float)(dsc_tensor_get_i64(j->x, i) - zero) * scale;

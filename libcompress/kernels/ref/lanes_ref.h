@@ -61,6 +61,13 @@ static inline void v_store_low8(void *p, vi v)
 
     memcpy(p, &low, 1);
 }
+/* The low 16 bits of each integer. */
+static inline void v_store_low16(void *p, vi v)
+{
+    uint16_t low = (uint16_t)((vu)v & 0xffff);
+
+    memcpy(p, &low, 2);
+}
 static inline void v_store_i32(int32_t *p, vi v)
 {
     *p = v;

@@ -66,6 +66,13 @@ static inline void v_store_low8(void *p, vi v)
 
     _mm_storel_epi64(p, _mm_packus_epi16(half, half));
 }
+static inline void v_store_low16(void *p, vi v)
+{
+    __m256i low = _mm256_and_si256((__m256i)v, _mm256_set1_epi32(0xffff));
+
+    _mm_storeu_si128(
+        p, _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1)));
+}
 static inline void v_store_i32(int32_t *p, vi v)
 {
     _mm256_storeu_si256((__m256i *)(void *)p, (__m256i)v);

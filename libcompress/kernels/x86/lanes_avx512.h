@@ -59,6 +59,10 @@ static inline void v_store_low8(void *p, vi v)
 {
     _mm_storeu_si128(p, _mm512_cvtepi32_epi8((__m512i)v));
 }
+static inline void v_store_low16(void *p, vi v)
+{
+    _mm256_storeu_si256(p, _mm512_cvtepi32_epi16((__m512i)v));
+}
 static inline void v_store_i32(int32_t *p, vi v)
 {
     _mm512_storeu_si512(p, (__m512i)v);
