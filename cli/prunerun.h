@@ -16,6 +16,7 @@ struct dsc_prunerun {
     const char *pattern; /* of --pattern */
     double sparsity;
     bool is_global;
+    int64_t n_tokens;            /* of --keep-tokens; 0: all that the data use */
     struct dsc_trainrun *taylor; /* of --importance taylor, prepared; NULL: magnitude */
     struct dsc_param_census before;
 };
@@ -44,7 +45,7 @@ enum dsc_status dsc_prune_to_units(struct dsc_prunerun *r, enum dsc_axis_pattern
                                    struct dsc_err *err);
 /** Pattern layers: find, choose, cut, report. */
 enum dsc_status dsc_prune_to_layers(struct dsc_prunerun *r, struct dsc_err *err);
-/** Rows of --data, before work starts; then the tokens that they use stay. */
+/** Rows of --data, before work starts; then the tokens that they use, or the most used, stay. */
 enum dsc_status dsc_prune_open_vocab(struct dsc_prunerun *r, struct dsc_dataset *d,
                                      struct dsc_err *err);
 enum dsc_status dsc_prune_to_vocab(struct dsc_prunerun *r, const struct dsc_dataset *d,

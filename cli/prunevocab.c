@@ -1,32 +1,17 @@
-/* Pattern vocab: the tokens that rows of data use, and the tables and the tokenizer without others.
+/* Pattern vocab: the tokens that rows of data use, or the most used of them, and the tables and the
+ * tokenizer without others.
  */
 #include "formats_props.h"
 #include "prunerun.h"
+#include "tokenuse.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
-/* Uncut: what --max-length leaves out today may be read tomorrow. */
 static enum dsc_status encode(const struct dsc_tok *tok, const struct dsc_dataset *d, size_t row,
                               struct dsc_tok_enc *enc, struct dsc_err *err)
 {
     return dsc_row_encode(tok, 0, d, (int64_t)row, false, enc, err);
-}
-
-static enum dsc_status mark_used(struct dsc_prunerun *r, const struct dsc_dataset *d, bool *is_used,
-                                 struct dsc_err *err)
-{
-    struct dsc_tok_enc enc = {0};
-    enum dsc_status st = DSC_OK;
-
-    for (size_t i = 0; st == DSC_OK && i < d->n; i++) {
-        st = encode(r->m.tok, d, i, &enc, err);
-        for (size_t k = 0; st == DSC_OK && k < enc.n; k++)
-            is_used[enc.ids[k]] = true;
-        if (st == DSC_OK && i % 1024 == 0)
-            st = dsc_cmd_stopped(r->cmd, err);
-    }
-    dsc_tok_enc_clear(&enc);
-    return st;
 }
 
 /* Rows that the smaller tokenizer cuts otherwise: a word that was unknown may fall apart now. */
@@ -62,7 +47,8 @@ static enum dsc_status cut(struct dsc_prunerun *r, const struct dsc_prune_ids *m
     int *tables, n;
 
     if (map->n_kept == map->n)
-        return dsc_fail(err, DSC_E_USAGE, "nothing would go: the data use every token");
+        return dsc_fail(err, DSC_E_USAGE, "nothing would go: the %s",
+                        r->n_tokens > 0 ? "tokenizer has no more tokens" : "data use every token");
     DSC_TRY(dsc_prune_vocab(g, g->inputs[r->m.input[DSC_ROLE_IDS]], map, r->cmd->arena, &tables, &n,
                             err));
     DSC_NEW(names, r->cmd->arena, n, err);
@@ -111,6 +97,8 @@ enum dsc_status dsc_prune_open_vocab(struct dsc_prunerun *r, struct dsc_dataset 
         dsc_err_hint(err, "--tokenizer gives one to a model that carries none");
         return dsc_err_file(err, r->cmd->args[0]);
     }
+    if (dsc_opt_is_set(r->cmd, DSC_OPT_keep_tokens))
+        r->n_tokens = dsc_opt_int(r->cmd, DSC_OPT_keep_tokens);
     DSC_TRY(dsc_textmodel_data(&r->m, r->cmd, data, DSC_PART_ALL, false, d, err));
     return d->n > 0 ? DSC_OK : dsc_fail(err, DSC_E_EMPTY, "the data hold no row");
 }
@@ -118,19 +106,15 @@ enum dsc_status dsc_prune_open_vocab(struct dsc_prunerun *r, struct dsc_dataset 
 enum dsc_status dsc_prune_to_vocab(struct dsc_prunerun *r, const struct dsc_dataset *d,
                                    struct dsc_err *err)
 {
-    struct dsc_prune_ids map = {.n = dsc_tok_info(r->m.tok).n_ids};
+    struct dsc_prune_ids map;
     struct dsc_tok *small = NULL;
     int64_t n_changed;
-    bool *is_used;
-    int32_t *new_id;
+    char what[64];
     enum dsc_status st;
 
-    DSC_NEW(is_used, r->cmd->arena, map.n + 1, err);
-    DSC_NEW(new_id, r->cmd->arena, map.n + 1, err);
-    map.new_id = new_id;
-    DSC_TRY(mark_used(r, d, is_used, err));
-    DSC_TRY(dsc_tok_shrink(r->m.tok, is_used, new_id, &map.n_kept, &small, err));
-    DSC_TRY_OUT(st, count_changed(r, d, small, new_id, &n_changed, err));
+    snprintf(what, sizeof what, "--keep-tokens %" PRId64, r->n_tokens);
+    DSC_TRY(dsc_tokens_by_use(r->cmd, r->m.tok, d, r->n_tokens, what, &map, &small, err));
+    DSC_TRY_OUT(st, count_changed(r, d, small, map.new_id, &n_changed, err));
     st = cut(r, &map, err);
     if (st != DSC_OK) {
         dsc_err_file(err, r->cmd->args[0]);

@@ -7,9 +7,11 @@
 #include "dsc/quant.h"
 #include "dsc/train.h"
 #include "formats_props.h"
+#include "tokenuse.h"
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,89 +127,22 @@ static enum dsc_status take_ffn(struct student *s, int64_t n, struct dsc_err *er
 
 /* ---- tokens ---- */
 
-struct counted {
-    int64_t n;
-    int32_t id;
-};
-
-static int by_count(const void *a, const void *b)
-{
-    const struct counted *x = a, *y = b;
-
-    return x->n != y->n ? (x->n > y->n ? -1 : 1) : x->id - y->id;
-}
-
-/* Most used first; those that nothing uses in the order of their ids. */
-static enum dsc_status count_tokens(struct student *s, struct counted *c, int32_t n,
-                                    struct dsc_err *err)
-{
-    struct dsc_tok_enc enc = {0};
-    enum dsc_status st = DSC_OK;
-
-    for (int32_t i = 0; i < n; i++)
-        c[i].id = i;
-    for (size_t i = 0; st == DSC_OK && i < s->d->n; i++) {
-        st = dsc_row_encode(s->m->tok, 0, s->d, (int64_t)i, false, &enc, err);
-        for (size_t k = 0; st == DSC_OK && k < enc.n; k++)
-            c[enc.ids[k]].n++;
-        if (st == DSC_OK && i % 1024 == 0)
-            st = dsc_cmd_stopped(s->cmd, err);
-    }
-    dsc_tok_enc_clear(&enc);
-    qsort(c, (size_t)n, sizeof *c, by_count);
-    return st;
-}
-
-/* The tokenizer with the first `n_first` of c, and what must stay beside them. */
-static enum dsc_status shrink(const struct student *s, const struct counted *c, int32_t n_first,
-                              bool *is_used, int32_t *new_id, int32_t *n_kept,
-                              struct dsc_tok **small, struct dsc_err *err)
-{
-    for (int32_t i = 0; i < dsc_tok_info(s->m->tok).n_ids; i++)
-        is_used[c[i].id] = i < n_first;
-    return dsc_tok_shrink(s->m->tok, is_used, new_id, n_kept, small, err);
-}
-
-static enum dsc_status cut_tables(struct student *s, const struct dsc_prune_ids *map,
-                                  struct dsc_err *err)
-{
-    struct dsc_graph *g = s->m->model.graph;
-    int *tables, n;
-
-    return dsc_prune_vocab(g, g->inputs[s->m->input[DSC_ROLE_IDS]], map, s->cmd->arena, &tables, &n,
-                           err);
-}
-
-/* The most that fit: by halves, since more tokens never make a smaller tokenizer. */
 static enum dsc_status take_vocab(struct student *s, int64_t n, struct dsc_err *err)
 {
-    struct dsc_prune_ids map = {.n = dsc_tok_info(s->m->tok).n_ids};
-    int32_t low = 0, high = map.n, *new_id;
+    struct dsc_graph *g = s->m->model.graph;
+    const int32_t n_all = dsc_tok_info(s->m->tok).n_ids;
+    struct dsc_prune_ids map;
     struct dsc_tok *small = NULL;
-    struct counted *c;
-    bool *is_used;
+    int *tables, n_tables;
+    char what[64];
     enum dsc_status st;
 
-    if (n >= map.n)
-        return n == map.n ? DSC_OK : too_many("vocab", n, map.n, err);
-    DSC_NEW(c, s->cmd->arena, map.n + 1, err);
-    DSC_NEW(is_used, s->cmd->arena, map.n + 1, err);
-    DSC_NEW(new_id, s->cmd->arena, map.n + 1, err);
-    map.new_id = new_id;
-    DSC_TRY(count_tokens(s, c, map.n, err));
-    while (high - low > 1) {
-        const int32_t middle = low + (high - low) / 2;
-
-        DSC_TRY(shrink(s, c, middle, is_used, new_id, &map.n_kept, &small, err));
-        dsc_tok_close(small);
-        *(map.n_kept <= n ? &low : &high) = middle;
-    }
-    DSC_TRY(shrink(s, c, low, is_used, new_id, &map.n_kept, &small, err));
-    st = map.n_kept <= n ? cut_tables(s, &map, err)
-                         : dsc_fail(err, DSC_E_USAGE,
-                                    "vocab=%" PRId64 ": %" PRId32
-                                    " tokens stay in any case: special ones and characters",
-                                    n, map.n_kept);
+    if (n >= n_all)
+        return n == n_all ? DSC_OK : too_many("vocab", n, n_all, err);
+    snprintf(what, sizeof what, "vocab=%" PRId64, n);
+    DSC_TRY(dsc_tokens_by_use(s->cmd, s->m->tok, s->d, n, what, &map, &small, err));
+    st = dsc_prune_vocab(g, g->inputs[s->m->input[DSC_ROLE_IDS]], &map, s->cmd->arena, &tables,
+                         &n_tables, err);
     if (st != DSC_OK) {
         dsc_tok_close(small);
         return st;

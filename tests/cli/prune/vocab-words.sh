@@ -16,5 +16,9 @@ try "$m" --pattern vocab --data a.tsv --require-size 10% -o p.onnx | sed 's/[0-9
 try "$m" --pattern ffn --sparsity 0.5 --data a.tsv -o p.onnx
 try "$mlp/binary.onnx" --pattern vocab --data a.tsv -o p.onnx
 dscompress prune "$m" --pattern vocab --data a.tsv -q -o v.onnx > /dev/null && try v.onnx --pattern vocab --data a.tsv -o p.onnx
+try "$m" --pattern vocab --data a.tsv --keep-tokens 0 -o p.onnx
+try "$m" --pattern vocab --data a.tsv --keep-tokens 3 -o p.onnx
+try "$m" --pattern vocab --data a.tsv --keep-tokens 1000000 -o p.onnx
+try "$m" --pattern ffn --sparsity 0.5 --keep-tokens 80 -o p.onnx
 ls p p.onnx 2> /dev/null
 true
