@@ -18,6 +18,7 @@ struct size_row {
     enum dsc_status (*run)(struct job *j, struct dsc_err *err);
     bool has_scope;  /* units are compared */
     bool is_by_data; /* no --sparsity says how much */
+    bool has_rank;   /* --rank may say how much, and rows of data what matters */
 };
 
 struct job {
@@ -25,7 +26,7 @@ struct job {
     struct dsc_prunerun r;
     struct dsc_trainrun t; /* with --train */
     bool has_train, is_gradual, is_taylor;
-    struct dsc_dataset data; /* of vocab */
+    struct dsc_dataset data; /* of vocab and lowrank */
     struct dsc_device *dev;
     const struct size_row *sizes; /* NULL: zeros */
     struct dsc_mask_pattern zeros;
@@ -64,6 +65,13 @@ static enum dsc_status prune_vocab(struct job *j, struct dsc_err *err)
     return dsc_prune_to_vocab(&j->r, &j->data, err);
 }
 
+static enum dsc_status prune_lowrank(struct job *j, struct dsc_err *err)
+{
+    const struct dsc_dataset *rows = j->data.n > 0 ? &j->data : j->has_train ? &j->t.train : NULL;
+
+    return dsc_prune_to_lowrank(&j->r, rows, j->dev, err);
+}
+
 static const struct size_row size_rows[] = {
     {.name = "ffn", .run = prune_ffn, .has_scope = true},
     {.name = "heads", .run = prune_heads, .has_scope = true},
@@ -71,6 +79,7 @@ static const struct size_row size_rows[] = {
     {.name = "gates", .run = prune_gates, .has_scope = true},
     {.name = "layers", .run = prune_layers},
     {.name = "vocab", .run = prune_vocab, .is_by_data = true},
+    {.name = "lowrank", .run = prune_lowrank, .has_rank = true},
 };
 
 /* ---- options ---- */
@@ -94,22 +103,39 @@ static enum dsc_status read_bars(struct job *j, struct dsc_err *err)
     return DSC_OK;
 }
 
+static enum dsc_status read_importance(struct job *j, struct dsc_err *err)
+{
+    const char *name = dsc_opt_text(j->cmd, DSC_OPT_importance);
+
+    j->is_taylor = strcmp(name, "taylor") == 0;
+    j->r.is_movement = strcmp(name, "movement") == 0;
+    if (j->is_taylor && !j->sizes)
+        return dsc_fail(err, DSC_E_USAGE,
+                        "--importance taylor is of --pattern ffn, heads, hidden and gates");
+    if (j->r.is_movement && j->sizes)
+        return dsc_fail(err, DSC_E_USAGE,
+                        "--importance movement is of --pattern unstructured, N:M and block:RxC");
+    if ((j->is_taylor || j->r.is_movement) && !dsc_opt_is_set(j->cmd, DSC_OPT_train))
+        return dsc_fail(err, DSC_E_USAGE, "--importance %s needs --train DATA: gradients", name);
+    return DSC_OK;
+}
+
 /* A pattern of groups says itself how many zeros there are. */
 static enum dsc_status read_sparsity(struct job *j, struct dsc_err *err)
 {
     if (j->sizes && j->sizes->is_by_data)
         return DSC_OK;
     if (!j->sizes || j->sizes->has_scope)
-        j->is_taylor = dsc_opt_enum(j->cmd, DSC_OPT_importance) == 1;
-    if (j->is_taylor && !j->sizes)
-        return dsc_fail(err, DSC_E_USAGE,
-                        "--importance taylor is of --pattern ffn, heads, hidden and gates");
-    if (j->is_taylor && !dsc_opt_is_set(j->cmd, DSC_OPT_train))
-        return dsc_fail(err, DSC_E_USAGE, "--importance taylor needs --train DATA: gradients");
+        DSC_TRY(read_importance(j, err));
     if (!j->sizes && j->zeros.kind == DSC_MASK_GROUPS)
         return DSC_OK;
+    if (j->sizes && j->sizes->has_rank && dsc_opt_is_set(j->cmd, DSC_OPT_rank)) {
+        j->r.rank = dsc_opt_int(j->cmd, DSC_OPT_rank);
+        return DSC_OK;
+    }
     if (!dsc_opt_is_set(j->cmd, DSC_OPT_sparsity))
-        return dsc_fail(err, DSC_E_USAGE, "--pattern %s needs --sparsity S", j->r.pattern);
+        return dsc_fail(err, DSC_E_USAGE, "--pattern %s needs --sparsity S%s", j->r.pattern,
+                        j->sizes && j->sizes->has_rank ? " or --rank N" : "");
     j->r.sparsity = dsc_opt_float(j->cmd, DSC_OPT_sparsity);
     if (!(j->r.sparsity > 0 && j->r.sparsity < 1))
         return dsc_fail(err, DSC_E_USAGE,
@@ -176,16 +202,35 @@ static enum dsc_status time_both(struct job *j, struct dsc_err *err)
 
 /* ---- --train ---- */
 
+/* The word `cubic` and that of other toolkits for it. */
+enum { SCHEDULE_ONESHOT };
+
+static enum dsc_status read_schedule(struct job *j, struct dsc_err *err)
+{
+    const bool can_grow = !j->sizes && j->zeros.kind != DSC_MASK_GROUPS;
+
+    if (!can_grow) {
+        j->is_gradual = j->r.is_movement;
+        return DSC_OK;
+    }
+    DSC_TRY(dsc_opt_resolve(j->cmd, DSC_OPT_prune_schedule, j->r.is_movement ? "cubic" : "oneshot",
+                            err));
+    j->is_gradual = dsc_opt_enum(j->cmd, DSC_OPT_prune_schedule) != SCHEDULE_ONESHOT;
+    if (j->r.is_movement && !j->is_gradual)
+        return dsc_fail(err, DSC_E_USAGE,
+                        "--importance movement sums up while training: --schedule cubic or agp");
+    return DSC_OK;
+}
+
 /* A smaller tokenizer would be another than the teacher's and the rows': that is train's work. */
 static enum dsc_status open_train(struct job *j, struct dsc_err *err)
 {
     const bool can_train = !j->sizes || !j->sizes->is_by_data;
-    const bool can_grow = !j->sizes && j->zeros.kind != DSC_MASK_GROUPS;
 
     if (!can_train || !dsc_opt_is_set(j->cmd, DSC_OPT_train))
         return DSC_OK;
     j->has_train = true;
-    j->is_gradual = can_grow && dsc_opt_enum(j->cmd, DSC_OPT_prune_schedule) == 1;
+    DSC_TRY(read_schedule(j, err));
     j->t = (struct dsc_trainrun){.cmd = j->cmd,
                                  .m = &j->r.m,
                                  .dev = j->dev,
@@ -260,6 +305,8 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
         DSC_TRY(dsc_prunerun_check_folder(&j->r, err));
     if (j->sizes && j->sizes->is_by_data)
         DSC_TRY(dsc_prune_open_vocab(&j->r, &j->data, err));
+    if (j->sizes && j->sizes->has_rank)
+        DSC_TRY(dsc_prune_open_lowrank(&j->r, &j->data, err));
     DSC_TRY(open_train(j, err));
     DSC_TRY(read_bars(j, err));
     DSC_TRY(open_patterns(j, err));
@@ -292,12 +339,15 @@ static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
 const struct dsc_command dsc_command_prune = {
     .name = "prune",
     .args = "MODEL",
-    .summary = "set weights to 0, or remove neurons, heads, width, layers, tokens",
+    .summary = "set weights to 0, or remove neurons, heads, width, layers, tokens, ranks",
     .about =
         "Prunes by magnitude: at once, or with --train while the model learns to do without. "
         "--schedule oneshot prunes, then trains with what is left; cubic (unstructured, blocks) "
-        "lets "
-        "the zeros grow over the first 70 % of the steps, S - S (1 - t)^3 (Zhu and Gupta 2017). "
+        "lets the zeros grow over the first 70 % of the steps, S - S (1 - t)^3 (Zhu and Gupta "
+        "2017: automated gradual pruning; agp is the same by its other name). "
+        "--importance movement (unstructured, N:M, blocks) keeps the weights that training moves "
+        "away from 0, by the sum of -w dL/dw over the same steps; what was hidden can come back "
+        "until they end (Sanh et al. 2020). "
         "--importance taylor (ffn, heads, hidden, gates) ranks units by the loss's derivative by a "
         "factor "
         "on "
@@ -324,6 +374,11 @@ const struct dsc_command dsc_command_prune = {
         "sum over these units; after hidden, norms run over what is left.\n\n"
         "layers removes whole layers of attention and what follows it, from the top (--include and "
         "--exclude choose by names of nodes): what read a layer's output reads its input.\n\n"
+        "lowrank writes a product's weights W as two factors U V, with --rank N components each or "
+        "at most 1 - S of the weights, where that is smaller; a looked-up table too when --include "
+        "names it. With rows of --data, or of --train, the error of the layer's outputs on them is "
+        "the least, X W - X U V (SVD-LLM, Wang et al. 2024), without rows that of the weights. "
+        "What of the outputs is kept is shown by layer.\n\n"
         "vocab removes the tokens that no row of --data uses, or with --keep-tokens N all but the "
         "N most used ones, from the embedding and from the tokenizer. Special and added tokens "
         "stay, and so do single characters: a word whose piece "
@@ -338,12 +393,16 @@ const struct dsc_command dsc_command_prune = {
     .examples = "dscompress prune sms.onnx --pattern unstructured --sparsity 0.5 -o pruned.onnx\n"
                 "dscompress prune sms.onnx --pattern unstructured --sparsity 0.8 --schedule cubic "
                 "--train sms.tsv --epochs 1 --teacher self -o gradual.onnx\n"
+                "dscompress prune sms.onnx --pattern unstructured --sparsity 0.8 --importance "
+                "movement --train sms.tsv --epochs 1 -o moved.onnx\n"
                 "dscompress prune sms.onnx --pattern 2:4 --exclude classifier -o sparse.onnx\n"
                 "dscompress prune sms.onnx --pattern block:8x1 --sparsity 0.4 --scope local --json "
                 "-o blocks.onnx\n"
                 "dscompress prune sms.onnx --pattern vocab --data sms.tsv -o words.onnx\n"
                 "dscompress prune sms.onnx --pattern vocab --data sms.tsv --keep-tokens 80 -o "
                 "fewer-words.onnx\n"
+                "dscompress prune sms.onnx --pattern lowrank --sparsity 0.4 --data sms.tsv -o "
+                "factors.onnx\n"
                 "dscompress prune sms.onnx --pattern ffn --sparsity 0.5 -o narrow.onnx\n"
                 "dscompress prune fraud.onnx --pattern gates --sparsity 0.5 -o units.onnx\n"
                 "dscompress prune narrow.onnx --pattern heads --sparsity 0.25 --require-size 99% "

@@ -16,7 +16,10 @@ struct dsc_prunerun {
     const char *pattern; /* of --pattern */
     double sparsity;
     bool is_global;
+    int64_t rank; /* of --rank; 0: --sparsity says it */
+    int64_t calib_rows, batch;
     int64_t n_tokens;            /* of --keep-tokens; 0: all that the data use */
+    bool is_movement;            /* of --importance movement */
     struct dsc_trainrun *taylor; /* of --importance taylor, prepared; NULL: magnitude */
     struct dsc_param_census before;
 };
@@ -37,7 +40,7 @@ enum dsc_status dsc_prunerun_counts(struct dsc_prunerun *r, double sparsity,
 /** Patterns of zeros: find, mask, report, note in the metadata. */
 enum dsc_status dsc_prune_to_zeros(struct dsc_prunerun *r, const struct dsc_mask_pattern *p,
                                    struct dsc_err *err);
-/** The same with --schedule cubic: zeros grow while t trains. */
+/** The same while t trains: zeros grow (--schedule cubic), or scores do (is_movement). */
 enum dsc_status dsc_prune_gradually(struct dsc_prunerun *r, const struct dsc_mask_pattern *p,
                                     struct dsc_trainrun *t, struct dsc_err *err);
 /** Patterns of units: find, choose, report, cut (unless it is dry), note in the metadata. */
@@ -45,6 +48,15 @@ enum dsc_status dsc_prune_to_units(struct dsc_prunerun *r, enum dsc_axis_pattern
                                    struct dsc_err *err);
 /** Pattern layers: find, choose, cut, report. */
 enum dsc_status dsc_prune_to_layers(struct dsc_prunerun *r, struct dsc_err *err);
+/** Rows of --data, if there are any, and how many of the rows (of --train, else) are looked at. */
+enum dsc_status dsc_prune_open_lowrank(struct dsc_prunerun *r, struct dsc_dataset *d,
+                                       struct dsc_err *err);
+/**
+ * Pattern lowrank: find, factor by what the rows show of the layers' inputs (NULL: by the weights
+ * alone), report, put into the graph.
+ */
+enum dsc_status dsc_prune_to_lowrank(struct dsc_prunerun *r, const struct dsc_dataset *rows,
+                                     struct dsc_device *dev, struct dsc_err *err);
 /** Rows of --data, before work starts; then the tokens that they use, or the most used, stay. */
 enum dsc_status dsc_prune_open_vocab(struct dsc_prunerun *r, struct dsc_dataset *d,
                                      struct dsc_err *err);

@@ -112,7 +112,7 @@ enum dsc_status dsc_prune_to_zeros(struct dsc_prunerun *r, const struct dsc_mask
 
 /*
  * At most RAMP_PRUNINGS prunings on the way to the sparsity; for the rest of the run the mask
- * stays.
+ * stays. Until then movement shows masks only: what is hidden can come back.
  */
 enum { RAMP_PRUNINGS = 50 };
 static const double ramp_part = 0.7;
@@ -126,14 +126,48 @@ struct ramp {
     uint64_t n_steps, every;
 };
 
-static enum dsc_status prune_now(struct ramp *m, double sparsity, struct dsc_err *err)
+static enum dsc_status follow(struct ramp *m, struct dsc_err *err)
+{
+    for (int i = 0; m->r->is_movement && i < m->w.n; i++)
+        if (!m->w.items[i].why)
+            DSC_TRY(dsc_trainer_follow(m->t->trainer, m->g->values[m->w.items[i].value].name, err));
+    return DSC_OK;
+}
+
+/* The scores of all weights, for the length of a choice. */
+static enum dsc_status mask_by_scores(struct ramp *m, double sparsity, int64_t *n_changed,
+                                      struct dsc_err *err)
+{
+    struct dsc_tensor *scores = dsc_heap_alloc((size_t)m->w.n + 1, sizeof *scores, err);
+    enum dsc_status st = scores ? DSC_OK : DSC_E_MEMORY;
+
+    for (int i = 0; st == DSC_OK && i < m->w.n; i++) {
+        if (m->w.items[i].why)
+            continue;
+        st = dsc_trainer_movement(m->t->trainer, m->g->values[m->w.items[i].value].name, &scores[i],
+                                  err);
+        m->w.items[i].score = scores[i].data;
+    }
+    if (st == DSC_OK)
+        st = dsc_prune_mask(m->g, m->p, sparsity, m->r->is_global, &m->w, n_changed, err);
+    for (int i = 0; scores && i < m->w.n; i++) {
+        m->w.items[i].score = NULL;
+        dsc_tensor_clear(&scores[i]);
+    }
+    dsc_heap_free(scores);
+    return st;
+}
+
+static enum dsc_status prune_now(struct ramp *m, double sparsity, bool is_last, struct dsc_err *err)
 {
     struct dsc_err none = {0};
     int64_t n_changed = 0;
     enum dsc_status st;
 
     DSC_TRY(dsc_trainer_write_weights(m->t->trainer, m->g, err));
-    st = dsc_prune_mask(m->g, m->p, sparsity, m->r->is_global, &m->w, &n_changed, &none);
+    st = m->r->is_movement
+             ? mask_by_scores(m, sparsity, &n_changed, &none)
+             : dsc_prune_mask(m->g, m->p, sparsity, m->r->is_global, &m->w, &n_changed, &none);
     if (st == DSC_E_USAGE) /* too little more than the last time */
         return DSC_OK;
     if (st != DSC_OK)
@@ -144,6 +178,10 @@ static enum dsc_status prune_now(struct ramp *m, double sparsity, struct dsc_err
 
         if (one->why)
             continue;
+        if (m->r->is_movement && !is_last) {
+            DSC_TRY(dsc_trainer_hide(m->t->trainer, v->name, &v->init, err));
+            continue;
+        }
         one->n_zero_before = one->n_zero;
         DSC_TRY(dsc_trainer_mask(m->t->trainer, v->name, &v->init, err));
     }
@@ -156,7 +194,7 @@ static enum dsc_status after_step(void *ctx, uint64_t step, struct dsc_err *err)
 
     if (step > m->n_steps || (step % m->every != 0 && step != m->n_steps))
         return DSC_OK;
-    return prune_now(m, dsc_prune_ramp(m->r->sparsity, step, m->n_steps), err);
+    return prune_now(m, dsc_prune_ramp(m->r->sparsity, step, m->n_steps), step == m->n_steps, err);
 }
 
 /* A frozen weight could not be masked: say so before minutes of training. */
@@ -170,7 +208,7 @@ static enum dsc_status check_trained(const struct ramp *m, struct dsc_err *err)
             is_trained = strcmp(m->t->graph->values[m->t->params[k].value].name, name) == 0;
         if (!is_trained)
             return dsc_fail(err, DSC_E_USAGE,
-                            "'%s' is not trained: --schedule cubic cannot prune it", name);
+                            "'%s' is not trained: it cannot be pruned while training", name);
     }
     return DSC_OK;
 }
@@ -201,6 +239,7 @@ enum dsc_status dsc_prune_gradually(struct dsc_prunerun *r, const struct dsc_mas
     m.every = m.n_steps / RAMP_PRUNINGS + 1;
     t->after_step = after_step;
     t->ctx = &m;
+    DSC_TRY_OUT(st, follow(&m, err));
     DSC_TRY_OUT(st, dsc_trainrun_loop(t, err));
     DSC_TRY_OUT(st, dsc_trainrun_finish(t, err));
     count_zeros(r->m.model.graph, &m.w);

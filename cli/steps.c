@@ -86,6 +86,32 @@ int dsc_steps_place(const struct dsc_steps *s, int value)
     return 0;
 }
 
+void dsc_steps_sort(const struct dsc_steps *s, struct dsc_layer_input *inputs, int n)
+{
+    for (int i = 1; i < n; i++) {
+        const struct dsc_layer_input one = inputs[i];
+        const int place = dsc_steps_place(s, one.value);
+        int at = i;
+
+        for (; at > 0 && dsc_steps_place(s, inputs[at - 1].value) > place; at--)
+            inputs[at] = inputs[at - 1];
+        inputs[at] = one;
+    }
+}
+
+int dsc_steps_together(const struct dsc_steps *s, const struct dsc_layer_input *inputs, int n)
+{
+    uint64_t n_bytes = 0;
+
+    for (int i = 0; i < n; i++) {
+        n_bytes += (uint64_t)inputs[i].k * (uint64_t)inputs[i].k * sizeof(float);
+        if (i > 0 && n_bytes > DSC_STEP_BYTES &&
+            dsc_steps_place(s, inputs[i].value) != dsc_steps_place(s, inputs[i - 1].value))
+            return i;
+    }
+    return n;
+}
+
 /* Weights that no node from s->next on reads. */
 static void drop_weights(struct dsc_steps *s, int first)
 {

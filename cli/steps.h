@@ -45,6 +45,11 @@ enum dsc_status dsc_steps_to(struct dsc_steps *s, struct dsc_layer_input *inputs
                              struct dsc_err *err);
 /** The place of a value in the order of steps; inputs of one place go together. */
 int dsc_steps_place(const struct dsc_steps *s, int value);
+/** Inputs in the order of their places; those of one place stay in the order that they have. */
+void dsc_steps_sort(const struct dsc_steps *s, struct dsc_layer_input *inputs, int n);
+/** How many of n sorted inputs go together: those whose Gram matrices fit, and those of one place.
+ */
+int dsc_steps_together(const struct dsc_steps *s, const struct dsc_layer_input *inputs, int n);
 /** To the end; the ranges are complete and checked. */
 enum dsc_status dsc_steps_finish(struct dsc_steps *s, struct dsc_err *err);
 void dsc_steps_close(struct dsc_steps *s);

@@ -346,46 +346,23 @@ static struct dsc_layer_input *gram_at(struct dsc_layer_input *grams, int n, int
 
 /* The inputs of layers without codes, each once, in the order in which steps pass them. */
 static enum dsc_status list_inputs(const struct dsc_weightrun *r, const struct dsc_steps *steps,
-                                   struct dsc_layer_input **inputs, int **places, int *n,
-                                   struct dsc_err *err)
+                                   struct dsc_layer_input **inputs, int *n, struct dsc_err *err)
 {
     const struct dsc_quant_plan *plan = &r->q->plan;
 
     *n = 0;
     DSC_NEW(*inputs, r->cmd->arena, plan->n_sites + 1, err);
-    DSC_NEW(*places, r->cmd->arena, plan->n_sites + 1, err);
     for (int i = 0; i < plan->n_sites; i++) {
         const struct dsc_quant_site *s = &plan->sites[i], *x;
-        int place, at = *n;
 
         if (s->kind != DSC_SITE_WEIGHT || !made_of(r, s))
             continue;
         x = dsc_quantrun_input_of(r->q, s->value);
-        if (!x || gram_at(*inputs, *n, x->value))
-            continue;
-        place = dsc_steps_place(steps, x->value);
-        for (; at > 0 && (*places)[at - 1] > place; at--) {
-            (*places)[at] = (*places)[at - 1];
-            (*inputs)[at] = (*inputs)[at - 1];
-        }
-        (*places)[at] = place;
-        (*inputs)[at] = (struct dsc_layer_input){.value = x->value, .k = x->n_channels};
-        (*n)++;
+        if (x && !gram_at(*inputs, *n, x->value))
+            (*inputs)[(*n)++] = (struct dsc_layer_input){.value = x->value, .k = x->n_channels};
     }
+    dsc_steps_sort(steps, *inputs, *n);
     return DSC_OK;
-}
-
-/* How many of n inputs go together: those whose matrices fit, and those of one place. */
-static int n_together(const struct dsc_layer_input *inputs, const int *places, int n)
-{
-    uint64_t n_bytes = 0;
-
-    for (int i = 0; i < n; i++) {
-        n_bytes += (uint64_t)inputs[i].k * (uint64_t)inputs[i].k * sizeof(float);
-        if (i > 0 && n_bytes > DSC_STEP_BYTES && places[i] != places[i - 1])
-            return i;
-    }
-    return n;
 }
 
 /* AWQ's scales of one input: into the graph and, as x is divided, into its matrix. */
@@ -526,14 +503,14 @@ static enum dsc_status round_in_steps(struct dsc_weightrun *r, struct dsc_steps 
 {
     struct dsc_progress progress;
     struct dsc_layer_input *inputs;
-    int *places, n;
+    int n;
     enum dsc_status st = DSC_OK;
 
     DSC_TRY(dsc_steps_open(steps, err));
-    DSC_TRY(list_inputs(r, steps, &inputs, &places, &n, err));
+    DSC_TRY(list_inputs(r, steps, &inputs, &n, err));
     dsc_progress_begin(r->cmd, &progress, "round", "inputs", 0, n);
     for (int at = 0, part; at < n && st == DSC_OK; at += part) {
-        part = n_together(inputs + at, places + at, n - at);
+        part = dsc_steps_together(steps, inputs + at, n - at);
         st = round_group(r, steps, inputs + at, part, err);
         if (st == DSC_OK)
             dsc_progress_update(r->cmd->progress, at + part, NULL, 0);

@@ -1,6 +1,6 @@
 /*
  * Products, Gram matrices and Cholesky factors in tiles of fixed sizes, each one call of the BLAS
- * on one thread.
+ * on one thread; eigenvectors in one call of LAPACK.
  */
 #include "dsc/linalg.h"
 
@@ -273,4 +273,39 @@ enum dsc_status dsc_linalg_cholesky(struct dsc_device *dev, double *a, int64_t k
             dsc_parallel_for(dev->pool, n_tiles_of(k - s.from, SLICE), solve_tile, &s);
     }
     return DSC_OK;
+}
+
+/* ---- eigenvectors ---- */
+
+static void swap_rows(double *x, double *y, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const double t = x[i];
+
+        x[i] = y[i];
+        y[i] = t;
+    }
+}
+
+enum dsc_status dsc_linalg_eigen(struct dsc_device *dev, double *a, int64_t k, int64_t n, double *v,
+                                 struct dsc_err *err)
+{
+    double *value;
+    enum dsc_status st;
+
+    DSC_TRY(check_device(dev, err));
+    for (int64_t i = 0; i < k; i++)
+        for (int64_t j = i; j < k; j++)
+            if (!isfinite(a[i * k + j]))
+                return dsc_fail(err, DSC_E_NONFINITE, "a matrix without eigenvalues");
+    if (n == 0)
+        return DSC_OK;
+    value = dsc_heap_alloc((size_t)k, sizeof *value, err);
+    if (!value)
+        return DSC_E_MEMORY;
+    st = dsc_eigen(k, n, a, value, v, err);
+    dsc_heap_free(value);
+    for (int64_t i = 0; st == DSC_OK && i < n / 2; i++)
+        swap_rows(v + i * k, v + (n - 1 - i) * k, k);
+    return st;
 }

@@ -1,6 +1,6 @@
 /*
- * Zeros in the weights by magnitude. The k smallest of many are found by their bits, 16 at a time:
- * those of a double that is not negative are ordered as the numbers are, and no array of millions
+ * Zeros in the weights by magnitude or score. The k smallest of many are found by their bits, 16 at
+ * a time: those of a double can be made to be ordered as the numbers are, and no array of millions
  * of keys has to be sorted or held.
  */
 #include "dsc/census.h"
@@ -13,6 +13,7 @@
 /* A weight as units that become 0 as one: elements, or blocks. */
 struct units {
     struct dsc_tensor t;                        /* the graph's own copy */
+    const float *score;                         /* of its elements; NULL: magnitudes */
     int64_t n;                                  /* units */
     int64_t n_rows, n_cols, row_step, col_step; /* of a block, and the elements' distances */
     int64_t n_across;                           /* blocks along the summed axis */
@@ -42,6 +43,28 @@ static int64_t first_of(const struct units *u, int64_t unit)
            unit % u->n_across * u->n_cols * u->col_step;
 }
 
+/* A zero is worth nothing, whatever its score. */
+static double score_of(const struct units *u, int64_t i)
+{
+    return dsc_tensor_get_f64(&u->t, i) == 0 ? -INFINITY : (double)u->score[i];
+}
+
+static double sum_of_scores(const struct units *u, int64_t unit)
+{
+    const int64_t first = first_of(u, unit);
+    double sum = 0;
+    int64_t n = 0;
+
+    for (int64_t r = 0; r < u->n_rows; r++)
+        for (int64_t c = 0; c < u->n_cols; c++) {
+            const double s = score_of(u, first + r * u->row_step + c * u->col_step);
+
+            n += s != -INFINITY;
+            sum += s != -INFINITY ? s : 0;
+        }
+    return n > 0 ? sum : -INFINITY;
+}
+
 static double size_of(const struct units *u, int64_t unit)
 {
     const int64_t first = first_of(u, unit);
@@ -60,11 +83,12 @@ static double size_of(const struct units *u, int64_t unit)
 
 static uint64_t key_of(const struct units *u, int64_t unit)
 {
-    const double size = size_of(u, unit);
+    const double size = u->score ? sum_of_scores(u, unit) : size_of(u, unit);
+    const uint64_t sign = (uint64_t)1 << 63;
     uint64_t bits;
 
     memcpy(&bits, &size, sizeof bits);
-    return bits;
+    return bits & sign ? ~bits : bits | sign; /* negative ones the other way round, and first */
 }
 
 static void set_zero(struct dsc_tensor *t, int64_t i)
@@ -131,9 +155,10 @@ static void clear_smallest(struct units *u, int n_tensors, int64_t k, int64_t *b
 }
 
 /* All but n of m elements, `step` apart. */
-static void clear_group(struct dsc_tensor *t, int64_t first, int64_t step,
+static void clear_group(struct units *u, int64_t first, int64_t step,
                         const struct dsc_mask_pattern *p)
 {
+    struct dsc_tensor *t = &u->t;
     int64_t n_left = p->m;
 
     for (int64_t i = 0; i < p->m; i++)
@@ -143,10 +168,11 @@ static void clear_group(struct dsc_tensor *t, int64_t first, int64_t step,
         int64_t at = first;
 
         for (int64_t i = 0; i < p->m; i++) {
-            const double v = fabs(dsc_tensor_get_f64(t, first + i * step));
+            const double v = dsc_tensor_get_f64(t, first + i * step);
+            const double worth = u->score ? (double)u->score[first + i * step] : fabs(v);
 
-            if (v > 0 && v < least) {
-                least = v;
+            if (v != 0 && worth < least) {
+                least = worth;
                 at = first + i * step;
             }
         }
@@ -154,15 +180,16 @@ static void clear_group(struct dsc_tensor *t, int64_t first, int64_t step,
     }
 }
 
-static void clear_groups(struct dsc_tensor *t, const struct dsc_mask_pattern *p, int axis)
+static void clear_groups(struct units *u, const struct dsc_mask_pattern *p, int axis)
 {
+    const struct dsc_tensor *t = &u->t;
     const int64_t n_groups = dsc_tensor_n_elems(t) / p->m;
     int64_t step = 1;
 
     for (int i = axis + 1; i < t->rank; i++)
         step *= t->dim[i];
     for (int64_t g = 0; g < n_groups; g++)
-        clear_group(t, g / step * step * p->m + g % step, step, p);
+        clear_group(u, g / step * step * p->m + g % step, step, p);
 }
 
 /* Initializers may point into the file. */
@@ -183,7 +210,7 @@ static void clear_all(struct units *u, int n, const struct dsc_mask_pattern *p,
 
     for (int i = 0; p->kind == DSC_MASK_GROUPS && i < w->n; i++)
         if (!w->items[i].why)
-            clear_groups(&u[at++].t, p, w->items[i].sum_axis);
+            clear_groups(&u[at++], p, w->items[i].sum_axis);
     if (p->kind == DSC_MASK_GROUPS)
         return;
     for (int i = 0; i < n; i++) {
@@ -234,8 +261,10 @@ enum dsc_status dsc_prune_mask(struct dsc_graph *g, const struct dsc_mask_patter
         if (one->why)
             continue;
         st = own_copy(&g->values[one->value].init, &u[n].t, err);
-        if (st == DSC_OK)
-            units_init(&u[n++], p, one->sum_axis);
+        if (st != DSC_OK)
+            break;
+        u[n].score = one->score;
+        units_init(&u[n++], p, one->sum_axis);
     }
     if (st == DSC_OK) {
         clear_all(u, n, p, w, sparsity, is_global, bins);

@@ -46,7 +46,7 @@ enum dsc_status dsc_mask_pattern_parse(const char *text, struct dsc_mask_pattern
     }
     dsc_fail(err, DSC_E_USAGE, "there is no pattern '%s'", text);
     dsc_err_hint(err, "unstructured, N:M (2:4), block:RxC (block:4x1), ffn, heads, hidden, gates, "
-                      "layers, vocab");
+                      "layers, vocab, lowrank");
     return DSC_E_USAGE;
 }
 

@@ -19,6 +19,8 @@ struct dsc_trainer {
     struct dsc_tensor *moments;   /* [n_params * n_moments] device */
     struct dsc_tensor *means;     /* [n_params] device: moving averages of w; NULL without ema */
     struct dsc_tensor *masks; /* [n_params] device: 0 where a pruned weight is; else no tensor */
+    struct dsc_tensor *shown; /* [n_params] device: w times mask, where w is kept whole */
+    struct dsc_tensor *moves; /* [n_params] device: sums of -g w of the same ones */
     uint64_t n_done;
     bool is_looking; /* nothing is learned: Dropout passes on */
     int64_t *order;  /* of the current epoch */
@@ -54,7 +56,7 @@ static enum dsc_status own_copy(struct dsc_trainer *t, struct dsc_tensor *dst,
     return t->dev->upload(t->dev, dst->data, src->data, dsc_tensor_n_bytes(src), err);
 }
 
-/* 1 where the weight is not 0. */
+/* 1 where init is not 0. */
 static enum dsc_status init_mask(struct dsc_trainer *t, struct dsc_tensor *mask,
                                  const struct dsc_tensor *init, struct dsc_err *err)
 {
@@ -64,6 +66,20 @@ static enum dsc_status init_mask(struct dsc_trainer *t, struct dsc_tensor *mask,
     DSC_TRY(dsc_tensor_new(&ones, DSC_F32, init->rank, init->dim, err));
     for (int64_t i = 0; i < dsc_tensor_n_elems(init); i++)
         ((float *)ones.data)[i] = ((const float *)init->data)[i] != 0 ? 1 : 0;
+    st = own_copy(t, mask, &ones, err);
+    dsc_tensor_clear(&ones);
+    return st;
+}
+
+static enum dsc_status init_ones(struct dsc_trainer *t, struct dsc_tensor *mask,
+                                 const struct dsc_tensor *like, struct dsc_err *err)
+{
+    struct dsc_tensor ones;
+    enum dsc_status st;
+
+    DSC_TRY(dsc_tensor_new(&ones, DSC_F32, like->rank, like->dim, err));
+    for (int64_t i = 0; i < dsc_tensor_n_elems(&ones); i++)
+        ((float *)ones.data)[i] = 1;
     st = own_copy(t, mask, &ones, err);
     dsc_tensor_clear(&ones);
     return st;
@@ -103,6 +119,8 @@ static enum dsc_status init_trainer(struct dsc_trainer *t, const struct dsc_para
         !(t->w = dsc_heap_alloc(n, sizeof *t->w, err)) ||
         !(t->grads = dsc_heap_alloc(n, sizeof *t->grads, err)) ||
         !(t->masks = dsc_heap_alloc(n, sizeof *t->masks, err)) ||
+        !(t->shown = dsc_heap_alloc(n, sizeof *t->shown, err)) ||
+        !(t->moves = dsc_heap_alloc(n, sizeof *t->moves, err)) ||
         !(t->moments = dsc_heap_alloc(2 * n, sizeof *t->moments, err)) ||
         (t->c.ema > 0 && !(t->means = dsc_heap_alloc(n, sizeof *t->means, err))) ||
         !(wanted = dsc_heap_alloc(n, sizeof *wanted, err)))
@@ -170,6 +188,10 @@ void dsc_trainer_close(struct dsc_trainer *t)
         dsc_tensor_clear(&t->grads[i]);
     for (int i = 0; t->masks && i < t->n_params; i++)
         dsc_tensor_clear(&t->masks[i]);
+    for (int i = 0; t->shown && i < t->n_params; i++)
+        dsc_tensor_clear(&t->shown[i]);
+    for (int i = 0; t->moves && i < t->n_params; i++)
+        dsc_tensor_clear(&t->moves[i]);
     for (int i = 0; t->moments && i < t->n_params * t->c.optim->n_moments; i++)
         dsc_tensor_clear(&t->moments[i]);
     for (int i = 0; t->means && i < t->n_params; i++)
@@ -179,6 +201,8 @@ void dsc_trainer_close(struct dsc_trainer *t)
     dsc_heap_free(t->w);
     dsc_heap_free(t->grads);
     dsc_heap_free(t->masks);
+    dsc_heap_free(t->shown);
+    dsc_heap_free(t->moves);
     dsc_heap_free(t->moments);
     dsc_heap_free(t->means);
     dsc_heap_free(t->order);
@@ -271,6 +295,28 @@ static enum dsc_status diverged(struct dsc_trainer *t, double loss, int bad, con
     return DSC_E_DIVERGED;
 }
 
+/*
+ * The gradient of w times mask is that of its mask by way of w, also where the mask is 0: what is
+ * shown has been used, and is made again after the step.
+ */
+static enum dsc_status add_moves(struct dsc_trainer *t, struct dsc_err *err)
+{
+    for (int i = 0; i < t->n_params; i++) {
+        if (!dsc_tensor_is_present(&t->shown[i]))
+            continue;
+        DSC_TRY(dsc_binary(t->dev, DSC_BINARY_mul, &t->shown[i], &t->grads[i], &t->w[i], err));
+        DSC_TRY(dsc_axpy(t->dev, -1, &t->moves[i], &t->shown[i], err));
+    }
+    return DSC_OK;
+}
+
+static enum dsc_status show(struct dsc_trainer *t, int i, struct dsc_err *err)
+{
+    if (!dsc_tensor_is_present(&t->shown[i]))
+        return DSC_OK;
+    return dsc_binary(t->dev, DSC_BINARY_mul, &t->shown[i], &t->w[i], &t->masks[i], err);
+}
+
 /* A weight of 0 whose gradients all were 0 has no momentum and no decay: it stays. */
 static enum dsc_status mask_grads(struct dsc_trainer *t, struct dsc_err *err)
 {
@@ -356,6 +402,7 @@ static enum dsc_status next_gradients(struct dsc_trainer *t, const struct dsc_tr
     for (int64_t at = 0; at < n; at += micro)
         DSC_TRY(run_micro(t, data, t->order + first + at, n - at < micro ? n - at : micro, n,
                           report, err));
+    DSC_TRY(add_moves(t, err));
     DSC_TRY(mask_grads(t, err));
     DSC_TRY(grad_norm(t, &norm, &bad, err));
     if (!isfinite(report->loss) || bad >= 0)
@@ -372,6 +419,8 @@ enum dsc_status dsc_trainer_step(struct dsc_trainer *t, const struct dsc_train_d
 {
     DSC_TRY(next_gradients(t, data, report, err));
     DSC_TRY(apply_step(t, report->grad_norm, report->lr, err));
+    for (int i = 0; i < t->n_params; i++)
+        DSC_TRY(show(t, i, err));
     t->n_done++;
     return average(t, err);
 }
@@ -388,13 +437,22 @@ enum dsc_status dsc_trainer_look(struct dsc_trainer *t, const struct dsc_train_d
     return st;
 }
 
+static enum dsc_status find_param(const struct dsc_trainer *t, const char *name, int *i,
+                                  struct dsc_err *err)
+{
+    for (*i = 0; *i < t->n_params; (*i)++)
+        if (strcmp(t->g->values[t->params[*i].value].name, name) == 0)
+            return DSC_OK;
+    return dsc_fail(err, DSC_E_INCONSISTENT, "'%s' is not trained", name);
+}
+
 enum dsc_status dsc_trainer_gradient(const struct dsc_trainer *t, const char *name,
                                      struct dsc_tensor *g, struct dsc_err *err)
 {
-    for (int i = 0; i < t->n_params; i++)
-        if (strcmp(t->g->values[t->params[i].value].name, name) == 0)
-            return dsc_to_host(g, &t->grads[i], err);
-    return dsc_fail(err, DSC_E_INCONSISTENT, "'%s' is not trained", name);
+    int i;
+
+    DSC_TRY(find_param(t, name, &i, err));
+    return dsc_to_host(g, &t->grads[i], err);
 }
 
 uint64_t dsc_trainer_n_done(const struct dsc_trainer *t)
@@ -418,12 +476,9 @@ enum dsc_status dsc_trainer_mask(struct dsc_trainer *t, const char *name,
                                  const struct dsc_tensor *w, struct dsc_err *err)
 {
     const int n_moments = t->c.optim->n_moments;
-    int i = 0;
+    int i;
 
-    while (i < t->n_params && strcmp(t->g->values[t->params[i].value].name, name) != 0)
-        i++;
-    if (i == t->n_params)
-        return dsc_fail(err, DSC_E_INCONSISTENT, "'%s' is not trained", name);
+    DSC_TRY(find_param(t, name, &i, err));
     if (w->dtype != DSC_F32 || !dsc_tensor_same_shape(w, &t->w[i]))
         return dsc_fail(err, DSC_E_INCONSISTENT, "'%s' has another shape", name);
     dsc_tensor_clear(&t->masks[i]);
@@ -433,7 +488,49 @@ enum dsc_status dsc_trainer_mask(struct dsc_trainer *t, const char *name,
         DSC_TRY(mask_one(t, &t->means[i], &t->masks[i], err));
     for (int k = 0; k < n_moments; k++)
         DSC_TRY(mask_one(t, &t->moments[i * n_moments + k], &t->masks[i], err));
-    return DSC_OK;
+    return show(t, i, err);
+}
+
+enum dsc_status dsc_trainer_follow(struct dsc_trainer *t, const char *name, struct dsc_err *err)
+{
+    const struct dsc_tensor *w;
+    int i;
+
+    DSC_TRY(find_param(t, name, &i, err));
+    w = &t->w[i];
+    if (dsc_tensor_is_present(&t->shown[i]))
+        return DSC_OK;
+    DSC_TRY(dsc_device_zeros(t->dev, &t->moves[i], DSC_F32, w->rank, w->dim, err));
+    DSC_TRY(dsc_device_tensor(t->dev, &t->shown[i], DSC_F32, w->rank, w->dim, err));
+    if (!dsc_tensor_is_present(&t->masks[i]))
+        DSC_TRY(init_ones(t, &t->masks[i], w, err));
+    DSC_TRY(show(t, i, err));
+    return dsc_session_set_weight(t->s, t->params[i].value, &t->shown[i], err);
+}
+
+enum dsc_status dsc_trainer_movement(const struct dsc_trainer *t, const char *name,
+                                     struct dsc_tensor *score, struct dsc_err *err)
+{
+    int i;
+
+    DSC_TRY(find_param(t, name, &i, err));
+    if (!dsc_tensor_is_present(&t->moves[i]))
+        return dsc_fail(err, DSC_E_INCONSISTENT, "'%s' is not followed", name);
+    return dsc_to_host(score, &t->moves[i], err);
+}
+
+enum dsc_status dsc_trainer_hide(struct dsc_trainer *t, const char *name,
+                                 const struct dsc_tensor *w, struct dsc_err *err)
+{
+    int i;
+
+    DSC_TRY(find_param(t, name, &i, err));
+    if (!dsc_tensor_is_present(&t->shown[i]) || !dsc_tensor_same_shape(w, &t->w[i]))
+        return dsc_fail(err, DSC_E_INCONSISTENT, "'%s' is not followed, or has another shape",
+                        name);
+    dsc_tensor_clear(&t->masks[i]);
+    DSC_TRY(init_mask(t, &t->masks[i], w, err));
+    return show(t, i, err);
 }
 
 struct dsc_session *dsc_trainer_session(struct dsc_trainer *t)

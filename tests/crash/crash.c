@@ -82,6 +82,10 @@ static const struct verb verbs[] = {
     {"prune-ffn", "prune ../base.onnx --pattern ffn --sparsity 0.5 --scope global -j 1 -o f.onnx"},
     {"prune-vocab", "prune ../base.onnx --pattern vocab --data ../rows.tsv -j 1 -o v.onnx --json"},
     {"prune-layers", "prune ../base.onnx --pattern layers --sparsity 0.5 -j 1 -o l.onnx --json"},
+    {"prune-lowrank", "prune ../base.onnx --pattern lowrank --sparsity 0.4 --data ../rows.tsv -j 1 "
+                      "-o lr.onnx --json"},
+    {"prune-movement", "prune ../base.onnx --pattern unstructured --sparsity 0.5 --importance "
+                       "movement --train ../rows.tsv --epochs 1 --batch 8 -j 1 -q -o pm.onnx"},
     {"prune-train", "prune ../base.onnx --pattern unstructured --sparsity 0.5 --schedule cubic "
                     "--train ../rows.tsv --epochs 1 --batch 8 --teacher self -j 1 -q -o pt.onnx"},
     {"prune-taylor", "prune ../base.onnx --pattern ffn --sparsity 0.5 --importance taylor "

@@ -1,5 +1,6 @@
 /* Dense linear algebra across blocks, against the definitions in double. */
 #include "dsc/linalg.h"
+#include "kernels/blas/blas.h"
 #include "quant_graphs.h"
 
 static float *normals(const char *name, int64_t n)
@@ -97,6 +98,63 @@ START_TEST(the_row_at_which_a_factor_ends_is_told)
 }
 END_TEST
 
+/* a V = V diag(value) of random symmetric matrices: by what is linked, and by the reference. */
+static const int64_t eigen_sizes[] = {1, 2, 7, 60};
+
+START_TEST(eigenvectors_are_those_of_the_largest_values)
+{
+    const int64_t k = eigen_sizes[_i], n = (k + 1) / 2;
+    float *m = normals("symmetric", k * k);
+    double *a = malloc((size_t)(k * k) * sizeof *a), *used = malloc((size_t)(k * k) * sizeof *a);
+    double *v = malloc((size_t)(k * k) * sizeof *v), *value = malloc((size_t)k * sizeof *value);
+    double *all = malloc((size_t)(k * k) * sizeof *v), last = INFINITY;
+    struct dsc_device *dev;
+
+    for (int64_t i = 0; i < k * k; i++)
+        a[i] = (double)m[i < i % k * k + i / k ? i : i % k * k + i / k];
+    OK(dsc_device_open(&dev, "cpu", 2, &err));
+    memcpy(used, a, (size_t)(k * k) * sizeof *a);
+    OK(dsc_linalg_eigen(dev, used, k, n, v, &err));
+    memcpy(used, a, (size_t)(k * k) * sizeof *a);
+    OK(dsc_eigen_ref(k, k, used, value, all, &err));
+    for (int64_t c = 0; c < n; c++) {
+        const double *x = v + c * k, *y = all + (k - 1 - c) * k, want = value[k - 1 - c];
+        double dot = 0;
+
+        ck_assert(want <= last);
+        last = want;
+        for (int64_t i = 0; i < k; i++) {
+            double sum = 0;
+
+            for (int64_t j = 0; j < k; j++)
+                sum += a[i * k + j] * x[j];
+            ck_assert_double_eq_tol(sum, want * x[i], 1e-11 * (double)k);
+            dot += x[i] * y[i];
+        }
+        ck_assert_double_eq_tol(fabs(dot), 1, 1e-9);
+    }
+    free(m);
+    free(a);
+    free(used);
+    free(v);
+    free(value);
+    free(all);
+    dsc_device_close(dev);
+}
+END_TEST
+
+START_TEST(what_is_not_finite_has_no_eigenvectors)
+{
+    double a[4] = {1, NAN, 0, 1}, v[4];
+    struct dsc_device *dev;
+    struct dsc_err err = {0};
+
+    OK(dsc_device_open(&dev, "cpu", 1, &err));
+    ck_assert_int_eq(dsc_linalg_eigen(dev, a, 2, 1, v, &err), DSC_E_NONFINITE);
+    dsc_device_close(dev);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("linalg");
@@ -109,6 +167,9 @@ int main(void)
                         (int)(sizeof gram_sizes / sizeof gram_sizes[0]));
     tcase_add_loop_test(t, a_factor_times_itself_is_the_matrix, 0,
                         (int)(sizeof factor_sizes / sizeof factor_sizes[0]));
+    tcase_add_loop_test(t, eigenvectors_are_those_of_the_largest_values, 0,
+                        (int)(sizeof eigen_sizes / sizeof eigen_sizes[0]));
+    tcase_add_test(t, what_is_not_finite_has_no_eigenvectors);
     tcase_add_test(t, the_row_at_which_a_factor_ends_is_told);
     srunner_run_all(r, CK_ENV);
     n_failed = srunner_ntests_failed(r);

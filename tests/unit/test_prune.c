@@ -105,8 +105,22 @@ static void is_masked(struct dsc_graph *g, const char *name, const char *key, bo
     }
 }
 
-static void check_pattern(const char *pattern, const char *key, double sparsity, bool is_global,
-                          int n_weights)
+/* Scores of both signs in the order of the magnitudes. */
+static void score(const struct dsc_graph *g, struct dsc_prune_weights *w, struct dsc_arena *arena)
+{
+    for (int i = 0; i < w->n; i++) {
+        const struct dsc_tensor *t = &g->values[w->items[i].value].init;
+        float *s = dsc_arena_alloc(arena, (size_t)w->items[i].n_elems, sizeof *s, NULL);
+
+        ck_assert(s != NULL);
+        for (int64_t k = 0; k < w->items[i].n_elems; k++)
+            s[k] = 3 * fabsf(((const float *)t->data)[k]) - 2;
+        w->items[i].score = s;
+    }
+}
+
+static void check_worth(const char *pattern, const char *key, double sparsity, bool is_global,
+                        int n_weights, bool by_score)
 {
     struct dsc_graph *g = three_weights();
     struct dsc_prune_weights w;
@@ -118,6 +132,8 @@ static void check_pattern(const char *pattern, const char *key, double sparsity,
     OK(dsc_mask_pattern_parse(pattern, &p, &err));
     OK(dsc_prune_find(g, &p, n_weights == 3 ? NULL : all_but_w2, NULL, &arena, &w, &err));
     ck_assert_int_eq(w.n_chosen, n_weights);
+    if (by_score)
+        score(g, &w, &arena);
     OK(dsc_prune_mask(g, &p, sparsity, is_global, &w, &n_changed, &err));
     is_masked(g, "w0", key, false);
     is_masked(g, "w1", key, true);
@@ -125,6 +141,14 @@ static void check_pattern(const char *pattern, const char *key, double sparsity,
         is_masked(g, "w2", key, false);
     dsc_arena_clear(&arena);
     dsc_graph_free(g);
+}
+
+static void check_pattern(const char *pattern, const char *key, double sparsity, bool is_global,
+                          int n_weights)
+{
+    check_worth(pattern, key, sparsity, is_global, n_weights, false);
+    if (strncmp(pattern, "block", 5) != 0) /* blocks add scores up, and squares of magnitudes */
+        check_worth(pattern, key, sparsity, is_global, n_weights, true);
 }
 
 START_TEST(unstructured_masks_are_those_of_pytorch)

@@ -200,6 +200,61 @@ START_TEST(taylor_is_the_derivative_by_a_factor)
 }
 END_TEST
 
+/* A second trainer whose weight is 0 where the first one hides it, and that masks nothing. */
+static void open_zeroed(struct rig *r, struct dsc_tensor *w)
+{
+    open_rig(r, "adamw", 0, false);
+    state(r, "w1", w);
+    for (int i = 0; i < N_MASKED; i++)
+        ((float *)w->data)[3 * i] = 0;
+    OK(dsc_trainer_set_state(r->t, "w1", w, &err));
+}
+
+/* -(dL / d(W M)) W, of hidden elements too; what is hidden comes back with its value. */
+START_TEST(movement_is_summed_over_hidden_weights_too)
+{
+    const struct dsc_train_data data = {.n_examples = N_ROWS, .fill = fill};
+    struct dsc_train_report hidden, zeroed;
+    struct dsc_tensor whole, zeros, g, score, after;
+    double was[24];
+    struct rig a, b;
+
+    open_rig(&a, "adamw", 0, false);
+    open_zeroed(&b, &zeros);
+    state(&a, "w1", &whole); /* it may be the trainer's own memory */
+    for (int i = 0; i < 24; i++)
+        was[i] = dsc_tensor_get_f64(&whole, i);
+    ck_assert_int_eq(dsc_trainer_hide(a.t, "w1", &zeros, NULL), DSC_E_INCONSISTENT);
+    OK(dsc_trainer_follow(a.t, "w1", &err));
+    OK(dsc_trainer_hide(a.t, "w1", &zeros, &err));
+    OK(dsc_trainer_step(a.t, &data, &hidden, &err));
+    OK(dsc_trainer_look(b.t, &data, &zeroed, &err));
+    ck_assert_double_eq_tol(hidden.loss, zeroed.loss, 1e-6);
+    OK(dsc_trainer_gradient(b.t, "w1", &g, &err));
+    OK(dsc_trainer_movement(a.t, "w1", &score, &err));
+    state(&a, "w1", &after);
+    for (int64_t i = 0; i < dsc_tensor_n_elems(&g); i++) {
+        const double want = -dsc_tensor_get_f64(&g, i) * was[i];
+        const bool is_hidden = i % 3 == 0 && i < 3 * N_MASKED;
+
+        ck_assert_double_eq_tol(dsc_tensor_get_f64(&score, i), want, 1e-6);
+        if (is_hidden) /* decay alone: 0.05 * 0.01 of it */
+            ck_assert_double_eq_tol(dsc_tensor_get_f64(&after, i), was[i] * (1 - 0.05 * 0.01),
+                                    1e-6);
+    }
+    OK(dsc_trainer_mask(a.t, "w1", &zeros, &err));
+    steps(&a, 2);
+    is_masked(&a, "w1");
+    dsc_tensor_clear(&whole);
+    dsc_tensor_clear(&zeros);
+    dsc_tensor_clear(&g);
+    dsc_tensor_clear(&score);
+    dsc_tensor_clear(&after);
+    close_rig(&a);
+    close_rig(&b);
+}
+END_TEST
+
 /* Zhu and Gupta 2017, equation 1, from no sparsity on. */
 START_TEST(the_ramp_is_cubic)
 {
@@ -221,6 +276,7 @@ int main(void)
     tcase_add_loop_test(t, a_mask_in_the_middle_of_a_run_holds, 0, 2);
     tcase_add_test(t, zeros_that_are_there_stay);
     tcase_add_test(t, taylor_is_the_derivative_by_a_factor);
+    tcase_add_test(t, movement_is_summed_over_hidden_weights_too);
     tcase_add_test(t, the_ramp_is_cubic);
     suite_add_tcase(s, t);
     srunner_run_all(r, CK_ENV);

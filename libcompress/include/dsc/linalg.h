@@ -1,7 +1,7 @@
 /*
  * Dense linear algebra on host memory, for what is computed once of a model's weights: products,
- * Gram matrices, the Cholesky factor. Matrices are row-major and dense. The device must be the
- * cpu's (DEVICE otherwise); results do not depend on its number of threads.
+ * Gram matrices, the Cholesky factor, eigenvectors. Matrices are row-major and dense. The device
+ * must be the cpu's (DEVICE otherwise); results do not depend on its number of threads.
  */
 #ifndef DSC_LINALG_H
 #define DSC_LINALG_H
@@ -61,5 +61,16 @@ float dsc_linalg_code_error(const struct dsc_device *dev, const float *v, const 
  */
 enum dsc_status dsc_linalg_cholesky(struct dsc_device *dev, double *a, int64_t k, int64_t *bad,
                                     struct dsc_err *err);
+
+/**
+ * Eigenvectors of a symmetric matrix for its n largest eigenvalues, the largest first.
+ *
+ * Shapes  a [k,k], of which the upper half is read; it is used up. v [n,k], a vector of length 1 a
+ *         row
+ * Errors  NONFINITE  NaN or infinity in a
+ *         MEMORY; INTERNAL, the iteration does not end
+ */
+enum dsc_status dsc_linalg_eigen(struct dsc_device *dev, double *a, int64_t k, int64_t n, double *v,
+                                 struct dsc_err *err);
 
 #endif

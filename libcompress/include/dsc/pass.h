@@ -54,9 +54,9 @@ enum dsc_status dsc_pass_inference(struct dsc_graph *g, int *n_int, struct dsc_e
  * [rank, D] multiplied with it, named NAME and NAME.map: those of the least squared error.
  *
  * kept    part of the table's squared norm that the factors have
- * Errors  UNSUPPORTED  no such f32 table, or one that others read, or of a lower rank; USAGE rank
- * is not below D Source  Lan et al. 2019, arXiv:1909.11942 (factorized embeddings); Eckart and
- * Young 1936
+ * Errors  UNSUPPORTED  no such f32 table, or one that others read, too
+ *         USAGE        rank is not below D
+ * Source  Lan et al. 2019, arXiv:1909.11942 (factorized embeddings); Eckart and Young 1936
  */
 enum dsc_status dsc_pass_factor_table(struct dsc_graph *g, int ids, int64_t rank,
                                       struct dsc_device *dev, double *kept, struct dsc_err *err);

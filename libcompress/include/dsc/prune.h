@@ -40,6 +40,7 @@ struct dsc_prune_weight {
     int sum_axis;                   /* the axis that products sum over; -1: it has none */
     int64_t n_elems, n_zero_before; /* counted by dsc_prune_find */
     int64_t n_zero;                 /* afterwards */
+    const float *score;             /* [n_elems] what each is worth; NULL: its magnitude */
     const char *why;                /* why it is left as it is; NULL: it is pruned */
 };
 
@@ -74,12 +75,12 @@ enum dsc_status dsc_prune_find(const struct dsc_graph *g, const struct dsc_mask_
                                struct dsc_prune_weights *w, struct dsc_err *err);
 
 /**
- * Set the smallest magnitudes to 0. Of equal ones the first in the order of the list and of the
- * elements goes first. Zeros that are there count.
+ * Set what is worth least to 0: by magnitude, or by scores, which may be negative. Of equals the
+ * first in the order of the list and of the elements goes first. Zeros that are there count.
  *
  * sparsity   ELEMENTS, BLOCKS: round(sparsity * n) of the n elements (of a block: its Frobenius
- *            norm) of each tensor, or of all together (is_global), halves to the even number, as
- *            torch.nn.utils.prune does. GROUPS: not used, m - n of every m become 0
+ *            norm, or the sum of its scores) of each tensor, or of all together (is_global), halves
+ * to the even number, as torch.nn.utils.prune does. GROUPS: not used, m - n of every m become 0
  * n_changed  elements that were no 0 before
  * Errors     USAGE  nothing would change
  * Source     magnitude: Han et al. 2015, arXiv:1506.02626; N:M: Mishra et al. 2021,

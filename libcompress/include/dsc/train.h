@@ -231,6 +231,22 @@ uint64_t dsc_train_steps_per_epoch(int64_t n_examples, int64_t batch);
 enum dsc_status dsc_trainer_mask(struct dsc_trainer *t, const char *name,
                                  const struct dsc_tensor *w, struct dsc_err *err);
 
+/**
+ * Movement pruning (Sanh et al. 2020, arXiv:2005.07683) of a weight W that is read as W times a
+ * mask M, at first all 1: every further step adds -(dL / d(W M)) W to its elements' scores, hidden
+ * ones too, so that they can come back. Hidden elements keep their value but for momentum and
+ * decay. `hide` sets M to 0 where w is 0 (its other values do not matter); dsc_trainer_mask ends
+ * it.
+ *
+ * Memory  score is the caller's, on the host
+ * Errors  INCONSISTENT  it is not trained, not followed, or has another shape; MEMORY
+ */
+enum dsc_status dsc_trainer_follow(struct dsc_trainer *t, const char *name, struct dsc_err *err);
+enum dsc_status dsc_trainer_movement(const struct dsc_trainer *t, const char *name,
+                                     struct dsc_tensor *score, struct dsc_err *err);
+enum dsc_status dsc_trainer_hide(struct dsc_trainer *t, const char *name,
+                                 const struct dsc_tensor *w, struct dsc_err *err);
+
 /** The session with the current weights, to evaluate between steps (same graph). */
 struct dsc_session *dsc_trainer_session(struct dsc_trainer *t);
 /** Copy the weights, or with ema their averages, into the initializers of a graph that has them by

@@ -2,6 +2,8 @@
 #ifndef DSC_BLAS_H
 #define DSC_BLAS_H
 
+#include "dsc/status.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,6 +24,16 @@ void dsc_sgemm_ref(bool is_trans_a, bool is_trans_b, int64_t m, int64_t n, int64
 void dsc_dgemm_ref(bool is_trans_a, bool is_trans_b, int64_t m, int64_t n, int64_t k, double alpha,
                    const double *a, int64_t lda, const double *b, int64_t ldb, double beta,
                    double *c, int64_t ldc);
+/**
+ * Eigenvectors of a symmetric matrix of finite elements, of the n largest eigenvalues, the least of
+ * them first: a [k,k], of which the upper half is read, is used up; value [k], of which n are set;
+ * v [n,k] a vector of length 1 a row. `_ref` is what a build without LAPACK runs.
+ * Errors  MEMORY; INTERNAL, the iteration does not end
+ */
+enum dsc_status dsc_eigen(int64_t k, int64_t n, double *a, double *value, double *v,
+                          struct dsc_err *err);
+enum dsc_status dsc_eigen_ref(int64_t k, int64_t n, double *a, double *value, double *v,
+                              struct dsc_err *err);
 /** Keep the BLAS from starting threads of its own: ours do the tiling. */
 void dsc_blas_init(void);
 

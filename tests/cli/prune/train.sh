@@ -15,6 +15,11 @@ weights c.onnx > c.txt; weights d.onnx > d.txt; cmp c.txt d.txt && echo "the sam
 dscompress inspect --diff c.onnx "$m" > /dev/null 2>&1 || echo "it was trained"
 p --pattern block:2x2 --sparsity 0.5 --scope global --schedule cubic --epochs 1 --json -o b.onnx > b.json && python3 show.py b.json
 p --pattern 1:2 --epochs 1 --json -o n.onnx > n.json && python3 show.py n.json
+p --pattern unstructured --sparsity 0.75 --importance movement --epochs 8 --json -j 1 -o m.onnx > m.json && python3 show.py m.json
+p --pattern unstructured --sparsity 0.75 --importance movement --schedule agp --epochs 8 -j 3 -o a.onnx > /dev/null
+weights m.onnx > m.txt; weights a.onnx > a.txt; cmp m.txt a.txt && echo "agp is cubic, for 1 and 3 threads"
+cmp -s m.txt c.txt || echo "other weights stay than by magnitude"
+p --pattern 1:2 --importance movement --epochs 2 --json -o n.onnx > n.json && python3 show.py n.json
 p --pattern ffn --sparsity 0.5 --epochs 1 --teacher self -o f.onnx > f.txt && sed 's/, [0-9.]* examples.*//; s/loss .*/loss/' f.txt | tail -n 2
 p --pattern ffn --sparsity 0.5 --importance taylor --epochs 1 --json -j 1 -o y.onnx > y.json && python3 -c '
 import json
@@ -30,6 +35,9 @@ try --pattern unstructured --sparsity 0.5 --train "$mlp/classes.npz" --schedule 
 try --pattern unstructured --sparsity 0.5 --train nowhere.npz
 try --pattern unstructured --sparsity 0.5 --train "$mlp/classes.npz" --importance taylor
 try --pattern ffn --sparsity 0.5 --importance taylor
+try --pattern ffn --sparsity 0.5 --importance movement --train "$mlp/classes.npz"
+try --pattern unstructured --sparsity 0.5 --importance movement
+try --pattern unstructured --sparsity 0.5 --importance movement --schedule oneshot --train "$mlp/classes.npz"
 try --pattern ffn --sparsity 0.5 --importance taylor --train "$mlp/classes.npz" --freeze fc2
 ls no.onnx 2> /dev/null
 true
