@@ -4,25 +4,20 @@
 #include "modeldiff.h"
 #include "models.h"
 #include "table.h"
+#include "tensorlist.h"
 
 #include <fnmatch.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { INSPECT_TEXT_BYTES = 256, INSPECT_SHOWN_META = 60 };
+enum { INSPECT_TEXT_BYTES = 256, INSPECT_SHOWN_META = 60, INSPECT_MAX_TYPES = 64 };
 
 struct job {
     struct dsc_cmd *cmd;
     struct dsc_model m;
     int n_problems;
-};
-
-/* One tensor of the model, and whether it counts as a parameter. */
-struct named {
-    const char *name;
-    const struct dsc_tensor *tensor;
-    bool is_param;
+    bool has_values; /* every tensor's have been seen */
 };
 
 static void put_shape(struct dsc_json *j, const struct dsc_graph *g, const struct dsc_type *t)
@@ -86,24 +81,29 @@ static void show_opsets(struct job *j)
 }
 
 /* Long values (a tokenizer), and those of several lines, by their size. */
+static void show_meta(struct job *j, const char *key, const char *value)
+{
+    fputs("metadata    ", j->cmd->out);
+    dsc_term_put(j->cmd->out, key);
+    fputc(' ', j->cmd->out);
+    if (strlen(value) > INSPECT_SHOWN_META || strchr(value, '\n'))
+        fprintf(j->cmd->out, "(%zu bytes)", strlen(value));
+    else
+        dsc_term_put(j->cmd->out, value);
+    fputc('\n', j->cmd->out);
+    dsc_json_text(&j->cmd->json, key, value);
+}
+
 static void show_metadata(struct job *j)
 {
     const struct dsc_graph *g = j->m.graph;
+    const struct dsc_bundle *b = &j->m.tensors;
 
     dsc_json_object(&j->cmd->json, "metadata");
-    for (int i = 0; i < g->n_props; i++) {
-        const char *value = g->props[i].value;
-
-        fputs("metadata    ", j->cmd->out);
-        dsc_term_put(j->cmd->out, g->props[i].key);
-        fputc(' ', j->cmd->out);
-        if (strlen(value) > INSPECT_SHOWN_META || strchr(value, '\n'))
-            fprintf(j->cmd->out, "(%zu bytes)", strlen(value));
-        else
-            dsc_term_put(j->cmd->out, value);
-        fputc('\n', j->cmd->out);
-        dsc_json_text(&j->cmd->json, g->props[i].key, value);
-    }
+    for (int i = 0; g && i < g->n_props; i++)
+        show_meta(j, g->props[i].key, g->props[i].value);
+    for (int i = 0; !g && i < b->n_meta; i++)
+        show_meta(j, b->meta[i].key, b->meta[i].value);
     dsc_json_end(&j->cmd->json);
 }
 
@@ -146,43 +146,9 @@ static enum dsc_status show_ops(struct job *j, struct dsc_err *err)
     return dsc_table_print(&table, j->cmd->out, err);
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct named *)a)->name, ((const struct named *)b)->name);
-}
-
-/* All tensors of the model by name: initializers that are used, or a bundle's. */
-static enum dsc_status list_tensors(struct job *j, struct named **all, int *n, struct dsc_err *err)
-{
-    const struct dsc_graph *g = j->m.graph;
-    bool *is_param;
-
-    *n = 0;
-    DSC_NEW(*all, j->cmd->arena, (g ? g->n_values : j->m.tensors.n) + 1, err);
-    if (!g) {
-        for (; *n < j->m.tensors.n; (*n)++)
-            (*all)[*n] =
-                (struct named){j->m.tensors.items[*n].name, &j->m.tensors.items[*n].tensor, true};
-        return DSC_OK;
-    }
-    DSC_NEW(is_param, j->cmd->arena, g->n_values, err);
-    dsc_graph_mark_params(g, is_param);
-    for (int i = 0; i < g->n_values; i++) {
-        const struct dsc_value *v = &g->values[i];
-
-        if (!dsc_tensor_is_present(&v->init))
-            continue;
-        if (v->n_uses == 0)
-            dsc_log_printf(&j->cmd->log, DSC_LOG_WARNING, "initializer '%s' is not used", v->name);
-        else
-            (*all)[(*n)++] = (struct named){v->name, &v->init, is_param[i]};
-    }
-    qsort(*all, (size_t)*n, sizeof **all, by_name);
-    return DSC_OK;
-}
-
 /* Infinities beside zeros alone are what an attention mask adds. */
-static void check_values(struct job *j, const struct named *t, const struct dsc_tensor_census *c)
+static void check_values(struct job *j, const struct dsc_listed *t,
+                         const struct dsc_tensor_census *c)
 {
     const bool is_mask = c->n_nan == 0 && c->n_inf == c->n_nonzero;
 
@@ -194,22 +160,23 @@ static void check_values(struct job *j, const struct named *t, const struct dsc_
                    c->n_nan, c->n_inf);
 }
 
-static void put_tensor(struct job *j, struct dsc_table *table, const struct named *t,
+static void put_tensor(struct job *j, struct dsc_table *table, const struct dsc_listed *t,
                        const struct dsc_tensor_census *c, bool has_stats)
 {
     struct dsc_json *json = &j->cmd->json;
     char text[INSPECT_TEXT_BYTES];
-    struct dsc_type type;
 
-    dsc_type_of_tensor(&type, t->tensor);
     dsc_table_cell(table, "%s", t->name);
-    dsc_table_cell(table, "%s", dsc_tensor_text(t->tensor, text, sizeof text));
-    dsc_table_cell(table, "%zu", dsc_tensor_n_bytes(t->tensor));
+    dsc_table_cell(table, "%s", dsc_listed_text(t, text, sizeof text));
+    dsc_table_cell(table, "%" PRIu64, t->n_bytes);
     dsc_json_object(json, NULL);
     dsc_json_text(json, "name", t->name);
-    dsc_json_text(json, "dtype", dsc_dtype_text(t->tensor->dtype));
-    put_shape(json, NULL, &type);
-    dsc_json_int(json, "size_bytes", (int64_t)dsc_tensor_n_bytes(t->tensor));
+    dsc_json_text(json, "dtype", t->type);
+    dsc_json_array(json, "shape");
+    for (int i = 0; i < t->rank; i++)
+        dsc_json_int(json, NULL, t->dim[i]);
+    dsc_json_end(json);
+    dsc_json_int(json, "size_bytes", (int64_t)t->n_bytes);
     dsc_json_bool(json, "is_param", t->is_param);
     if (has_stats) {
         dsc_table_cell(table, "%.6g", c->min);
@@ -227,8 +194,28 @@ static void put_tensor(struct job *j, struct dsc_table *table, const struct name
     dsc_json_end(json);
 }
 
+/*
+ * Values of a graph or bundle are always counted; those that are stored in a file of tensors, which
+ * may be larger than memory, where they are asked for.
+ */
+static enum dsc_status count_values(struct job *j, const struct dsc_listed *t, bool has_stats,
+                                    struct dsc_tensor_census *c, struct dsc_err *err)
+{
+    struct dsc_tensor values;
+
+    *c = (struct dsc_tensor_census){.n_elems = t->n_elems};
+    if (!t->tensor && !has_stats && !dsc_opt_flag(j->cmd, DSC_OPT_validate)) {
+        j->has_values = false;
+        return DSC_OK;
+    }
+    DSC_TRY(dsc_listed_open(&j->m, t, &values, err));
+    dsc_tensor_census(&values, has_stats, c);
+    dsc_tensor_clear(&values);
+    return DSC_OK;
+}
+
 /* Every tensor is counted; those that --tensors names are listed. */
-static enum dsc_status show_tensors(struct job *j, const struct named *all, int n,
+static enum dsc_status show_tensors(struct job *j, const struct dsc_listed *all, int n,
                                     int64_t *n_params, int64_t *n_nonzero, struct dsc_err *err)
 {
     const bool has_stats = dsc_opt_flag(j->cmd, DSC_OPT_stats);
@@ -246,7 +233,7 @@ static enum dsc_status show_tensors(struct job *j, const struct named *all, int 
         const bool is_match = is_listed && (!glob || fnmatch(glob, all[i].name, 0) == 0);
         struct dsc_tensor_census c;
 
-        dsc_tensor_census(all[i].tensor, has_stats && is_match, &c);
+        DSC_TRY(count_values(j, &all[i], has_stats && is_match, &c, err));
         check_values(j, &all[i], &c);
         *n_params += all[i].is_param ? c.n_elems : 0;
         *n_nonzero += all[i].is_param ? c.n_nonzero : 0;
@@ -265,37 +252,49 @@ static enum dsc_status show_tensors(struct job *j, const struct named *all, int 
     return DSC_OK;
 }
 
+static void show_dtype(struct job *j, struct dsc_table *table, const char *type,
+                       const struct dsc_listed *all, int n)
+{
+    int64_t n_elems = 0, n_bytes = 0;
+    int n_tensors = 0;
+
+    for (int i = 0; i < n; i++) {
+        if (strcmp(all[i].type, type) != 0)
+            continue;
+        n_tensors++;
+        n_elems += all[i].n_elems;
+        n_bytes += (int64_t)all[i].n_bytes;
+    }
+    dsc_table_cell(table, "%s", type);
+    dsc_table_cell(table, "%d", n_tensors);
+    dsc_table_cell(table, "%" PRId64, n_elems);
+    dsc_table_cell(table, "%" PRId64, n_bytes);
+    dsc_json_object(&j->cmd->json, type);
+    dsc_json_int(&j->cmd->json, "tensors", n_tensors);
+    dsc_json_int(&j->cmd->json, "elements", n_elems);
+    dsc_json_int(&j->cmd->json, "size_bytes", n_bytes);
+    dsc_json_end(&j->cmd->json);
+}
+
 /* Tensors, elements and bytes of each element type. */
-static enum dsc_status show_dtypes(struct job *j, const struct named *all, int n,
+static enum dsc_status show_dtypes(struct job *j, const struct dsc_listed *all, int n,
                                    struct dsc_err *err)
 {
+    const char *types[INSPECT_MAX_TYPES];
     struct dsc_table table;
+    int n_types = 0;
 
+    for (int i = 0, k; i < n; i++) {
+        for (k = 0; k < n_types && strcmp(types[k], all[i].type) != 0; k++)
+            ;
+        if (k == n_types && n_types < INSPECT_MAX_TYPES)
+            types[n_types++] = all[i].type;
+    }
+    qsort(types, (size_t)n_types, sizeof types[0], by_text);
     dsc_table_init(&table, j->cmd->arena, "type,>tensors,>elements,>bytes");
     dsc_json_object(&j->cmd->json, "dtypes");
-    for (int d = DSC_DTYPE_NONE + 1; d < DSC_DTYPE_COUNT; d++) {
-        int64_t n_elems = 0, n_bytes = 0;
-        int n_tensors = 0;
-
-        for (int i = 0; i < n; i++) {
-            if ((int)all[i].tensor->dtype != d)
-                continue;
-            n_tensors++;
-            n_elems += dsc_tensor_n_elems(all[i].tensor);
-            n_bytes += (int64_t)dsc_tensor_n_bytes(all[i].tensor);
-        }
-        if (n_tensors == 0)
-            continue;
-        dsc_table_cell(&table, "%s", dsc_dtype_text((enum dsc_dtype)d));
-        dsc_table_cell(&table, "%d", n_tensors);
-        dsc_table_cell(&table, "%" PRId64, n_elems);
-        dsc_table_cell(&table, "%" PRId64, n_bytes);
-        dsc_json_object(&j->cmd->json, dsc_dtype_text((enum dsc_dtype)d));
-        dsc_json_int(&j->cmd->json, "tensors", n_tensors);
-        dsc_json_int(&j->cmd->json, "elements", n_elems);
-        dsc_json_int(&j->cmd->json, "size_bytes", n_bytes);
-        dsc_json_end(&j->cmd->json);
-    }
+    for (int k = 0; k < n_types; k++)
+        show_dtype(j, &table, types[k], all, n);
     dsc_json_end(&j->cmd->json);
     fprintf(j->cmd->out, "\n");
     return dsc_table_print(&table, j->cmd->out, err);
@@ -353,12 +352,26 @@ static enum dsc_status count_codes(struct job *j, int64_t *n_params, int64_t *n_
     return DSC_OK;
 }
 
+static void show_params(struct job *j, int64_t n_params, int64_t n_nonzero)
+{
+    fprintf(j->cmd->out, "params      %" PRId64, n_params);
+    if (j->has_values)
+        fprintf(j->cmd->out, " (%.2f %% nonzero)",
+                n_params ? 100.0 * (double)n_nonzero / (double)n_params : 0.0);
+    fputc('\n', j->cmd->out);
+    dsc_json_int(&j->cmd->json, "params", n_params);
+    if (j->has_values)
+        dsc_json_int(&j->cmd->json, "nonzero", n_nonzero);
+    else
+        dsc_json_null(&j->cmd->json, "nonzero");
+}
+
 static enum dsc_status work(struct job *j, struct dsc_err *err)
 {
     const bool is_validated = dsc_opt_flag(j->cmd, DSC_OPT_validate);
     const struct dsc_read_opts opts = {.log = &j->cmd->log};
     int64_t n_params = 0, n_nonzero = 0;
-    struct named *all;
+    struct dsc_listed *all;
     int n;
 
     (void)dsc_opt_text(j->cmd, DSC_OPT_tensors);
@@ -368,21 +381,20 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     DSC_TRY(dsc_cmd_check_used(j->cmd, err));
     DSC_TRY(dsc_model_open(&j->m, j->cmd->args[0], &opts, err));
     dsc_json_text(&j->cmd->json, "format", j->m.format->name);
-    if (j->m.graph)
+    if (j->m.graph) {
         show_graph_header(j);
-    else
+    } else {
         fprintf(j->cmd->out, "format      %s\n", j->m.format->name);
-    DSC_TRY(list_tensors(j, &all, &n, err));
+        show_metadata(j);
+    }
+    DSC_TRY(dsc_list_tensors(&j->m, &j->cmd->log, j->cmd->arena, &all, &n, err));
     DSC_TRY(show_flops(j, err));
     fprintf(j->cmd->out, "size        %.2f MB (%" PRIu64 " bytes)\n", (double)j->m.size_bytes / 1e6,
             j->m.size_bytes);
     dsc_json_int(&j->cmd->json, "size_bytes", (int64_t)j->m.size_bytes);
     DSC_TRY(show_tensors(j, all, n, &n_params, &n_nonzero, err));
     DSC_TRY(count_codes(j, &n_params, &n_nonzero, err));
-    fprintf(j->cmd->out, "params      %" PRId64 " (%.2f %% nonzero)\n", n_params,
-            n_params ? 100.0 * (double)n_nonzero / (double)n_params : 0.0);
-    dsc_json_int(&j->cmd->json, "params", n_params);
-    dsc_json_int(&j->cmd->json, "nonzero", n_nonzero);
+    show_params(j, n_params, n_nonzero);
     DSC_TRY(show_dtypes(j, all, n, err));
     if (j->m.graph)
         DSC_TRY(show_ops(j, err));
@@ -412,7 +424,7 @@ static enum dsc_status diff(struct job *j, struct dsc_err *err)
 
 static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
 {
-    struct job j = {.cmd = cmd};
+    struct job j = {.cmd = cmd, .has_values = true};
     enum dsc_status st;
 
     if (dsc_opt_flag(cmd, DSC_OPT_diff))
@@ -431,7 +443,8 @@ const struct dsc_command dsc_command_inspect = {
     .summary = "what is in a model",
     .about =
         "Prints the format, opsets, inputs, outputs, size, parameters, element types and operators "
-        "of an ONNX file, a Hugging Face folder or a safetensors file.\n"
+        "of an ONNX file, a Hugging Face folder, or a file of tensors: safetensors, GGUF (whose "
+        "values are read where --stats or --validate ask for them).\n"
         "Parameters are the numbers that were learned: not shapes, indices, or the scales and zero "
         "points of quantization. Operations are counted on one run; --shapes gives the sizes that "
         "the graph leaves open.\n"

@@ -3,6 +3,7 @@
 
 #include "dsc/op.h"
 #include "table.h"
+#include "tensorlist.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -11,15 +12,10 @@
 
 enum { TEXT_BYTES = 128 };
 
-struct named {
-    const char *name;
-    const struct dsc_tensor *tensor;
-};
-
 struct side {
     const struct dsc_model *m;
-    struct named *tensors; /* by name */
-    const char **ops;      /* [n_ops] sorted, one for each node */
+    struct dsc_listed *tensors; /* by name */
+    const char **ops;           /* [n_ops] sorted, one for each node */
     int n_tensors, n_ops;
 };
 
@@ -29,11 +25,6 @@ struct diff {
     int n_tensors, n_ops, n_props;
     bool is_graph_other;
 };
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct named *)a)->name, ((const struct named *)b)->name);
-}
 
 static int by_text(const void *a, const void *b)
 {
@@ -46,14 +37,7 @@ static enum dsc_status open_side(struct side *s, const struct dsc_model *m, stru
     const struct dsc_graph *g = m->graph;
 
     *s = (struct side){.m = m};
-    DSC_NEW(s->tensors, arena, (g ? g->n_values : m->tensors.n) + 1, err);
-    for (int i = 0; !g && i < m->tensors.n; i++)
-        s->tensors[s->n_tensors++] =
-            (struct named){m->tensors.items[i].name, &m->tensors.items[i].tensor};
-    for (int i = 0; g && i < g->n_values; i++)
-        if (dsc_tensor_is_present(&g->values[i].init) && g->values[i].n_uses > 0)
-            s->tensors[s->n_tensors++] = (struct named){g->values[i].name, &g->values[i].init};
-    qsort(s->tensors, (size_t)s->n_tensors, sizeof *s->tensors, by_name);
+    DSC_TRY(dsc_list_tensors(m, NULL, arena, &s->tensors, &s->n_tensors, err));
     DSC_NEW(s->ops, arena, (g ? g->n_nodes : 0) + 1, err);
     for (int i = 0; g && i < g->n_nodes; i++) {
         const struct dsc_op *op = g->nodes[i]->op;
@@ -85,7 +69,7 @@ static void measure(const struct dsc_tensor *a, const struct dsc_tensor *b, stru
     const int64_t n = dsc_tensor_n_elems(a);
 
     *d = (struct distance){0};
-    if (n == 0 || memcmp(a->data, b->data, dsc_tensor_n_bytes(a)) == 0)
+    if (n == 0 || (a->dtype == b->dtype && memcmp(a->data, b->data, dsc_tensor_n_bytes(a)) == 0))
         return;
     for (int64_t i = 0; i < n; i++) {
         const double x = dsc_tensor_get_f64(a, i), y = dsc_tensor_get_f64(b, i);
@@ -100,27 +84,49 @@ static void measure(const struct dsc_tensor *a, const struct dsc_tensor *b, stru
 }
 
 static void put_text(struct dsc_json *j, struct dsc_table *table, const char *key,
-                     const struct named *t)
+                     const struct dsc_listed *t)
 {
     char text[TEXT_BYTES];
 
-    dsc_table_cell(table, "%s", t ? dsc_tensor_text(t->tensor, text, sizeof text) : "-");
-    dsc_json_text(j, key, t ? dsc_tensor_text(t->tensor, text, sizeof text) : NULL);
+    dsc_table_cell(table, "%s", t ? dsc_listed_text(t, text, sizeof text) : "-");
+    dsc_json_text(j, key, t ? dsc_listed_text(t, text, sizeof text) : NULL);
+}
+
+/* Floats of any two types can be compared, others of one type. */
+static bool has_distance(const struct dsc_listed *a, const struct dsc_listed *b)
+{
+    return a && b && a->dtype && b->dtype && a->rank == b->rank &&
+           memcmp(a->dim, b->dim, (size_t)a->rank * sizeof a->dim[0]) == 0 &&
+           (a->dtype == b->dtype || (dsc_dtype_is_float(a->dtype) && dsc_dtype_is_float(b->dtype)));
+}
+
+static enum dsc_status measure_listed(const struct diff *d, const struct dsc_listed *a,
+                                      const struct dsc_listed *b, struct distance *far,
+                                      struct dsc_err *err)
+{
+    struct dsc_tensor x, y;
+
+    DSC_TRY(dsc_listed_open(d->a.m, a, &x, err));
+    if (dsc_listed_open(d->b.m, b, &y, err) == DSC_OK)
+        measure(&x, &y, far);
+    dsc_tensor_clear(&x);
+    dsc_tensor_clear(&y);
+    return err->status;
 }
 
 /* A line for tensors that differ: of both models, or of one (the other is NULL). */
-static void compare_tensor(struct diff *d, struct dsc_table *table, const struct named *a,
-                           const struct named *b)
+static enum dsc_status compare_tensor(struct diff *d, struct dsc_table *table,
+                                      const struct dsc_listed *a, const struct dsc_listed *b,
+                                      struct dsc_err *err)
 {
     struct dsc_json *j = &d->cmd->json;
-    const bool is_alike = a && b && a->tensor->dtype == b->tensor->dtype &&
-                          dsc_tensor_same_shape(a->tensor, b->tensor);
+    const bool is_alike = has_distance(a, b);
     struct distance far = {0};
 
     if (is_alike)
-        measure(a->tensor, b->tensor, &far);
-    if (is_alike && far.n_other == 0)
-        return;
+        DSC_TRY(measure_listed(d, a, b, &far, err));
+    if (is_alike && far.n_other == 0 && strcmp(a->type, b->type) == 0)
+        return DSC_OK;
     d->n_tensors++;
     dsc_json_object(j, NULL);
     dsc_json_text(j, "name", a ? a->name : b->name);
@@ -139,6 +145,7 @@ static void compare_tensor(struct diff *d, struct dsc_table *table, const struct
             dsc_table_cell(table, "-");
     }
     dsc_json_end(j);
+    return DSC_OK;
 }
 
 static enum dsc_status compare_tensors(struct diff *d, struct dsc_err *err)
@@ -152,10 +159,10 @@ static enum dsc_status compare_tensors(struct diff *d, struct dsc_err *err)
     while (i < a->n_tensors || k < b->n_tensors) {
         const int order = i == a->n_tensors   ? 1
                           : k == b->n_tensors ? -1
-                                              : by_name(&a->tensors[i], &b->tensors[k]);
+                                              : strcmp(a->tensors[i].name, b->tensors[k].name);
 
-        compare_tensor(d, &table, order <= 0 ? &a->tensors[i] : NULL,
-                       order >= 0 ? &b->tensors[k] : NULL);
+        DSC_TRY(compare_tensor(d, &table, order <= 0 ? &a->tensors[i] : NULL,
+                               order >= 0 ? &b->tensors[k] : NULL, err));
         i += order <= 0;
         k += order >= 0;
         DSC_TRY(dsc_cmd_stopped(d->cmd, err));
@@ -222,17 +229,31 @@ static void compare_props(struct diff *d)
 {
     const struct dsc_graph *a = d->a.m->graph, *b = d->b.m->graph;
 
-    dsc_json_array(&d->cmd->json, "metadata");
-    for (int i = 0; a && b && i < a->n_props; i++) {
+    for (int i = 0; i < a->n_props; i++) {
         const char *other = dsc_graph_prop(b, a->props[i].key);
 
         if (!other || strcmp(other, a->props[i].value) != 0)
             note_key(d, a->props[i].key, other ? "differs" : "is in A only");
     }
-    for (int i = 0; a && b && i < b->n_props; i++)
+    for (int i = 0; i < b->n_props; i++)
         if (!dsc_graph_prop(a, b->props[i].key))
             note_key(d, b->props[i].key, "is in B only");
-    dsc_json_end(&d->cmd->json);
+}
+
+/* Of two files of tensors in one format: others keep other things. */
+static void compare_meta(struct diff *d)
+{
+    const struct dsc_bundle *a = &d->a.m->tensors, *b = &d->b.m->tensors;
+
+    for (int i = 0; i < a->n_meta; i++) {
+        const char *other = dsc_bundle_meta(b, a->meta[i].key);
+
+        if (!other || strcmp(other, a->meta[i].value) != 0)
+            note_key(d, a->meta[i].key, other ? "differs" : "is in A only");
+    }
+    for (int i = 0; i < b->n_meta; i++)
+        if (!dsc_bundle_meta(a, b->meta[i].key))
+            note_key(d, b->meta[i].key, "is in B only");
 }
 
 /* Where nothing above differs, the graphs still may: names, order, attributes, inputs. */
@@ -267,7 +288,12 @@ enum dsc_status dsc_model_diff(struct dsc_cmd *cmd, const struct dsc_model *a,
     DSC_TRY(compare_tensors(&d, err));
     if (a->graph && b->graph)
         DSC_TRY(compare_ops(&d, err));
-    compare_props(&d);
+    dsc_json_array(&cmd->json, "metadata");
+    if (a->graph && b->graph)
+        compare_props(&d);
+    else if (!a->graph && a->format == b->format)
+        compare_meta(&d);
+    dsc_json_end(&cmd->json);
     compare_graphs(&d);
     is_equal = d.n_tensors + d.n_ops + d.n_props == 0 && !d.is_graph_other;
     dsc_json_bool(&cmd->json, "equal", is_equal);

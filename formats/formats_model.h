@@ -22,12 +22,34 @@
 
 struct dsc_format;
 
-/** What was read. Exactly one of graph and tensors is filled. Zero-initialise. */
+/**
+ * A tensor as its file stores it, in blocks of codes or anywhere in the file: dsc_model_load gives
+ * its values.
+ */
+struct dsc_stored {
+    const char *name;
+    const char *type;     /* as the format calls it: "q4_K" */
+    enum dsc_dtype dtype; /* of the values; NONE: they cannot be read */
+    int rank;
+    int64_t dim[DSC_MAX_RANK];
+    uint64_t n_bytes;   /* in the file */
+    uint64_t offset;    /* in the file, checked to hold n_bytes */
+    const void *coding; /* the format's own */
+};
+
+/**
+ * What was read. Exactly one of graph, tensors and stored is filled (`tensors` then holds the
+ * file's metadata alone). Zero-initialise.
+ */
 struct dsc_model {
     const struct dsc_format *format;
     struct dsc_graph *graph;   /* verified; NULL for a file of tensors alone */
     struct dsc_bundle tensors; /* sorted by name */
-    uint64_t size_bytes;       /* the model's file(s), external data included */
+    struct dsc_stored *stored; /* [n_stored] sorted by name, in the arena of `tensors` */
+    int n_stored;
+    struct dsc_buffer *file; /* what `stored` points into */
+    const void *own;         /* the format's, in the arena of `tensors` */
+    uint64_t size_bytes;     /* the model's file(s), external data included */
 };
 
 struct dsc_read_opts {
@@ -82,6 +104,9 @@ struct dsc_format {
     /** Fills graph or tensors, and size_bytes. On failure the caller clears m. */
     enum dsc_status (*read)(struct dsc_model *m, const char *path, const struct dsc_read_opts *o,
                             struct dsc_err *err);
+    /** Values of a stored tensor; NULL for formats that store none. */
+    enum dsc_status (*load)(const struct dsc_model *m, const struct dsc_stored *s,
+                            struct dsc_tensor *t, struct dsc_err *err);
     bool (*is_target)(const char *path); /* an output path of this format */
     enum dsc_status (*write)(const struct dsc_graph *g, const char *path,
                              const struct dsc_write_opts *o, struct dsc_write_report *report,
@@ -106,6 +131,18 @@ enum dsc_status dsc_model_open(struct dsc_model *m, const char *path,
 enum dsc_status dsc_model_open_graph(struct dsc_model *m, const char *path,
                                      const struct dsc_read_opts *opts, struct dsc_err *err);
 void dsc_model_close(struct dsc_model *m);
+
+/**
+ * The values of m->stored[idx]: a view of the mapped file where they lie there as they are, else
+ * decoded into memory.
+ *
+ * Memory  t is the caller's to clear; it may outlive m
+ * Errors  UNSUPPORTED  an element type whose values are not read
+ */
+enum dsc_status dsc_model_load(const struct dsc_model *m, int idx, struct dsc_tensor *t,
+                               struct dsc_err *err);
+/** For readers: bring m->stored into order. Errors: DUP, a name that stands twice. */
+enum dsc_status dsc_model_sort_stored(struct dsc_model *m, struct dsc_err *err);
 
 /**
  * Write a graph in the format that the path asks for: ".onnx" a file, "DIR/" a folder.

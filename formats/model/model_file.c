@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -99,7 +100,30 @@ void dsc_model_close(struct dsc_model *m)
 {
     dsc_graph_free(m->graph);
     dsc_bundle_clear(&m->tensors);
+    dsc_buffer_unref(m->file);
     *m = (struct dsc_model){0};
+}
+
+enum dsc_status dsc_model_load(const struct dsc_model *m, int idx, struct dsc_tensor *t,
+                               struct dsc_err *err)
+{
+    *t = (struct dsc_tensor){0};
+    return m->format->load(m, &m->stored[idx], t, err);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct dsc_stored *)a)->name, ((const struct dsc_stored *)b)->name);
+}
+
+enum dsc_status dsc_model_sort_stored(struct dsc_model *m, struct dsc_err *err)
+{
+    if (m->n_stored > 1)
+        qsort(m->stored, (size_t)m->n_stored, sizeof *m->stored, by_name);
+    for (int i = 1; i < m->n_stored; i++)
+        if (strcmp(m->stored[i - 1].name, m->stored[i].name) == 0)
+            return dsc_fail(err, DSC_E_DUP, "the tensor '%s' stands twice", m->stored[i].name);
+    return DSC_OK;
 }
 
 static const struct dsc_format *format_of_target(const char *path, struct dsc_err *err)
