@@ -2,6 +2,7 @@
 #include "cmd.h"
 #include "dsc/pass.h"
 #include "dsc/quant.h"
+#include "exporttensors.h"
 #include "models.h"
 #include "output.h"
 #include "textmodel.h"
@@ -9,22 +10,28 @@
 #include <math.h>
 #include <string.h>
 
-enum target { TO_ONNX, TO_ORT, TO_OPENVINO, TO_TENSORRT, TO_SAFETENSORS };
+enum target { TO_ONNX, TO_ORT, TO_OPENVINO, TO_TENSORRT, TO_SAFETENSORS, TO_GGUF };
 
 struct job {
     struct dsc_cmd *cmd;
     struct dsc_textmodel m; /* with --verify */
     struct dsc_model plain; /* without */
-    struct dsc_graph *g;    /* of one of them */
+    struct dsc_graph *g;    /* of one of them; NULL for a file of tensors */
     struct dsc_dataset d;
     struct dsc_device *dev;
     const char *verify;
     enum target target;
-    enum dsc_dtype dtype; /* NONE: as the source */
+    enum dsc_dtype dtype; /* NONE: as the source, or codes */
+    const char *type;     /* of --dtype, NULL without it */
     bool is_folder;       /* -o DIR/: the graph is the one that config.json says */
     double tolerance, worst;
     int64_t batch, opset; /* opset: 0 is the source's, or what the nodes need */
 };
+
+static bool is_of_tensors(const struct job *j)
+{
+    return j->target == TO_SAFETENSORS || j->target == TO_GGUF;
+}
 
 static enum dsc_status refuse_op(struct job *j, const char *op, const char *what, const char *hint,
                                  struct dsc_err *err)
@@ -88,7 +95,7 @@ static enum dsc_status change_dtype(struct job *j, struct dsc_err *err)
 {
     struct dsc_dtype_report n;
 
-    if (j->is_folder || j->target == TO_SAFETENSORS)
+    if (j->is_folder || is_of_tensors(j))
         return dsc_pass_round_weights(j->g, j->dtype, err);
     DSC_TRY(dsc_pass_to_dtype(j->g, j->dtype, &n, err));
     dsc_log_printf(&j->cmd->log, DSC_LOG_INFO, "%d tensors are written as %s", n.n_converted,
@@ -163,42 +170,6 @@ static enum dsc_status compare(struct job *j, const float *before, struct dsc_er
                     j->worst, j->tolerance);
 }
 
-/* The tensor in the type asked for, if it is a weight in another. */
-static enum dsc_status add_tensor(const struct job *j, struct dsc_bundle *b,
-                                  const struct dsc_value *v, struct dsc_err *err)
-{
-    const bool is_weight = v->init.rank > 0 && v->init.dtype == DSC_F32;
-    struct dsc_tensor t;
-    enum dsc_status st;
-
-    if (!is_weight || j->dtype == DSC_DTYPE_NONE || j->dtype == DSC_F32)
-        return dsc_bundle_add(b, v->name, &v->init, err);
-    DSC_TRY(dsc_tensor_new(&t, j->dtype, v->init.rank, v->init.dim, err));
-    for (int64_t i = 0; i < dsc_tensor_n_elems(&t); i++)
-        dsc_tensor_set_f64(&t, i, dsc_tensor_get_f64(&v->init, i));
-    st = dsc_bundle_add(b, v->name, &t, err);
-    dsc_tensor_clear(&t);
-    return st;
-}
-
-static enum dsc_status write_tensors(struct job *j, const char *path, bool may_replace,
-                                     struct dsc_err *err)
-{
-    struct dsc_bundle b;
-    enum dsc_status st = DSC_OK;
-
-    dsc_bundle_init(&b);
-    for (int i = 0; i < j->g->n_values && st == DSC_OK; i++)
-        if (dsc_tensor_is_present(&j->g->values[i].init))
-            st = add_tensor(j, &b, &j->g->values[i], err);
-    if (st == DSC_OK)
-        st = dsc_safetensors_write(&b, path, may_replace, err);
-    fprintf(j->cmd->out, "%s: %d tensors\n", path, b.n);
-    dsc_json_int(&j->cmd->json, "tensors", b.n);
-    dsc_bundle_clear(&b);
-    return st;
-}
-
 static enum dsc_status write_file(struct job *j, struct dsc_err *err)
 {
     const char *path = dsc_opt_text(j->cmd, DSC_OPT_output);
@@ -208,10 +179,11 @@ static enum dsc_status write_file(struct job *j, struct dsc_err *err)
                                      .min_opset = j->opset};
     struct dsc_write_report report = {0};
 
-    if (dsc_output_check_nan(j->g, err) != DSC_OK)
+    if (j->g && dsc_output_check_nan(j->g, err) != DSC_OK)
         return dsc_err_file(err, j->cmd->args[0]);
-    if (j->target == TO_SAFETENSORS)
-        return write_tensors(j, path, o.may_replace, err);
+    if (is_of_tensors(j))
+        return dsc_export_tensors(j->cmd, j->verify ? &j->m.model : &j->plain, j->target == TO_GGUF,
+                                  j->type, err);
     DSC_TRY(dsc_model_write(j->g, path, &o, &report, err));
     fprintf(j->cmd->out, "%s: %.1f MB, opset %lld\n", path, (double)report.size_bytes / 1e6,
             (long long)report.opset_after);
@@ -225,7 +197,10 @@ static enum dsc_status open_model(struct job *j, struct dsc_err *err)
     struct dsc_cmd *cmd = j->cmd;
 
     if (!j->verify) {
-        DSC_TRY(dsc_cmd_model(cmd, cmd->args[0], &j->plain, err));
+        const struct dsc_read_opts opts = {.log = &cmd->log};
+
+        DSC_TRY(is_of_tensors(j) ? dsc_model_open(&j->plain, cmd->args[0], &opts, err)
+                                 : dsc_cmd_model(cmd, cmd->args[0], &j->plain, err));
         j->g = j->plain.graph;
         return DSC_OK;
     }
@@ -243,10 +218,11 @@ static enum dsc_status open_model(struct job *j, struct dsc_err *err)
 /* Nodes are spelled as in the source's opset or a later one. */
 static enum dsc_status choose_opset(struct job *j, struct dsc_err *err)
 {
-    const int64_t source = dsc_graph_opset(j->g, "");
+    int64_t source;
 
-    if (j->target == TO_SAFETENSORS || j->is_folder || !dsc_opt_is_set(j->cmd, DSC_OPT_opset))
+    if (is_of_tensors(j) || j->is_folder || !dsc_opt_is_set(j->cmd, DSC_OPT_opset))
         return DSC_OK;
+    source = dsc_graph_opset(j->g, "");
     j->opset = dsc_opt_int(j->cmd, DSC_OPT_opset);
     if (j->opset >= source)
         return DSC_OK;
@@ -255,9 +231,29 @@ static enum dsc_status choose_opset(struct job *j, struct dsc_err *err)
     return dsc_err_file(err, j->cmd->args[0]);
 }
 
+/* Codes are of GGUF alone, and no graph computes with them. */
+static enum dsc_status choose_dtype(struct job *j, struct dsc_err *err)
+{
+    static const enum dsc_dtype plain[DSC_EXPORT_N_PLAIN] = {DSC_F32, DSC_F16, DSC_BF16};
+    const int idx =
+        dsc_opt_is_set(j->cmd, DSC_OPT_dtype) ? dsc_opt_enum(j->cmd, DSC_OPT_dtype) : -1;
+
+    if (idx < 0)
+        return DSC_OK;
+    j->type = dsc_export_dtypes[idx];
+    j->dtype = idx < DSC_EXPORT_N_PLAIN ? plain[idx] : DSC_DTYPE_NONE;
+    if (idx < DSC_EXPORT_N_PLAIN)
+        return DSC_OK;
+    if (j->target != TO_GGUF)
+        return dsc_fail(err, DSC_E_USAGE, "--dtype %s is for --target gguf", j->type);
+    if (j->verify)
+        return dsc_fail(err, DSC_E_USAGE, "no graph computes with %s: there is nothing to verify",
+                        j->type);
+    return DSC_OK;
+}
+
 static enum dsc_status work(struct job *j, struct dsc_err *err)
 {
-    static const enum dsc_dtype dtypes[] = {DSC_F32, DSC_F16, DSC_BF16};
     struct dsc_cmd *cmd = j->cmd;
     const char *output = dsc_opt_text(cmd, DSC_OPT_output);
     float *before = NULL;
@@ -266,13 +262,16 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
 
     j->target = (enum target)dsc_opt_enum(cmd, DSC_OPT_export_target);
     j->verify = dsc_opt_text(cmd, DSC_OPT_verify);
-    j->dtype = dsc_opt_is_set(cmd, DSC_OPT_dtype) ? dtypes[dsc_opt_enum(cmd, DSC_OPT_dtype)]
-                                                  : DSC_DTYPE_NONE;
+    DSC_TRY(choose_dtype(j, err));
     j->is_folder = output[strlen(output) - 1] == '/';
     DSC_TRY(dsc_output_check(cmd, err));
     DSC_TRY(open_model(j, err));
     DSC_TRY(choose_opset(j, err));
+    if (j->target == TO_GGUF)
+        (void)dsc_cmd_n_threads(cmd);
     DSC_TRY(dsc_cmd_check_used(cmd, err));
+    if (!j->g)
+        return write_file(j, err);
     if (j->verify)
         DSC_TRY(dsc_textmodel_logits(&j->m, j->g, cmd, NULL, j->dev, &j->d, j->batch, &before,
                                      &n_cols, err));
@@ -303,7 +302,13 @@ const struct dsc_command dsc_command_export = {
         "Dropout is dropped. onnx, ort and openvino take the file as quantize writes it; tensorrt "
         "gets float biases, and refuses activations that are not symmetric int8 (values are "
         "decided by quantize --target, export never changes one). safetensors holds the weights "
-        "alone; -o DIR/ writes a model that came from a Hugging Face folder as one.\n\n"
+        "alone, of any MODEL or file of tensors; -o DIR/ writes a model that came from a Hugging "
+        "Face folder as one.\n\n"
+        "gguf writes tensors under the names that they have, with the metadata of the source. "
+        "--dtype q8_0, q4_0, q4_1, q5_0, q5_1, q4_K or q6_K makes codes of all weights with two "
+        "axes and more, by a search for the scales of least squared error; what stays as it is, "
+        "is copied. Rows that are no whole blocks become a wider type (q4_K q5_0, q6_K q8_0, "
+        "others f16), which is told.\n\n"
         "--dtype fp16 makes weights and computation half precision, with f32 inputs and outputs; "
         "constants beyond its range, such as masks, are brought to it and counted. --dtype bf16 "
         "stores weights as bfloat16 and computes in f32, since ONNX Runtime's CPU has no bfloat16 "
@@ -314,7 +319,8 @@ const struct dsc_command dsc_command_export = {
         "label stays the same.",
     .examples = "dscompress export sms-int8.onnx --target ort --verify sms.tsv -o deploy.onnx\n"
                 "dscompress export sms.onnx --dtype fp16 --verify sms.tsv -o half.onnx\n"
-                "dscompress export sms.onnx --target safetensors -o weights.safetensors",
+                "dscompress export sms.onnx --target safetensors -o weights.safetensors\n"
+                "dscompress export model.gguf --target gguf --dtype q4_K -o small.gguf",
     .needs = "output",
     .n_args_min = 1,
     .n_args_max = 1,

@@ -217,4 +217,47 @@ enum dsc_status dsc_safetensors_read(struct dsc_bundle *b, const char *path, uin
 enum dsc_status dsc_safetensors_write(const struct dsc_bundle *b, const char *path,
                                       bool may_replace, struct dsc_err *err);
 
+/** Tensors to write, one in memory at a time. */
+struct dsc_tensor_source {
+    const struct dsc_stored
+        *items; /* [n] by name: name, type, dtype, rank, dim of what is written */
+    int n;
+    const struct dsc_bundle_meta *meta; /* texts to write; may be NULL */
+    int n_meta;
+    const struct dsc_model *model; /* of a GGUF file: its metadata are kept; may be NULL */
+    void *ctx;
+    /** Values in the item's dtype. */
+    enum dsc_status (*load)(void *ctx, int idx, struct dsc_tensor *t, struct dsc_err *err);
+    /** The bytes as they are to be written, or NULL: values are loaded. May be NULL. */
+    const void *(*raw)(void *ctx, int idx);
+    /** Told when a tensor is written: 10 log10 of squares to squared errors. May be NULL. */
+    void (*done)(void *ctx, int idx, double sqnr_db);
+};
+
+/** dsc_safetensors_write of tensors that come one at a time; size_bytes may be NULL. Errors also:
+ * as `load` gives */
+enum dsc_status dsc_safetensors_write_from(const struct dsc_tensor_source *src, const char *path,
+                                           bool may_replace, uint64_t *size_bytes,
+                                           struct dsc_err *err);
+
+/**
+ * GGUF version 3. Types are those of gguf_types.def that have a writer; dtype is F32 where they are
+ * codes. The file is read back before it gets its name. Bytes do not depend on n_threads.
+ *
+ * Errors  RANGE, NONFINITE  values that codes cannot hold
+ *         as dsc_out_open, dsc_out_commit, and `load`
+ */
+enum dsc_status dsc_gguf_write(const struct dsc_tensor_source *src, const char *path,
+                               bool may_replace, int n_threads, uint64_t *size_bytes,
+                               struct dsc_err *err);
+
+/**
+ * The type that s can be written as, for the one that is asked for: a wider one, where rows are no
+ * whole blocks (q4_K q5_0 f16; q6_K q8_0 f16). `*dtype` is what its values are loaded as.
+ *
+ * Errors  UNSUPPORTED  a type that is not written, or more than 4 axes
+ */
+enum dsc_status dsc_gguf_fit(const char **type, enum dsc_dtype *dtype, const struct dsc_stored *s,
+                             struct dsc_err *err);
+
 #endif

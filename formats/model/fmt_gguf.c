@@ -15,8 +15,8 @@
 enum { TENSOR_MIN_BYTES = 8 + 1 + 4 + 8 + 4 + 8 };
 
 static const struct gguf_type types[] = {
-#define GGUF_TYPE(id, name, n_elems, n_bytes, dtype, decode) \
-    {id, name, n_elems, n_bytes, DSC_##dtype, decode},
+#define GGUF_TYPE(id, name, n_elems, n_bytes, dtype, decode, encode, wider) \
+    {id, name, n_elems, n_bytes, DSC_##dtype, decode, encode, wider},
 #include "model/gguf_types.def"
 #undef GGUF_TYPE
 };

@@ -44,7 +44,11 @@ struct gguf_type {
     int block_elems, block_bytes;
     enum dsc_dtype dtype; /* of the values once they are read */
     void (*decode)(const unsigned char *block, float *dst);
+    void (*encode)(const float *src, unsigned char *block);
+    const char *wider; /* for rows that are no whole blocks */
 };
+
+extern const struct dsc_format dsc_format_gguf;
 
 const struct gguf_type *gguf_type_of_id(uint32_t id);        /* or NULL */
 const struct gguf_type *gguf_type_of_name(const char *name); /* or NULL */
@@ -93,6 +97,17 @@ GGUF_DECODE(q4_k)
 GGUF_DECODE(q5_k)
 GGUF_DECODE(q6_k)
 #undef GGUF_DECODE
+
+/** Codes of least squared error that a search finds; src is finite. */
+#define GGUF_ENCODE(name) void gguf_encode_##name(const float *src, unsigned char *block);
+GGUF_ENCODE(q4_0)
+GGUF_ENCODE(q4_1)
+GGUF_ENCODE(q5_0)
+GGUF_ENCODE(q5_1)
+GGUF_ENCODE(q8_0)
+GGUF_ENCODE(q4_k)
+GGUF_ENCODE(q6_k)
+#undef GGUF_ENCODE
 
 /** Scale and offset of sub-block j of 8, 6 bits each, in 12 bytes (q4_K, q5_K). */
 void gguf_scale_min(const unsigned char packed[12], int j, int *scale, int *min);

@@ -32,6 +32,7 @@ def random_blocks(rng, qtype):
 def write_types(rng):
     w = gguf.GGUFWriter(os.path.join(HERE, "types.gguf"), "test")
     w.add_name("every type")
+    w.add_quantization_version(2)
     for t, v in [("uint8", 255), ("int8", -128), ("uint16", 65535), ("int16", -32768), ("uint32", 4294967295),
                  ("int32", -2147483648), ("uint64", 18446744073709551615), ("int64", -9223372036854775808),
                  ("float32", 0.1), ("float64", 0.1), ("bool", True), ("string", "caf\u00e9\ntwo")]:
