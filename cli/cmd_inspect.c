@@ -443,8 +443,8 @@ const struct dsc_command dsc_command_inspect = {
     .summary = "what is in a model",
     .about =
         "Prints the format, opsets, inputs, outputs, size, parameters, element types and operators "
-        "of an ONNX file, a Hugging Face folder, or a file of tensors: safetensors, GGUF (whose "
-        "values are read where --stats or --validate ask for them).\n"
+        "of an ONNX file, a Hugging Face folder, or a file of tensors: safetensors, GGUF, "
+        "PyTorch (of the last two, values are read where --stats or --validate ask for them).\n"
         "Parameters are the numbers that were learned: not shapes, indices, or the scales and zero "
         "points of quantization. Operations are counted on one run; --shapes gives the sizes that "
         "the graph leaves open.\n"

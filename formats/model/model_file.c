@@ -40,7 +40,7 @@ static enum dsc_status probe_path(const char *path, const struct dsc_format **ro
     struct dsc_probe p = {.path = path};
     struct dsc_file f = {0};
     struct stat st;
-    char known[128];
+    char known[160];
 
     *row = NULL;
     if (strcmp(path, "-") == 0 || stat(path, &st) != 0 ||

@@ -4,7 +4,7 @@
     catalog.py write DIR [KIND ..]      write the files, and cases.tsv: file, class, place
     catalog.py run PROGRAM [KIND ..]    let the program inspect each (TAP)
 
-KIND is gguf, ...: KIND_cases.py holds a function cases() of (name, bytes, class, place). A class is
+KIND is gguf or pt: KIND_cases.py holds a function cases() of (name, bytes, class, place). A class is
 that of the one error line: exit status 65, the file named, and in it the object or byte that
 `place` says; nothing on stdout. None is a file that must be read. Each takes at most 2 s of
 processor time, and 64 MiB and four times the file of memory (not asked under DSC_SANITIZED).
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-KINDS = ["gguf"]
+KINDS = ["gguf", "pt"]
 SECONDS, BASE_BYTES = 2, 64 << 20
 
 

@@ -58,7 +58,7 @@ START_TEST(metadata_of_every_type_are_texts)
 {
     static const char *const rows[][2] = {{"general.architecture", "test"},
                                           {"general.name", "every type"},
-        {"general.quantization_version", "2"},
+                                          {"general.quantization_version", "2"},
                                           {"test.uint8", "255"},
                                           {"test.int8", "-128"},
                                           {"test.uint16", "65535"},

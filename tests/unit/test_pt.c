@@ -1,0 +1,94 @@
+/* PyTorch files against the values that torch reads of them (tests/golden/pt). */
+#include "formats_model.h"
+#include "formats_npz.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *golden(const char *name)
+{
+    static char path[2][512];
+    static int turn;
+
+    turn = !turn;
+    snprintf(path[turn], sizeof path[turn], "%s/pt/%s", getenv("GOLDEN"), name);
+    return path[turn];
+}
+
+static void ok(enum dsc_status st, const struct dsc_err *err)
+{
+    ck_assert_msg(st == DSC_OK, "%s: %s (%s)", err->file, err->message, err->where);
+}
+
+/* The same tensors with the same values: types, views with strides, empty ones, numbers. */
+static void compare(const char *file, const char *values, int n)
+{
+    struct dsc_model m;
+    struct dsc_bundle want;
+    struct dsc_err err = {0};
+
+    ok(dsc_model_open(&m, golden(file), NULL, &err), &err);
+    ok(dsc_npz_read(&want, golden(values), 0, &err), &err);
+    ck_assert_str_eq(m.format->name, "pt");
+    ck_assert_int_eq(m.n_stored, n);
+    ck_assert_int_eq(want.n, n);
+    for (int i = 0; i < n; i++) {
+        const struct dsc_tensor *w = dsc_bundle_find(&want, m.stored[i].name);
+        struct dsc_tensor t;
+
+        ck_assert_msg(w != NULL, "%s", m.stored[i].name);
+        ok(dsc_model_load(&m, i, &t, &err), &err);
+        ck_assert_msg(dsc_tensor_same_shape(&t, w), "%s", m.stored[i].name);
+        for (int64_t k = 0; k < dsc_tensor_n_elems(w); k++)
+            ck_assert_msg(dsc_tensor_get_f64(&t, k) == dsc_tensor_get_f64(w, k),
+                          "%s: %s[%d] = %g, not %g", file, m.stored[i].name, (int)k,
+                          dsc_tensor_get_f64(&t, k), dsc_tensor_get_f64(w, k));
+        dsc_tensor_clear(&t);
+    }
+    dsc_bundle_clear(&want);
+    dsc_model_close(&m);
+}
+
+START_TEST(a_state_dict_has_torchs_values)
+{
+    compare("state.pt", "state.npz", 18);
+}
+END_TEST
+
+START_TEST(a_legacy_file_has_the_same)
+{
+    compare("legacy.pt", "state.npz", 18);
+}
+END_TEST
+
+START_TEST(a_script_module_has_its_parameters_and_buffers)
+{
+    compare("script.pt", "script.npz", 5);
+}
+END_TEST
+
+START_TEST(a_checkpoint_has_its_tensors_by_their_paths)
+{
+    compare("nested.pt", "nested.npz", 17);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("pt");
+    TCase *t = tcase_create("pt");
+    SRunner *r = srunner_create(s);
+    int n_failed;
+
+    tcase_add_test(t, a_state_dict_has_torchs_values);
+    tcase_add_test(t, a_legacy_file_has_the_same);
+    tcase_add_test(t, a_script_module_has_its_parameters_and_buffers);
+    tcase_add_test(t, a_checkpoint_has_its_tensors_by_their_paths);
+    suite_add_tcase(s, t);
+    srunner_run_all(r, CK_ENV);
+    n_failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
