@@ -196,6 +196,13 @@ static enum dsc_status open_model(struct job *j, struct dsc_err *err)
 {
     struct dsc_cmd *cmd = j->cmd;
 
+    if (!j->verify && dsc_opt_is_set(cmd, DSC_OPT_arch)) {
+        const struct dsc_read_opts opts = {.log = &cmd->log, .weights = cmd->args[0]};
+
+        DSC_TRY(dsc_model_open_graph(&j->plain, dsc_opt_text(cmd, DSC_OPT_arch), &opts, err));
+        j->g = j->plain.graph;
+        return DSC_OK;
+    }
     if (!j->verify) {
         const struct dsc_read_opts opts = {.log = &cmd->log};
 
@@ -309,6 +316,10 @@ const struct dsc_command dsc_command_export = {
         "axes and more, by a search for the scales of least squared error; what stays as it is, "
         "is copied. Rows that are no whole blocks become a wider type (q4_K q5_0, q6_K q8_0, "
         "others f16), which is told.\n\n"
+        "--arch gives the graph for a file of tensors (PyTorch, safetensors, GGUF): an ONNX model, "
+        "whose weights are replaced by the tensors of their names, or a folder with config.json. "
+        "One side may have a prefix that the other has not (state_dict., bert.); weights without a "
+        "tensor, and tensors of other shapes, are listed and refused.\n\n"
         "--dtype fp16 makes weights and computation half precision, with f32 inputs and outputs; "
         "constants beyond its range, such as masks, are brought to it and counted. --dtype bf16 "
         "stores weights as bfloat16 and computes in f32, since ONNX Runtime's CPU has no bfloat16 "
@@ -320,6 +331,7 @@ const struct dsc_command dsc_command_export = {
     .examples = "dscompress export sms-int8.onnx --target ort --verify sms.tsv -o deploy.onnx\n"
                 "dscompress export sms.onnx --dtype fp16 --verify sms.tsv -o half.onnx\n"
                 "dscompress export sms.onnx --target safetensors -o weights.safetensors\n"
+                "dscompress export checkpoint.pt --arch net.onnx -o trained.onnx\n"
                 "dscompress export model.gguf --target gguf --dtype q4_K -o small.gguf",
     .needs = "output",
     .n_args_min = 1,

@@ -57,6 +57,9 @@ struct dsc_read_opts {
     /* Tensors over 64 KiB may point into the mapped file at any byte, also where the element type
      * wants alignment: for readers that only compare or copy bytes. */
     bool may_misalign;
+    /* A file of tensors whose values the graph gets in place of its own; may be NULL. A folder
+     * needs no weights then. */
+    const char *weights;
 };
 
 /**
@@ -98,8 +101,9 @@ struct dsc_probe {
 
 /** A row of formats.def. NULL functions: that direction is not supported. */
 struct dsc_format {
-    const char *name; /* "onnx" */
-    const char *text; /* one line for help */
+    const char *name;   /* "onnx" */
+    const char *text;   /* one line for help */
+    bool takes_weights; /* reads dsc_read_opts.weights itself */
     bool (*probe)(const struct dsc_probe *p);
     /** Fills graph or tensors, and size_bytes. On failure the caller clears m. */
     enum dsc_status (*read)(struct dsc_model *m, const char *path, const struct dsc_read_opts *o,

@@ -3,6 +3,7 @@
  * shards) has its weights, tokenizer.json or vocab.txt its tokens.
  */
 #include "dsc/io.h"
+#include "model/arch_weights.h"
 #include "model/hf.h"
 
 #include <limits.h>
@@ -37,32 +38,30 @@ static enum dsc_status read_config(struct hf_config *c, const char *folder, stru
     return st == DSC_OK ? DSC_OK : dsc_err_where(err, "config.json");
 }
 
-static enum dsc_status read_weights(struct dsc_bundle *b, const char *folder, struct dsc_arena *tmp,
-                                    uint64_t *size_bytes, struct dsc_err *err)
+/* Of another file, or of the first of these that is there. */
+static enum dsc_status read_weights(struct dsc_bundle *b, const char *folder, const char *given,
+                                    struct dsc_arena *tmp, uint64_t *size_bytes,
+                                    struct dsc_err *err)
 {
-    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json"};
-    uint64_t n = 0;
+    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json",
+                                        "pytorch_model.bin"};
 
+    if (given)
+        return arch_read_weights(b, given, size_bytes, err);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *path;
 
         if (!has_file(folder, names[i]))
             continue;
         path = dsc_arena_printf(tmp, err, "%s/%s", folder, names[i]);
-        if (!path)
-            return DSC_E_MEMORY;
-        DSC_TRY(dsc_safetensors_read(b, path, &n, err));
-        *size_bytes += n;
-        return DSC_OK;
+        return path ? arch_read_weights(b, path, size_bytes, err) : DSC_E_MEMORY;
     }
-    dsc_fail(err, DSC_E_NOINPUT, "the folder has no model.safetensors");
-    if (has_file(folder, "pytorch_model.bin"))
-        dsc_err_hint(err, "pytorch_model.bin is not read: save the model as safetensors");
-    return err ? err->status : DSC_E_NOINPUT;
+    return dsc_fail(err, DSC_E_NOINPUT, "the folder has no model.safetensors or pytorch_model.bin");
 }
 
-static enum dsc_status read_into(struct dsc_model *m, const char *folder, struct dsc_arena *tmp,
-                                 const struct dsc_log *log, struct dsc_err *err)
+static enum dsc_status read_into(struct dsc_model *m, const char *folder, const char *given,
+                                 struct dsc_arena *tmp, const struct dsc_log *log,
+                                 struct dsc_err *err)
 {
     struct hf_config c = {0};
     struct hf_weights w = {0};
@@ -70,7 +69,7 @@ static enum dsc_status read_into(struct dsc_model *m, const char *folder, struct
     enum dsc_status st;
 
     DSC_TRY(read_config(&c, folder, tmp, &m->size_bytes, log, err));
-    DSC_TRY_OUT(st, read_weights(&file, folder, tmp, &m->size_bytes, err));
+    DSC_TRY_OUT(st, read_weights(&file, folder, given, tmp, &m->size_bytes, err));
     DSC_TRY_OUT(st, hf_weights_init(&w, &file, &c, log, err));
     DSC_TRY_OUT(st, hf_graph_build(&m->graph, &c, &w, err));
     st = hf_meta_read(m->graph, folder, &c, log, err);
@@ -88,7 +87,7 @@ static enum dsc_status read(struct dsc_model *m, const char *path, const struct 
     enum dsc_status st;
 
     dsc_arena_init(&tmp);
-    st = read_into(m, path, &tmp, o ? o->log : NULL, err);
+    st = read_into(m, path, o ? o->weights : NULL, &tmp, o ? o->log : NULL, err);
     dsc_arena_clear(&tmp);
     return st;
 }
@@ -96,6 +95,7 @@ static enum dsc_status read(struct dsc_model *m, const char *path, const struct 
 const struct dsc_format dsc_format_hf = {
     .name = "hf",
     .text = "Hugging Face folder: BERT, DistilBERT, RoBERTa, XLM-R, MPNet, ELECTRA",
+    .takes_weights = true,
     .probe = probe,
     .read = read,
     .is_target = hf_is_target,

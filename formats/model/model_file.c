@@ -1,6 +1,7 @@
 /* MODEL arguments: the table of formats, probing, opening, writing. */
 #include "dsc/io.h"
 #include "formats_model.h"
+#include "model/arch_weights.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -76,6 +77,9 @@ enum dsc_status dsc_model_open(struct dsc_model *m, const char *path,
     *m = (struct dsc_model){0};
     DSC_TRY(probe_path(path, &m->format, err));
     st = m->format->read(m, path, opts, err);
+    if (st == DSC_OK && opts && opts->weights && !m->format->takes_weights)
+        st = m->graph ? arch_put_weights(m->graph, opts->weights, opts->log, err)
+                      : dsc_fail(err, DSC_E_UNSUPPORTED, "a file of tensors is no architecture");
     if (st != DSC_OK) {
         dsc_err_file(err, path);
         dsc_model_close(m);
@@ -90,7 +94,8 @@ enum dsc_status dsc_model_open_graph(struct dsc_model *m, const char *path,
     if (m->graph)
         return DSC_OK;
     dsc_fail(err, DSC_E_UNSUPPORTED, "a file of tensors has no graph to run or change");
-    dsc_err_hint(err, "give the folder that holds it together with its config.json");
+    dsc_err_hint(err, "give the folder that holds it together with its config.json; export --arch "
+                      "puts its tensors onto a graph");
     dsc_err_file(err, path);
     dsc_model_close(m);
     return DSC_E_UNSUPPORTED;

@@ -21,6 +21,9 @@ make_files() {
     cp -r "$encoder" model
     cp "$encoder.short.in.npz" in.npz
     cp "$MODELS/onnx/dense.onnx" .
+    cp "$MODELS/gguf/types.gguf" model.gguf
+    cp "$MODELS/pt/nested.pt" checkpoint.pt
+    cp "$MODELS/pt/net.onnx" net.onnx
     cp "$MODELS/mlp/classes.onnx" mlp.onnx
     cp "$MODELS/mlp/classes.npz" rows.npz
     cp -r "$MODELS/onnx/dense.set" test_data_set_0

@@ -75,6 +75,58 @@ START_TEST(a_checkpoint_has_its_tensors_by_their_paths)
 }
 END_TEST
 
+/* net.onnx was exported before the step that the checkpoint has made. */
+START_TEST(weights_of_a_checkpoint_go_onto_a_graph)
+{
+    struct dsc_model m[2];
+    struct dsc_bundle want;
+    struct dsc_err err = {0};
+    int n = 0;
+
+    for (int i = 0; i < 2; i++) {
+        char weights[512];
+        const struct dsc_read_opts opts = {.weights = i ? weights : NULL};
+
+        snprintf(weights, sizeof weights, "%s", golden("nested.pt"));
+        ok(dsc_model_open(&m[i], golden("net.onnx"), &opts, &err), &err);
+    }
+    ok(dsc_npz_read(&want, golden("nested.npz"), 0, &err), &err);
+    for (int i = 0; i < m[1].graph->n_values; i++) {
+        const struct dsc_value *v = &m[1].graph->values[i], *old = &m[0].graph->values[i];
+        char name[128];
+        const struct dsc_tensor *w;
+
+        snprintf(name, sizeof name, "state_dict.%s", v->name);
+        w = dsc_bundle_find(&want, name);
+        if (!w)
+            continue;
+        n++;
+        for (int64_t k = 0; k < dsc_tensor_n_elems(w); k++)
+            ck_assert_double_eq(dsc_tensor_get_f64(&v->init, k), dsc_tensor_get_f64(w, k));
+        if (v->init.rank == 2)
+            ck_assert_double_ne(dsc_tensor_get_f64(&old->init, 0), dsc_tensor_get_f64(w, 0));
+    }
+    ck_assert_int_eq(n, 5);
+    dsc_bundle_clear(&want);
+    for (int i = 0; i < 2; i++)
+        dsc_model_close(&m[i]);
+}
+END_TEST
+
+START_TEST(what_has_no_tensor_or_another_shape_is_listed)
+{
+    char weights[512];
+    const struct dsc_read_opts opts = {.weights = weights};
+    struct dsc_model m;
+    struct dsc_err err = {0};
+
+    snprintf(weights, sizeof weights, "%s", golden("state.pt"));
+    ck_assert_int_eq(dsc_model_open(&m, golden("net.onnx"), &opts, &err), DSC_E_INCONSISTENT);
+    ck_assert_ptr_nonnull(strstr(err.message, "'layers.0.weight'"));
+    ck_assert_ptr_nonnull(strstr(err.message, "'layers.1.weight'"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("pt");
@@ -86,6 +138,8 @@ int main(void)
     tcase_add_test(t, a_legacy_file_has_the_same);
     tcase_add_test(t, a_script_module_has_its_parameters_and_buffers);
     tcase_add_test(t, a_checkpoint_has_its_tensors_by_their_paths);
+    tcase_add_test(t, weights_of_a_checkpoint_go_onto_a_graph);
+    tcase_add_test(t, what_has_no_tensor_or_another_shape_is_listed);
     suite_add_tcase(s, t);
     srunner_run_all(r, CK_ENV);
     n_failed = srunner_ntests_failed(r);

@@ -5,7 +5,7 @@
 state.pt: a state dict, every element type, views of one storage, a parameter; legacy.pt: the same as
 torch before 1.6 wrote it; script.pt: a TorchScript module; nested.pt: a checkpoint with a state dict,
 an optimizer's state and numbers. Values of NAME.pt are in NAME.npz, as f64, under the names of the
-tensors with dots between.
+tensors with dots between. net.onnx has the module of script.pt, whose weights nested.pt changed.
 """
 import collections
 import os
@@ -64,6 +64,7 @@ def main():
     net = Net()
     torch.jit.save(torch.jit.script(net), path("script.pt"))
     values(net.state_dict(), "script.npz")
+    torch.onnx.export(net, torch.ones(1, 3), path("net.onnx"), dynamo=False)
     optimizer = torch.optim.AdamW(net.parameters())
     net(torch.ones(1, 3)).sum().backward()
     optimizer.step()
