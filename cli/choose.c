@@ -13,15 +13,16 @@
  * Every HELD_OUT-th row is held out. What is tried is made from at most TRIED_ROWS of the others:
  * the winner is made anew from all rows.
  */
-enum { HELD_OUT = 5, TRIED_ROWS = 128, LEAST_ROWS = 20, SMOOTHS = 2, BIASES = 2 };
+enum { HELD_OUT = 5, TRIED_ROWS = 128, LEAST_ROWS = 20, SMOOTHS = 2, BIASES = 2, EVENS = 2 };
 
 /* The simpler ones first: they win where the others are no better. */
 static const char *const smooths[SMOOTHS] = {"0.95", "auto"};
 static const char *const biases[BIASES] = {"off", "on"};
+static const char *const evens[EVENS] = {"off", "on"};
 
 struct candidate {
-    const char *smooth, *bias;
-    double score; /* squared error of the outputs, relative to them */
+    const char *even, *smooth, *bias; /* of --equalize, --smooth, --bias-correction */
+    double score;                     /* squared error of the outputs, relative to them */
     int64_t n_flips;
 };
 
@@ -40,8 +41,9 @@ struct chooser {
     struct dsc_dataset tried, held;
     struct dsc_cmd quiet; /* r's, without report, log and results */
     struct outputs want;
-    struct candidate c[SMOOTHS * BIASES];
+    struct candidate c[EVENS * SMOOTHS * BIASES];
     int n;
+    bool tries_even; /* --equalize was not given, and there are pairs */
 };
 
 /* ---- rows ---- */
@@ -232,7 +234,8 @@ static enum dsc_status measure(struct chooser *c, const struct dsc_graph *g, str
     return st;
 }
 
-/* Candidates x [n] of one smoothing, which differ by the correction of biases, "off" first. */
+/* Candidates x [n] of one graph and smoothing, which differ by the correction of biases, "off"
+ * first. */
 static enum dsc_status try_biases(struct chooser *c, struct dsc_staticrun *r, struct candidate *x,
                                   int n, struct dsc_err *err)
 {
@@ -260,6 +263,7 @@ static enum dsc_status try_smooth(struct chooser *c, struct candidate *x, int n,
                               .calib = &c->tried,
                               .batch = c->r->batch,
                               .corrects_biases = strcmp(x[n - 1].bias, "on") == 0,
+                              .equalizes = strcmp(x->even, "on") == 0,
                               .rounding = c->r->rounding,
                               .n_steps = c->r->n_steps,
                               .is_trial = true,
@@ -281,23 +285,32 @@ static enum dsc_status try_smooth(struct chooser *c, struct candidate *x, int n,
     return st;
 }
 
+/* --equalize as it is where nothing is tried. */
+static const char *even_of(struct dsc_cmd *cmd)
+{
+    return dsc_opt_is_set(cmd, DSC_OPT_equalize) ? dsc_opt_text(cmd, DSC_OPT_equalize) : evens[0];
+}
+
 static void list(struct chooser *c)
 {
     struct dsc_cmd *cmd = c->r->cmd;
     const bool has_smooth = dsc_opt_is_set(cmd, DSC_OPT_smooth);
     const bool has_bias = dsc_opt_is_set(cmd, DSC_OPT_bias_correction);
 
-    for (int s = 0; s < (has_smooth ? 1 : SMOOTHS); s++)
-        for (int b = 0; b < (has_bias ? 1 : BIASES); b++)
-            c->c[c->n++] = (struct candidate){
-                .smooth = has_smooth ? dsc_opt_text(cmd, DSC_OPT_smooth) : smooths[s],
-                .bias = has_bias ? dsc_opt_text(cmd, DSC_OPT_bias_correction) : biases[b]};
+    for (int e = 0; e < (c->tries_even ? EVENS : 1); e++)
+        for (int s = 0; s < (has_smooth ? 1 : SMOOTHS); s++)
+            for (int b = 0; b < (has_bias ? 1 : BIASES); b++)
+                c->c[c->n++] = (struct candidate){
+                    .even = c->tries_even ? evens[e] : even_of(cmd),
+                    .smooth = has_smooth ? dsc_opt_text(cmd, DSC_OPT_smooth) : smooths[s],
+                    .bias = has_bias ? dsc_opt_text(cmd, DSC_OPT_bias_correction) : biases[b]};
 }
 
 static enum dsc_status try_all(struct chooser *c, struct dsc_err *err)
 {
     for (int i = 0, n; i < c->n; i += n) {
-        for (n = 1; i + n < c->n && strcmp(c->c[i + n].smooth, c->c[i].smooth) == 0;)
+        for (n = 1; i + n < c->n && strcmp(c->c[i + n].smooth, c->c[i].smooth) == 0 &&
+                    strcmp(c->c[i + n].even, c->c[i].even) == 0;)
             n++;
         DSC_TRY(try_smooth(c, &c->c[i], n, err));
     }
@@ -315,12 +328,17 @@ static enum dsc_status report(struct chooser *c, const struct candidate *best, s
     struct dsc_json *j = &cmd->json;
     struct dsc_table t;
 
-    dsc_table_init(&t, cmd->arena, "--smooth,--bias-correction,>SQNR dB of outputs,>labels flip,");
+    dsc_table_init(&t, cmd->arena,
+                   c->tries_even
+                       ? "--equalize,--smooth,--bias-correction,>SQNR dB of outputs,>labels flip,"
+                       : "--smooth,--bias-correction,>SQNR dB of outputs,>labels flip,");
     dsc_json_int(j, "held_out_rows", (int64_t)c->held.n);
     dsc_json_array(j, "candidates");
     for (const struct candidate *x = c->c; x < c->c + c->n; x++) {
-        char *name = dsc_arena_printf(cmd->arena, err, "--smooth %s --bias-correction %s",
-                                      x->smooth, x->bias);
+        char *name =
+            dsc_arena_printf(cmd->arena, err, "%s%s%s--smooth %s --bias-correction %s",
+                             c->tries_even ? "--equalize " : "", c->tries_even ? x->even : "",
+                             c->tries_even ? " " : "", x->smooth, x->bias);
 
         if (!name)
             return DSC_E_MEMORY;
@@ -331,6 +349,8 @@ static enum dsc_status report(struct chooser *c, const struct candidate *best, s
             dsc_json_int(j, "flips", x->n_flips);
         dsc_json_bool(j, "chosen", x == best);
         dsc_json_end(j);
+        if (c->tries_even)
+            dsc_table_cell(&t, "%s", x->even);
         dsc_table_cell(&t, "%s", x->smooth);
         dsc_table_cell(&t, "%s", x->bias);
         dsc_table_cell(&t, "%.2f", score_db(x->score));
@@ -351,7 +371,7 @@ const char *dsc_choose_untried_smooth(struct dsc_cmd *cmd)
     return dsc_opt_is_set(cmd, DSC_OPT_smooth) ? dsc_opt_text(cmd, DSC_OPT_smooth) : smooths[0];
 }
 
-static enum dsc_status try_and_choose(struct chooser *c, const char **smooth, const char **bias,
+static enum dsc_status try_and_choose(struct chooser *c, struct candidate *choice,
                                       struct dsc_err *err)
 {
     const struct candidate *best = c->c;
@@ -360,36 +380,40 @@ static enum dsc_status try_and_choose(struct chooser *c, const char **smooth, co
     DSC_TRY(run_held(c, c->r->m->model.graph, false, &c->want, err));
     if (c->want.n_rows == 0) {
         dsc_log_printf(&c->r->cmd->log, DSC_LOG_INFO,
-                       "the outputs are not f32[rows, ..]: --smooth and --bias-correction are not "
-                       "tried");
+                       "the outputs are not f32[rows, ..]: nothing is tried");
         return DSC_OK;
     }
     DSC_TRY(try_all(c, err));
     for (const struct candidate *x = c->c + 1; x < c->c + c->n; x++)
         best = x->score < best->score ? x : best;
-    *smooth = best->smooth;
-    *bias = best->bias;
+    *choice = *best;
     return report(c, best, err);
 }
 
 static enum dsc_status choose(struct chooser *c, bool may_try, struct dsc_err *err)
 {
     struct dsc_staticrun *r = c->r;
-    const char *smooth = dsc_choose_untried_smooth(r->cmd), *bias = biases[0];
+    struct candidate choice = {even_of(r->cmd), dsc_choose_untried_smooth(r->cmd), biases[0], 0, 0};
 
+    c->tries_even = may_try && !dsc_opt_is_set(r->cmd, DSC_OPT_equalize) &&
+                    dsc_pass_equalizable(r->m->model.graph) > 0;
     list(c);
     if (may_try && c->n < 2)
-        return dsc_fail(err, DSC_E_USAGE,
-                        "--choose: --smooth and --bias-correction are given, nothing is left");
+        return dsc_fail(
+            err, DSC_E_USAGE,
+            "--choose: nothing is left to try: --smooth and --bias-correction are given, "
+            "and --equalize is, too, or has no pairs of layers");
     if (may_try && r->calib->n < LEAST_ROWS)
         return dsc_fail(err, DSC_E_USAGE,
                         "--choose: %zu rows are too few to hold a part of them out", r->calib->n);
     if (may_try)
-        DSC_TRY(try_and_choose(c, &smooth, &bias, err));
-    DSC_TRY(dsc_opt_resolve(r->cmd, DSC_OPT_smooth, smooth, err));
-    DSC_TRY(dsc_opt_resolve(r->cmd, DSC_OPT_bias_correction, bias, err));
+        DSC_TRY(try_and_choose(c, &choice, err));
+    DSC_TRY(dsc_opt_resolve(r->cmd, DSC_OPT_equalize, choice.even, err));
+    DSC_TRY(dsc_opt_resolve(r->cmd, DSC_OPT_smooth, choice.smooth, err));
+    DSC_TRY(dsc_opt_resolve(r->cmd, DSC_OPT_bias_correction, choice.bias, err));
+    r->equalizes = dsc_opt_enum(r->cmd, DSC_OPT_equalize) == 1;
     r->corrects_biases = dsc_opt_enum(r->cmd, DSC_OPT_bias_correction) == 1;
-    return dsc_smooth_parse(smooth, &r->smooth, err);
+    return dsc_smooth_parse(choice.smooth, &r->smooth, err);
 }
 
 enum dsc_status dsc_choose(struct dsc_staticrun *r, bool may_try, struct dsc_err *err)

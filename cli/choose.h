@@ -9,12 +9,13 @@
 #include "staticrun.h"
 
 /**
- * Values for --smooth and --bias-correction where they were not given; they are set as options,
- * and in r, whose graph, rows and ranges stay as they are. "candidates" of the report, and a table.
+ * Values for --smooth, --bias-correction and --equalize where they were not given; they are set as
+ * options, and in r, whose graph, rows and ranges stay as they are. "candidates" of the report, and
+ * a table. --equalize is tried where the graph has pairs of layers for it.
  *
- * may_try  false: nothing is tried, --smooth is 0.95, biases stay
+ * may_try  false: nothing is tried, --smooth is 0.95, biases and channels stay
  * Errors   as dsc_staticrun_observe and dsc_staticrun_insert; USAGE, also for fewer than 20 rows
- * and where both are given
+ * and where all are given
  */
 enum dsc_status dsc_choose(struct dsc_staticrun *r, bool may_try, struct dsc_err *err);
 /** --smooth as it is where nothing is tried. */

@@ -83,6 +83,24 @@ static enum dsc_status start(struct job *j, bool has_rows, struct dsc_err *err)
     return dsc_cmd_check_used(j->cmd, err);
 }
 
+/* --equalize on, which a model without such layers cannot take. */
+static enum dsc_status read_equalize(struct job *j, struct dsc_err *err)
+{
+    j->p.equalizes = dsc_opt_enum(j->cmd, DSC_OPT_equalize) == 1;
+    if (!j->p.equalizes || dsc_pass_equalizable(j->m.model.graph) > 0)
+        return DSC_OK;
+    dsc_fail(err, DSC_E_USAGE,
+             "--equalize: no two layers have only Relu, LeakyRelu, PRelu or nothing between them");
+    dsc_err_hint(err, "--smooth moves ranges from activations into weights behind other functions");
+    return dsc_err_file(err, j->cmd->args[0]);
+}
+
+/* For the methods that do it as the first thing. */
+static enum dsc_status equalize(struct job *j, struct dsc_err *err)
+{
+    return j->p.equalizes ? dsc_equalizerun(j->cmd, j->m.model.graph, err) : DSC_OK;
+}
+
 /* GPTQ needs rows, and gives codes by channel in their whole range. */
 static enum dsc_status choose_rounding(struct job *j, struct dsc_err *err)
 {
@@ -118,6 +136,8 @@ static enum dsc_status open_static(struct job *j, struct dsc_err *err)
         j->chooses = dsc_opt_flag(j->cmd, DSC_OPT_choose);
     if (!j->ranges) /* an error in it is told before anything is read */
         DSC_TRY(dsc_smooth_parse(dsc_choose_untried_smooth(j->cmd), &j->p.smooth, err));
+    if (!j->ranges)
+        DSC_TRY(read_equalize(j, err));
     if (dsc_opt_enum(j->cmd, DSC_OPT_bias_correction) == 1 && !data)
         return dsc_fail(err, DSC_E_USAGE, "--bias-correction on needs --calib DATA");
     if (data)
@@ -224,8 +244,12 @@ static enum dsc_status quantize_mixed(struct job *j, struct dsc_err *err)
 /* No data are needed: weights are quantized here, activations where the model runs. */
 static enum dsc_status quantize_dynamic(struct job *j, struct dsc_err *err)
 {
+    DSC_TRY(read_equalize(j, err));
     DSC_TRY(start(j, false, err));
-    return j->is_dry ? dsc_quantrun_report(&j->q, err) : insert_and_write(j, err);
+    if (j->is_dry)
+        return dsc_quantrun_report(&j->q, err);
+    DSC_TRY(equalize(j, err));
+    return insert_and_write(j, err);
 }
 
 /* Weights in few bits, activations as they are. */
@@ -242,9 +266,11 @@ static enum dsc_status quantize_weight_only(struct job *j, struct dsc_err *err)
                                   .calib = data ? &j->calib : NULL,
                                   .batch = j->batch};
     DSC_TRY(dsc_weightrun_open(&j->w, err));
+    DSC_TRY(read_equalize(j, err));
     DSC_TRY(start(j, data != NULL, err));
     if (j->is_dry)
         return dsc_weightrun_report(&j->w, err);
+    DSC_TRY(equalize(j, err));
     DSC_TRY(dsc_weightrun_quantize(&j->w, err));
     return write_model(j, data ? &j->calib : NULL, err);
 }
@@ -266,9 +292,11 @@ static enum dsc_status quantize_qat(struct job *j, struct dsc_err *err)
     n = dsc_opt_int(j->cmd, DSC_OPT_freeze_observers) * j->batch;
     DSC_TRY(dsc_quantrun_learn(&j->q, err));
     DSC_TRY(dsc_trainrun_open(&j->r, err));
+    DSC_TRY(read_equalize(j, err));
     DSC_TRY(start(j, true, err));
     if (j->is_dry)
         return dsc_quantrun_report(&j->q, err);
+    DSC_TRY(equalize(j, err));
     if (n > (int64_t)j->r.train.n)
         n = (int64_t)j->r.train.n;
     DSC_TRY(dsc_observe_watch(j->q.ranges, j->m.model.graph, &j->q.plan, err));
@@ -466,9 +494,12 @@ const struct dsc_command dsc_command_quantize = {
         "chosen by measuring them (--target-size and others, --plan) are rounded to the nearest. "
         "--bias-correction on takes from each layer's bias what its codes add to the mean of its "
         "outputs over the rows. "
+        "--equalize on scales the channels between two layers so that they have the same range in "
+        "both (Nagel et al. 2019), by every method; encoders with GELU have no such pairs. "
         "With --choose, where --smooth or --bias-correction is not given, auto and 0.95, off and "
         "on "
-        "are tried: made from up to 128 rows, measured on every fifth row, which is held out. The "
+        "are tried, and --equalize off and on where the model has pairs of layers for it: made "
+        "from up to 128 rows, measured on every fifth row, which is held out. The "
         "one whose outputs are nearest to the float model's is taken; the table shows what each "
         "gave, and the file is made from all rows by the options that were chosen. It needs 20 "
         "rows. "

@@ -115,7 +115,7 @@ static enum dsc_status identify(struct dsc_sensitivity *s, struct dsc_err *err)
         DSC_OPT_symmetric,       DSC_OPT_include,    DSC_OPT_quantize_target, DSC_OPT_reduce_range,
         DSC_OPT_exclude,         DSC_OPT_max_length, DSC_OPT_batch,           DSC_OPT_pad_to,
         DSC_OPT_columns,         DSC_OPT_split,      DSC_OPT_input_roles,     DSC_OPT_logits,
-        DSC_OPT_encoding_errors, DSC_OPT_scheme};
+        DSC_OPT_encoding_errors, DSC_OPT_scheme,     DSC_OPT_equalize};
     struct dsc_sha256 h;
 
     dsc_sha256_init(&h);

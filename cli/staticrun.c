@@ -1,8 +1,20 @@
 /* Static quantization of a graph. */
 #include "staticrun.h"
 
+#include "dsc/pass.h"
 #include "observe.h"
 #include "steps.h"
+
+enum dsc_status dsc_equalizerun(struct dsc_cmd *cmd, struct dsc_graph *g, struct dsc_err *err)
+{
+    int n_pairs;
+
+    DSC_TRY(dsc_pass_equalize(g, &n_pairs, err));
+    dsc_log_printf(&cmd->log, DSC_LOG_INFO, "equalized the channels of %d pairs of layers",
+                   n_pairs);
+    dsc_json_int(&cmd->json, "equalized", n_pairs);
+    return DSC_OK;
+}
 
 /* Move the ranges of activations into the weights, by the channels of the rows that are observed
  * afterwards: an outlier that smoothing has not seen stretches the range of its whole tensor. */
@@ -64,6 +76,8 @@ enum dsc_status dsc_staticrun_observe(struct dsc_staticrun *r, struct dsc_err *e
 {
     const bool is_last = r->may_round && !r->corrects_biases;
 
+    if (r->equalizes)
+        DSC_TRY(dsc_equalizerun(r->cmd, r->m->model.graph, err));
     DSC_TRY(smooth(r, err));
     DSC_TRY(dsc_observe_watch(r->q->ranges, r->m->model.graph, &r->q->plan, err));
     if (r->rounding != DSC_ROUND_NEAREST && is_last)

@@ -7,7 +7,7 @@
 #include "smoothrun.h"
 #include "weightrun.h"
 
-/** --rounding, without --smooth and --bias-correction: these may be chosen. */
+/** --rounding, without --smooth, --bias-correction and --equalize: these may be chosen. */
 struct dsc_staticrun {
     struct dsc_cmd *cmd;
     struct dsc_textmodel *m;
@@ -16,7 +16,7 @@ struct dsc_staticrun {
     struct dsc_dataset *calib; /* n = 0: none */
     int64_t batch;
     struct dsc_smooth smooth;
-    bool corrects_biases;
+    bool corrects_biases, equalizes;
     bool is_trial;               /* nobody asks what the layers lose */
     bool may_round;              /* while ranges are observed: layers and widths are as planned */
     int rounding;                /* DSC_ROUND_NEAREST, _GPTQ or _ADAROUND */
@@ -28,7 +28,10 @@ struct dsc_staticrun {
     struct dsc_weightrun w;
 };
 
-/** Smooth m's graph and observe the ranges of what comes of it. Errors: as dsc_session_run. */
+/** Cross-layer equalization of a graph that has pairs; logged and reported. */
+enum dsc_status dsc_equalizerun(struct dsc_cmd *cmd, struct dsc_graph *g, struct dsc_err *err);
+/** Equalize and smooth m's graph and observe the ranges of what comes of it. Errors: as
+ * dsc_session_run. */
 enum dsc_status dsc_staticrun_observe(struct dsc_staticrun *r, struct dsc_err *err);
 /** Round the weights and put FakeQuantize in; q's ranges are known. */
 enum dsc_status dsc_staticrun_insert(struct dsc_staticrun *r, struct dsc_err *err);

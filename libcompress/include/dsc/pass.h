@@ -50,6 +50,19 @@ enum dsc_status dsc_pass_pack_recurrent(struct dsc_graph *g, struct dsc_err *err
 enum dsc_status dsc_pass_inference(struct dsc_graph *g, int *n_int, struct dsc_err *err);
 
 /**
+ * Cross-layer equalization: channels between two linear layers that have only Relu, LeakyRelu,
+ * PRelu, or nothing that changes a number between them are scaled to the same range on both sides.
+ * Results are the same but for the rounding of the weights. Weights and biases that others read as
+ * well, and what is read by others than layers, stay.
+ *
+ * n_pairs  pairs that were found; a second run changes nothing
+ * Source   Nagel et al. 2019, arXiv:1906.04721, section 4.1
+ */
+enum dsc_status dsc_pass_equalize(struct dsc_graph *g, int *n_pairs, struct dsc_err *err);
+/** How many such pairs a sorted graph has. */
+int dsc_pass_equalizable(const struct dsc_graph *g);
+
+/**
  * The table [V, D] that the graph input `ids` looks up as two factors, [V, rank] looked up and
  * [rank, D] multiplied with it, named NAME and NAME.map: those of the least squared error.
  *
