@@ -14,9 +14,11 @@
 /* GPTQ's damping of the paper. */
 #define GPTQ_DAMPING 0.01
 
-/* AdaRound's learning rate and regularizer; other values were not tried. */
-#define ADAROUND_RATE 0.01
-#define ADAROUND_LAMBDA 1.0
+/* AdaRound's learning rate and regularizer: the least error of those that were measured
+ * (docs/results/weightonly.md). With less of the regularizer the end decides what is not learned.
+ */
+#define ADAROUND_RATE 0.1
+#define ADAROUND_LAMBDA 30.0
 
 /* A group that divides is looked for from the first to the last of these; else the channel. */
 enum { GROUP_DEFAULT = 32, GROUP_LEAST = 16 };
