@@ -13,10 +13,10 @@
  * Every HELD_OUT-th row is held out. What is tried is made from at most TRIED_ROWS of the others:
  * the winner is made anew from all rows.
  */
-enum { HELD_OUT = 5, TRIED_ROWS = 128, LEAST_ROWS = 20, SMOOTHS = 2, BIASES = 2, EVENS = 2 };
+enum { HELD_OUT = 5, TRIED_ROWS = 128, LEAST_ROWS = 20, SMOOTHS = 3, BIASES = 2, EVENS = 2 };
 
 /* The simpler ones first: they win where the others are no better. */
-static const char *const smooths[SMOOTHS] = {"0.95", "auto"};
+static const char *const smooths[SMOOTHS] = {"0.95", "auto", "0"};
 static const char *const biases[BIASES] = {"off", "on"};
 static const char *const evens[EVENS] = {"off", "on"};
 
@@ -250,6 +250,16 @@ static enum dsc_status try_biases(struct chooser *c, struct dsc_staticrun *r, st
     return DSC_OK;
 }
 
+/* --observer, or what goes with the smoothing. */
+static enum dsc_status use_observer(struct dsc_quantrun *q, const struct dsc_smooth *smooth,
+                                    struct dsc_err *err)
+{
+    const char *name = dsc_opt_text(q->cmd, DSC_OPT_observer);
+
+    return dsc_observer_parse(name ? name : dsc_choose_observer(smooth), &q->observer, &q->param,
+                              err);
+}
+
 /* On a copy of the graph; the candidates' plans and ranges are their own. */
 static enum dsc_status try_smooth(struct chooser *c, struct candidate *x, int n,
                                   struct dsc_err *err)
@@ -274,6 +284,7 @@ static enum dsc_status try_smooth(struct chooser *c, struct candidate *x, int n,
     q.m = &m;
     q.ranges = NULL;
     DSC_TRY(dsc_smooth_parse(x->smooth, &r.smooth, err));
+    DSC_TRY(use_observer(&q, &r.smooth, err));
     m.model.graph = dsc_graph_copy(c->r->m->model.graph, err);
     if (!m.model.graph)
         return DSC_E_MEMORY;
@@ -371,6 +382,13 @@ const char *dsc_choose_untried_smooth(struct dsc_cmd *cmd)
     return dsc_opt_is_set(cmd, DSC_OPT_smooth) ? dsc_opt_text(cmd, DSC_OPT_smooth) : smooths[0];
 }
 
+/* Smoothed channels leave no outlier that a narrower range could win by
+ * (docs/results/observers.md). */
+const char *dsc_choose_observer(const struct dsc_smooth *smooth)
+{
+    return smooth->is_auto || smooth->alpha > 0 ? "minmax" : "mse";
+}
+
 static enum dsc_status try_and_choose(struct chooser *c, struct candidate *choice,
                                       struct dsc_err *err)
 {
@@ -413,7 +431,9 @@ static enum dsc_status choose(struct chooser *c, bool may_try, struct dsc_err *e
     DSC_TRY(dsc_opt_resolve(r->cmd, DSC_OPT_bias_correction, choice.bias, err));
     r->equalizes = dsc_opt_enum(r->cmd, DSC_OPT_equalize) == 1;
     r->corrects_biases = dsc_opt_enum(r->cmd, DSC_OPT_bias_correction) == 1;
-    return dsc_smooth_parse(choice.smooth, &r->smooth, err);
+    DSC_TRY(dsc_smooth_parse(choice.smooth, &r->smooth, err));
+    DSC_TRY(dsc_opt_resolve(r->cmd, DSC_OPT_observer, dsc_choose_observer(&r->smooth), err));
+    return use_observer(r->q, &r->smooth, err);
 }
 
 enum dsc_status dsc_choose(struct dsc_staticrun *r, bool may_try, struct dsc_err *err)

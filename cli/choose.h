@@ -9,9 +9,10 @@
 #include "staticrun.h"
 
 /**
- * Values for --smooth, --bias-correction and --equalize where they were not given; they are set as
- * options, and in r, whose graph, rows and ranges stay as they are. "candidates" of the report, and
- * a table. --equalize is tried where the graph has pairs of layers for it.
+ * Values for --smooth, --bias-correction and --equalize where they were not given, and --observer
+ * with them; they are set as options, and in r, whose graph, rows and ranges stay as they are.
+ * "candidates" of the report, and a table. --equalize is tried where the graph has pairs of layers
+ * for it.
  *
  * may_try  false: nothing is tried, --smooth is 0.95, biases and channels stay
  * Errors   as dsc_staticrun_observe and dsc_staticrun_insert; USAGE, also for fewer than 20 rows
@@ -20,5 +21,7 @@
 enum dsc_status dsc_choose(struct dsc_staticrun *r, bool may_try, struct dsc_err *err);
 /** --smooth as it is where nothing is tried. */
 const char *dsc_choose_untried_smooth(struct dsc_cmd *cmd);
+/** --observer where it was not given. */
+const char *dsc_choose_observer(const struct dsc_smooth *smooth);
 
 #endif

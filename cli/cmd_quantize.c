@@ -400,18 +400,17 @@ static enum dsc_status check_scheme(struct job *j, struct dsc_err *err)
     return DSC_E_USAGE;
 }
 
-/* Smoothed channels leave no outlier that a narrower range could win by
- * (docs/results/observers.md). */
+/* Where smoothing is chosen by trying, this is with it. */
 static enum dsc_status choose_observer(struct job *j, struct dsc_err *err)
 {
-    bool is_smoothed = j->row->run != quantize_qat && !dsc_opt_is_set(j->cmd, DSC_OPT_ranges);
-    struct dsc_smooth smooth;
+    const bool is_smoothed = j->row->run != quantize_qat && !dsc_opt_is_set(j->cmd, DSC_OPT_ranges);
+    struct dsc_smooth smooth = {0};
 
-    if (is_smoothed) {
+    if (is_smoothed && j->row->may_choose && dsc_opt_flag(j->cmd, DSC_OPT_choose))
+        return DSC_OK;
+    if (is_smoothed)
         DSC_TRY(dsc_smooth_parse(dsc_choose_untried_smooth(j->cmd), &smooth, err));
-        is_smoothed = smooth.is_auto || smooth.alpha > 0;
-    }
-    return dsc_opt_resolve(j->cmd, DSC_OPT_observer, is_smoothed ? "minmax" : "mse", err);
+    return dsc_opt_resolve(j->cmd, DSC_OPT_observer, dsc_choose_observer(&smooth), err);
 }
 
 static enum dsc_status check_ranges(struct job *j, struct dsc_err *err)
@@ -496,7 +495,8 @@ const struct dsc_command dsc_command_quantize = {
         "outputs over the rows. "
         "--equalize on scales the channels between two layers so that they have the same range in "
         "both (Nagel et al. 2019), by every method; encoders with GELU have no such pairs. "
-        "With --choose, where --smooth or --bias-correction is not given, auto and 0.95, off and "
+        "With --choose, where --smooth or --bias-correction is not given, 0.95, auto and 0, off "
+        "and "
         "on "
         "are tried, and --equalize off and on where the model has pairs of layers for it: made "
         "from up to 128 rows, measured on every fifth row, which is held out. The "
