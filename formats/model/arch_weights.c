@@ -6,6 +6,7 @@
 
 #include "dsc/census.h"
 #include "dsc/io.h"
+#include "model/shards.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -267,26 +268,38 @@ enum dsc_status arch_open_weights(struct dsc_model *m, const char *path, struct 
     return dsc_err_file(err, path);
 }
 
-enum dsc_status arch_read_weights(struct dsc_bundle *b, const char *path, uint64_t *size_bytes,
-                                  struct dsc_err *err)
+/* Of one file; what is there already stays. */
+static enum dsc_status add_file(struct dsc_bundle *b, const char *path, uint64_t *size_bytes,
+                                struct dsc_err *err)
 {
     struct dsc_model m;
     enum dsc_status st = DSC_OK;
 
     DSC_TRY(arch_open_weights(&m, path, err));
     *size_bytes += m.size_bytes;
-    if (!m.stored) { /* the bundle moves out of the model */
-        *b = m.tensors;
-        m.tensors = (struct dsc_bundle){0};
-    }
-    for (int i = 0; i < m.n_stored && st == DSC_OK; i++) {
-        struct dsc_tensor t;
+    for (int i = 0; i < n_tensors(&m) && st == DSC_OK; i++) {
+        struct dsc_tensor t = {0};
 
-        st = dsc_model_load(&m, i, &t, err);
+        if (m.stored)
+            st = dsc_model_load(&m, i, &t, err);
+        else
+            dsc_tensor_ref(&t, &m.tensors.items[i].tensor);
         if (st == DSC_OK)
-            st = dsc_bundle_add(b, m.stored[i].name, &t, err);
+            st = dsc_bundle_add(b, name_of(&m, i), &t, err);
         dsc_tensor_clear(&t);
     }
     dsc_model_close(&m);
-    return st == DSC_OK ? dsc_bundle_sort(b, err) : dsc_err_file(err, path);
+    return st == DSC_OK ? DSC_OK : dsc_err_file(err, path);
+}
+
+enum dsc_status arch_read_weights(struct dsc_bundle *b, const char *path, uint64_t *size_bytes,
+                                  struct dsc_err *err)
+{
+    static const char index[] = ".bin.index.json";
+    const size_t n = strlen(path);
+
+    if (n >= sizeof index - 1 && strcmp(path + n - (sizeof index - 1), index) == 0)
+        return shards_read(b, path, add_file, size_bytes, err);
+    DSC_TRY(add_file(b, path, size_bytes, err));
+    return dsc_bundle_sort(b, err);
 }

@@ -7,7 +7,8 @@
 /** A file of tensors. Errors: UNSUPPORTED, a model with a graph; as dsc_model_open */
 enum dsc_status arch_open_weights(struct dsc_model *m, const char *path, struct dsc_err *err);
 
-/** All its tensors into b (zeroed), sorted; size_bytes grows. Memory: b points into the file. */
+/** All tensors of a file, or of the shards of NAME.bin.index.json, into b (zeroed), sorted;
+ *  size_bytes grows. Memory: b points into the files. */
 enum dsc_status arch_read_weights(struct dsc_bundle *b, const char *path, uint64_t *size_bytes,
                                   struct dsc_err *err);
 

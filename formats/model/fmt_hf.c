@@ -44,7 +44,7 @@ static enum dsc_status read_weights(struct dsc_bundle *b, const char *folder, co
                                     struct dsc_err *err)
 {
     static const char *const names[] = {"model.safetensors", "model.safetensors.index.json",
-                                        "pytorch_model.bin"};
+                                        "pytorch_model.bin", "pytorch_model.bin.index.json"};
 
     if (given)
         return arch_read_weights(b, given, size_bytes, err);

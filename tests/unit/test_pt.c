@@ -1,11 +1,13 @@
 /* PyTorch files against the values that torch reads of them (tests/golden/pt). */
 #include "formats_model.h"
 #include "formats_npz.h"
+#include "model/arch_weights.h"
 
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *golden(const char *name)
 {
@@ -127,6 +129,53 @@ START_TEST(what_has_no_tensor_or_another_shape_is_listed)
 }
 END_TEST
 
+static enum dsc_status read_index(const char *folder, const char *map, int *n)
+{
+    struct dsc_bundle b = {0};
+    struct dsc_err err = {0};
+    uint64_t size = 0;
+    char path[512];
+    enum dsc_status st;
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/pytorch_model.bin.index.json", folder);
+    f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    fprintf(f, "{\"weight_map\": %s}", map);
+    fclose(f);
+    st = arch_read_weights(&b, path, &size, &err);
+    *n = b.n;
+    dsc_bundle_clear(&b);
+    return st;
+}
+
+START_TEST(shards_of_an_index_are_joined_and_stay_in_the_folder)
+{
+    char folder[] = "/tmp/test-pt-XXXXXX", path[512];
+    int n;
+
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%d.bin", folder, i);
+        ck_assert_int_eq(symlink(golden(i ? "nested.pt" : "script.pt"), path), 0);
+    }
+    ck_assert_int_eq(
+        read_index(folder, "{\"scale\": \"0.bin\", \"state_dict.scale\": \"1.bin\"}", &n), DSC_OK);
+    ck_assert_int_eq(n, 5 + 17);
+    ck_assert_int_eq(read_index(folder, "{\"other\": \"0.bin\"}", &n), DSC_E_INCONSISTENT);
+    ck_assert_int_eq(read_index(folder, "{\"scale\": \"../0.bin\"}", &n), DSC_E_PATH);
+    ck_assert_int_eq(read_index(folder, "{\"scale\": \"2.bin\"}", &n), DSC_E_NOINPUT);
+    ck_assert_int_eq(read_index(folder, "[]", &n), DSC_E_SCHEMA);
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%d.bin", folder, i);
+        unlink(path);
+    }
+    snprintf(path, sizeof path, "%s/pytorch_model.bin.index.json", folder);
+    unlink(path);
+    ck_assert_int_eq(rmdir(folder), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("pt");
@@ -140,6 +189,7 @@ int main(void)
     tcase_add_test(t, a_checkpoint_has_its_tensors_by_their_paths);
     tcase_add_test(t, weights_of_a_checkpoint_go_onto_a_graph);
     tcase_add_test(t, what_has_no_tensor_or_another_shape_is_listed);
+    tcase_add_test(t, shards_of_an_index_are_joined_and_stay_in_the_folder);
     suite_add_tcase(s, t);
     srunner_run_all(r, CK_ENV);
     n_failed = srunner_ntests_failed(r);
