@@ -37,7 +37,8 @@ struct method_row {
     bool has_ranges;                  /* of activations, known when the file is written */
     bool may_write_nothing;           /* -o is not all that can be asked for */
     bool may_choose;                  /* what was not said, by trying (--choose) */
-    bool rounds_by_rows; /* GPTQ by default; not where layers are measured as rounded to nearest */
+    bool rounds_by_rows;              /* GPTQ by default where there are rows */
+    bool narrows_tables;              /* --embeddings of static ranges */
     enum dsc_opt_id disregarded[DISREGARDED_MAX]; /* no effect, though the common part reads them */
     int n_disregarded;
 };
@@ -227,6 +228,8 @@ static enum dsc_status quantize_mixed(struct job *j, struct dsc_err *err)
     const bool has_output = dsc_opt_text(j->cmd, DSC_OPT_output) != NULL;
 
     DSC_TRY(dsc_sensitivity_open(&j->s, j->size_before, err));
+    for (int f = DSC_LAYER_FLOAT + 1; f < j->s.n_formats; f++)
+        j->p.widths[j->p.n_widths++] = dsc_quantrun_format_bits((enum dsc_layer_format)f);
     DSC_TRY(open_static(j, err));
     DSC_TRY(dsc_sensitivity_rows(&j->s, dsc_opt_text(j->cmd, DSC_OPT_calib), &j->calib, err));
     DSC_TRY(start(j, true, err));
@@ -336,10 +339,11 @@ static enum dsc_status check_output(struct job *j, struct dsc_err *err)
 static const struct method_row methods[] = {
     [METHOD_STATIC] = {"static",
                        quantize_static,
-                       {"w8a8", "w4a8", "w8a16"},
+                       {"w8a8", "w4a8", "w8a16", "w3a8"},
                        .has_ranges = true,
                        .may_choose = true,
-                       .rounds_by_rows = true},
+                       .rounds_by_rows = true,
+                       .narrows_tables = true},
     [METHOD_DYNAMIC] = {"dynamic",
                         quantize_dynamic,
                         {"w8a8"},
@@ -356,9 +360,14 @@ static const struct method_row methods[] = {
                     .has_ranges = true,
                     .disregarded = {DSC_OPT_reduce_range}, /* weights learn beyond it */
                     .n_disregarded = 1},
-    [METHOD_MIXED] =
-        {"static", quantize_mixed, {"w8a8", "w4a8"}, .has_ranges = true, .may_write_nothing = true},
-    [METHOD_PLANNED] = {"static", quantize_planned, {"w8a8"}, .has_ranges = true},
+    [METHOD_MIXED] = {"static",
+                      quantize_mixed,
+                      {"w8a8", "w4a8", "w3a8"},
+                      .has_ranges = true,
+                      .may_write_nothing = true,
+                      .rounds_by_rows = true},
+    [METHOD_PLANNED] =
+        {"static", quantize_planned, {"w8a8"}, .has_ranges = true, .rounds_by_rows = true},
 };
 
 static enum method method_of(struct dsc_cmd *cmd)
@@ -451,11 +460,13 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     j->q.target.is_weight_only = method == METHOD_WEIGHT_ONLY;
     j->p = (struct dsc_staticrun){
         .cmd = cmd, .m = &j->m, .q = &j->q, .dev = j->dev, .calib = &j->calib, .batch = j->batch};
-    j->p.may_round = method == METHOD_STATIC;
+    j->p.may_round = method == METHOD_STATIC || method == METHOD_MIXED;
     j->s = (struct dsc_sensitivity){
         .cmd = cmd, .m = &j->m, .q = &j->q, .dev = j->dev, .batch = j->batch};
     DSC_TRY(dsc_quantrun_open(&j->q, err));
     j->q.target.is_dynamic = method == METHOD_DYNAMIC;
+    if (j->row->narrows_tables)
+        DSC_TRY(dsc_quantrun_tables(&j->q, err));
     DSC_TRY(dsc_quantrun_plan(&j->q, err));
     j->is_dry = dsc_opt_flag(cmd, DSC_OPT_dry_run);
     return j->row->run(j, err);
@@ -488,9 +499,7 @@ const struct dsc_command dsc_command_quantize = {
         "each activation the alpha by which the layers' outputs lose least); what the rows "
         "lack (few of them, unknown tokens, tensors and channels that never change) is warned of "
         "by "
-        "name. Weights are then rounded by GPTQ on what the layers read (--rounding); layers that "
-        "are "
-        "chosen by measuring them (--target-size and others, --plan) are rounded to the nearest. "
+        "name. Weights are then rounded by GPTQ on what the layers read (--rounding). "
         "--bias-correction on takes from each layer's bias what its codes add to the mean of its "
         "outputs over the rows. "
         "--equalize on scales the channels between two layers so that they have the same range in "
@@ -517,11 +526,10 @@ const struct dsc_command dsc_command_quantize = {
         "channel, embeddings per column; LayerNorm and Softmax stay float, and so do "
         "the products of attention unless --include names them. --scheme w4a8 has weights of 4 "
         "bits per "
-        "channel (embeddings stay int8; products run on integers here), w8a16 activations of 16 "
-        "bits (products run on integers here, in float in ONNX Runtime): both need opset 21. qat "
-        "also has "
-        "w3a8 "
-        "(7 levels), w2a8 (ternary: -1, 0, 1 times the mean magnitude beyond 0.7 of the mean; "
+        "channel (embeddings stay int8 unless --embeddings w4 or w3 narrows them; products run on "
+        "integers here), w8a16 activations of 16 bits (products run on integers here, in float in "
+        "ONNX Runtime): both need opset 21. w3a8 has 7 levels. qat also has w2a8 (ternary: -1, 0, "
+        "1 times the mean magnitude beyond 0.7 of the mean; "
         "--weight-quantizer lsq: 4 levels of a learned step) and w1a8 (signs times the mean "
         "magnitude), 3.2, 1.6 or 2, and 1 bit of the file for a weight, int8 when it runs; "
         "--embeddings says the bits of tables. The fate of "
@@ -538,7 +546,8 @@ const struct dsc_command dsc_command_quantize = {
         "the last fifth of --calib. --target-size, --max-drop and --retain choose from that table "
         "which layers stay float: the least damage within the size, or the smallest model that "
         "keeps the bars on those rows (all of them). With "
-        "--scheme w4a8 a layer may have weights of 4 bits, too. A budget that cannot be met is "
+        "--scheme w4a8 a layer may have weights of 4 bits, too, with w3a8 of 3; tables as well. "
+        "A budget that cannot be met is "
         "exit status 1 "
         "with the nearest that can. --save-plan writes the choice, --plan applies it.",
     .examples =

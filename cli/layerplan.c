@@ -12,8 +12,10 @@
 /* More than the metadata that are written last take, beside those that are there. */
 enum { OWN_BYTES = 4096 };
 
-const char *const dsc_layer_format_names[DSC_N_LAYER_FORMATS] = {
-    [DSC_LAYER_FLOAT] = "float", [DSC_LAYER_W8A8] = "w8a8", [DSC_LAYER_W4A8] = "w4a8"};
+const char *const dsc_layer_format_names[DSC_N_LAYER_FORMATS] = {[DSC_LAYER_FLOAT] = "float",
+                                                                 [DSC_LAYER_W8A8] = "w8a8",
+                                                                 [DSC_LAYER_W4A8] = "w4a8",
+                                                                 [DSC_LAYER_W3A8] = "w3a8"};
 
 int dsc_layer_format_find(const char *name)
 {
@@ -41,13 +43,13 @@ static int64_t n_scales(const struct dsc_quant_plan *plan, int value, const stru
     return 1;
 }
 
-/* Tables have codes of 8 bits in every format. */
-static bool is_table(const struct dsc_quant_plan *plan, int value)
+static int64_t code_bytes(const struct dsc_tensor *w, enum dsc_layer_format format)
 {
-    for (int i = 0; i < plan->n_sites; i++)
-        if (plan->sites[i].value == value && plan->sites[i].kind == DSC_SITE_TABLE)
-            return true;
-    return false;
+    const int64_t n = w->dim[0] * w->dim[1];
+
+    if (format == DSC_LAYER_W3A8)
+        return dsc_quant_word_bytes(w->dim[0], w->dim[1]);
+    return format == DSC_LAYER_W4A8 ? (n + 1) / 2 : n;
 }
 
 /* Bytes of layer plan->fates[fate]'s weights and their scales. One that layers share is the first
@@ -57,7 +59,6 @@ static int64_t weight_bytes(const struct dsc_graph *g, const struct dsc_quant_pl
 {
     const struct dsc_tensor *w;
     int value = weight_of(g, plan->fates[fate].node);
-    int64_t n_weights;
 
     for (int i = 0; i < fate && value != DSC_NO_VALUE; i++)
         if (plan->fates[i].is_quantized && weight_of(g, plan->fates[i].node) == value)
@@ -65,27 +66,25 @@ static int64_t weight_bytes(const struct dsc_graph *g, const struct dsc_quant_pl
     if (value == DSC_NO_VALUE)
         return 0;
     w = &g->values[value].init;
-    n_weights = dsc_tensor_n_elems(w);
     if (format == DSC_LAYER_FLOAT)
-        return 4 * n_weights;
-    if (format == DSC_LAYER_W4A8 && !is_table(plan, value))
-        n_weights = (n_weights + 1) / 2;
-    return n_weights + 9 * n_scales(plan, value, w); /* scale, zero point, scale of the bias */
+        return 4 * dsc_tensor_n_elems(w);
+    /* scale, zero point, scale of the bias */
+    return code_bytes(w, format) + 9 * n_scales(plan, value, w);
 }
 
-static enum dsc_layer_format all_w8a8(void *ctx, const char *node)
+enum dsc_layer_format dsc_layer_format_same(void *ctx, const char *node)
 {
-    return DSC_LAYER_W8A8;
+    return *(const enum dsc_layer_format *)ctx;
 }
 
-/* Of the file with all layers in 8 bits. */
-static enum dsc_status quantized_bytes(struct dsc_sensitivity *s, uint64_t *n_bytes,
-                                       struct dsc_err *err)
+/* Of the file with all layers in one format. */
+static enum dsc_status quantized_bytes(struct dsc_sensitivity *s, enum dsc_layer_format format,
+                                       uint64_t *n_bytes, struct dsc_err *err)
 {
     struct dsc_graph *g;
     enum dsc_status st;
 
-    DSC_TRY(dsc_quantrun_variant(s->q, all_w8a8, NULL, &g, err));
+    DSC_TRY(dsc_quantrun_variant(s->q, dsc_layer_format_same, &format, &g, err));
     st = dsc_quant_finish(g, &s->q->target, err);
     if (st == DSC_OK)
         st = dsc_onnx_size(g, n_bytes, err);
@@ -99,8 +98,14 @@ static enum dsc_status check_target(const struct dsc_sensitivity *s, int n_layer
 {
     uint64_t least = s->base_bytes;
 
-    for (int i = 0; i < n_layers; i++)
-        least += (uint64_t)s->layers[i].cost[s->n_formats - 1].size_bytes;
+    for (int i = 0; i < n_layers; i++) {
+        const struct dsc_layer_cost *cost = s->layers[i].cost;
+        int64_t n_bytes = cost[DSC_LAYER_FLOAT].size_bytes;
+
+        for (int f = 0; f < s->n_formats; f++)
+            n_bytes = cost[f].size_bytes < n_bytes ? cost[f].size_bytes : n_bytes;
+        least += (uint64_t)n_bytes;
+    }
     if (s->target_bytes == 0 || s->target_bytes + OWN_BYTES >= least)
         return DSC_OK;
     dsc_fail(err, DSC_E_CHECK,
@@ -109,21 +114,41 @@ static enum dsc_status check_target(const struct dsc_sensitivity *s, int n_layer
     return dsc_err_hint(err, "--target-size %llu", (unsigned long long)least);
 }
 
-/* The nodes, names and scales around a layer are an equal share of what all layers together add to
- * the file beside their weights: that is exact for all of them, which is the smallest file. */
+/* What a file has once, if a layer is in this format. */
+static int64_t book_bytes(enum dsc_layer_format format)
+{
+    return format == DSC_LAYER_W3A8 ? dsc_quant_codebook_bytes() : 0;
+}
+
+/* The nodes, names and scales around layers are an equal share of what all of them in this format
+ * add to the file beside their weights: that is exact for all of them, the smallest such file. */
+static enum dsc_status add_spelling(struct dsc_sensitivity *s, enum dsc_layer_format format,
+                                    uint64_t n_float, int n_layers, struct dsc_err *err)
+{
+    uint64_t n_quantized;
+    int64_t spelling, share;
+
+    DSC_TRY(quantized_bytes(s, format, &n_quantized, err));
+    spelling = (int64_t)n_quantized - (int64_t)n_float - book_bytes(format);
+    for (int i = 0; i < n_layers; i++)
+        spelling +=
+            s->layers[i].cost[DSC_LAYER_FLOAT].size_bytes - s->layers[i].cost[format].size_bytes;
+    share = (spelling > 0 ? spelling + n_layers - 1 : 0) / n_layers;
+    for (int i = 0; i < n_layers; i++)
+        s->layers[i].cost[format].size_bytes += share;
+    return DSC_OK;
+}
+
 enum dsc_status dsc_layer_sizes(struct dsc_sensitivity *s, struct dsc_err *err)
 {
     const struct dsc_graph *g = s->m->model.graph;
     const struct dsc_quant_plan *plan = &s->q->plan;
     const char *parent = dsc_graph_prop(g, DSC_PROP_PROVENANCE);
-    uint64_t n_float, n_quantized;
-    int64_t spelling;
+    uint64_t n_float;
     int k = 0;
 
     DSC_TRY(dsc_textmodel_store(s->m, err)); /* the metadata that will be in the file */
     DSC_TRY(dsc_onnx_size(g, &n_float, err));
-    DSC_TRY(quantized_bytes(s, &n_quantized, err));
-    spelling = (int64_t)n_quantized - (int64_t)n_float;
     s->base_bytes = n_float + OWN_BYTES + (parent ? strlen(parent) : 0); /* quoted once more */
     for (int i = 0; i < plan->n_fates; i++) {
         struct dsc_layer_costs *l = &s->layers[k];
@@ -132,13 +157,13 @@ enum dsc_status dsc_layer_sizes(struct dsc_sensitivity *s, struct dsc_err *err)
             continue;
         for (int f = 0; f < DSC_N_LAYER_FORMATS; f++)
             l->cost[f].size_bytes = weight_bytes(g, plan, i, (enum dsc_layer_format)f);
-        spelling += l->cost[DSC_LAYER_FLOAT].size_bytes - l->cost[DSC_LAYER_W8A8].size_bytes;
         s->base_bytes -= (uint64_t)l->cost[DSC_LAYER_FLOAT].size_bytes;
         k++;
     }
-    for (int i = 0; i < k; i++)
-        for (int f = DSC_LAYER_FLOAT + 1; f < DSC_N_LAYER_FORMATS; f++)
-            s->layers[i].cost[f].size_bytes += (spelling > 0 ? spelling + k - 1 : 0) / k;
+    for (int f = DSC_LAYER_FLOAT + 1; f < s->n_formats; f++) {
+        s->base_bytes += (uint64_t)book_bytes((enum dsc_layer_format)f);
+        DSC_TRY(add_spelling(s, (enum dsc_layer_format)f, n_float, k, err));
+    }
     return check_target(s, k, err);
 }
 
@@ -416,18 +441,25 @@ static enum dsc_status smallest_passing(struct allocation *a, int last, int *poi
     return DSC_OK;
 }
 
+static int n_of_format(const struct dsc_sensitivity *s, enum dsc_layer_format format)
+{
+    int n = 0;
+
+    for (int i = 0; i < s->n_layers; i++)
+        n += s->layers[i].format == format;
+    return n;
+}
+
 static enum dsc_status report_choice(struct allocation *a, int point, struct dsc_err *err)
 {
     struct dsc_sensitivity *s = a->s;
     const int n_quantized = take_point(a, point);
     const struct dsc_front_point *p = &a->front.points[point];
-    int n_narrow = 0;
 
-    for (int i = 0; i < s->n_layers; i++)
-        n_narrow += s->layers[i].format == DSC_LAYER_W4A8;
     fprintf(s->cmd->out, "%d of %d layers stay float", s->n_layers - n_quantized, s->n_layers);
-    if (s->n_formats > DSC_LAYER_W4A8)
-        fprintf(s->cmd->out, ", %d are w4a8", n_narrow);
+    for (int f = DSC_LAYER_W4A8; f < s->n_formats; f++)
+        fprintf(s->cmd->out, ", %d are %s", n_of_format(s, (enum dsc_layer_format)f),
+                dsc_layer_format_names[f]);
     fprintf(s->cmd->out, ": about %.3f MB, damage %.3g", (double)p->bytes / 1e6, p->damage);
     fprintf(s->cmd->out, a->n_trials ? ", after %d trials\n" : "\n", a->n_trials);
     dsc_json_object(&s->cmd->json, "plan");

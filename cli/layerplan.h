@@ -6,6 +6,8 @@
 
 extern const char *const dsc_layer_format_names[DSC_N_LAYER_FORMATS];
 int dsc_layer_format_find(const char *name); /* -1: unknown */
+/** A dsc_format_of_fn: all layers in the format that ctx points to. */
+enum dsc_layer_format dsc_layer_format_same(void *ctx, const char *node);
 
 /**
  * Fill size_bytes of each layer and format, and s->base_bytes, so that their sum is the file's size

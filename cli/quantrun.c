@@ -138,26 +138,42 @@ static enum dsc_quant_choice choose(void *ctx, const char *node, const char *wei
     return r->include.n == 0 ? DSC_QUANT_CHOSEN : DSC_QUANT_LEFT_OUT;
 }
 
+int dsc_quantrun_format_bits(enum dsc_layer_format format)
+{
+    static const int bits_of[DSC_N_LAYER_FORMATS] = {
+        [DSC_LAYER_FLOAT] = 0, [DSC_LAYER_W8A8] = 8, [DSC_LAYER_W4A8] = 4, [DSC_LAYER_W3A8] = 3};
+
+    return bits_of[format];
+}
+
 /* Of layers that read a weight, by their formats the widest. */
 int dsc_quantrun_weight_bits(const struct dsc_quantrun *r, const struct dsc_quant_site *weight,
                              dsc_format_of_fn *format_of, void *ctx)
 {
-    static const int bits_of[DSC_N_LAYER_FORMATS] = {
-        [DSC_LAYER_FLOAT] = 0, [DSC_LAYER_W8A8] = 8, [DSC_LAYER_W4A8] = 4};
     int bits = 0;
 
     if (!format_of)
-        return dsc_dtype_bits(weight->dtype);
+        return dsc_site_bits(weight);
     for (int i = 0; i < r->plan.n_fates; i++) {
         const struct dsc_node *n = r->plan.fates[i].node;
+        int of_layer;
 
         if (!r->plan.fates[i].is_quantized ||
             !(n->in[0] == weight->value || (n->n_in > 1 && n->in[1] == weight->value)))
             continue;
-        if (bits_of[format_of(ctx, n->name)] > bits)
-            bits = bits_of[format_of(ctx, n->name)];
+        of_layer = dsc_quantrun_format_bits(format_of(ctx, n->name));
+        bits = of_layer > bits ? of_layer : bits;
     }
     return bits;
+}
+
+/* Products have a type for 4 bits; fewer, and those of tables, are words (docs/adr/0007). */
+static void narrow(struct dsc_quant_site *s, int bits)
+{
+    const bool has_type = s->kind == DSC_SITE_WEIGHT && bits == 4;
+
+    s->dtype = has_type ? DSC_I4 : DSC_I8;
+    s->bits = has_type || bits == 8 ? 0 : bits;
 }
 
 /* The sites of g, a graph with m's nodes. */
@@ -168,11 +184,16 @@ static enum dsc_status make_plan(struct dsc_quantrun *r, const struct dsc_graph 
     for (int i = 0; i < r->plan.n_sites; i++) {
         struct dsc_quant_site *s = &r->plan.sites[i];
 
+        const int of_scheme = s->kind == DSC_SITE_TABLE ? r->table_bits : r->weight_bits;
+
         if (r->is_per_tensor)
             s->axis = -1;
-        if (r->format_of && s->kind == DSC_SITE_WEIGHT)
-            s->dtype =
-                dsc_quantrun_weight_bits(r, s, r->format_of, r->format_ctx) == 8 ? DSC_I8 : DSC_I4;
+        if (s->kind == DSC_SITE_ACTIVATION)
+            continue;
+        if (r->format_of)
+            narrow(s, dsc_quantrun_weight_bits(r, s, r->format_of, r->format_ctx));
+        else if (of_scheme)
+            narrow(s, of_scheme);
     }
     return DSC_OK;
 }
@@ -243,27 +264,45 @@ static enum dsc_status check_zeros(const struct dsc_quantrun *r, struct dsc_err 
     return DSC_OK;
 }
 
+/* --embeddings; 0: 8 */
+static enum dsc_status read_tables(const struct dsc_quantrun *r, int *bits, struct dsc_err *err)
+{
+    static const int table_bits[] = {0, 4, -1, 3, 2, 1};
+
+    *bits = table_bits[dsc_opt_enum(r->cmd, DSC_OPT_embeddings)];
+    if (*bits < 0)
+        return dsc_fail(err, DSC_E_USAGE,
+                        "--embeddings float is of weight-only; --exclude leaves "
+                        "layers float");
+    if (r->is_per_tensor && *bits > 0)
+        return dsc_fail(err, DSC_E_USAGE, "--embeddings %s goes without --granularity tensor",
+                        dsc_opt_text(r->cmd, DSC_OPT_embeddings));
+    return DSC_OK;
+}
+
+enum dsc_status dsc_quantrun_tables(struct dsc_quantrun *r, struct dsc_err *err)
+{
+    DSC_TRY(read_tables(r, &r->table_bits, err));
+    if (r->table_bits > 0 && r->table_bits < 3)
+        return dsc_fail(err, DSC_E_USAGE, "--embeddings %s is of --method qat",
+                        dsc_opt_text(r->cmd, DSC_OPT_embeddings));
+    return r->table_bits > 0 ? dsc_quantrun_check_scheme(r, "w3a8", err) : DSC_OK;
+}
+
 static enum dsc_status choose_weights(struct dsc_quantrun *r, struct dsc_err *err)
 {
-    static const int table_bits[] = {0, 4, -1, 3, 2, 1}; /* of the words of --embeddings; 0: 8 */
     const char *best = r->weight_bits == 1 ? "binary" : r->weight_bits == 2 ? "ternary" : "lsq";
-    const int bits = table_bits[dsc_opt_enum(r->cmd, DSC_OPT_embeddings)];
     const char *name;
     bool is_lsq;
+    int bits;
 
+    DSC_TRY(read_tables(r, &bits, err));
     DSC_TRY(dsc_opt_resolve(r->cmd, DSC_OPT_weight_quantizer, best, err));
     name = dsc_opt_text(r->cmd, DSC_OPT_weight_quantizer);
     is_lsq = strcmp(name, "lsq") == 0;
     if (strcmp(name, best) != 0 && !(is_lsq && r->weight_bits == 2))
         return dsc_fail(err, DSC_E_USAGE, "--scheme %s has --weight-quantizer %s, not %s",
                         dsc_opt_text(r->cmd, DSC_OPT_scheme), best, name);
-    if (bits < 0)
-        return dsc_fail(err, DSC_E_USAGE,
-                        "--embeddings float is of weight-only; --exclude leaves "
-                        "layers float");
-    if (r->is_per_tensor && bits > 0)
-        return dsc_fail(err, DSC_E_USAGE, "--embeddings %s goes without --granularity tensor",
-                        dsc_opt_text(r->cmd, DSC_OPT_embeddings));
     for (int i = 0; i < r->plan.n_sites; i++) {
         struct dsc_quant_site *s = &r->plan.sites[i];
 
@@ -387,7 +426,7 @@ static enum dsc_status weight_scales(void *ctx, const char *name, const struct d
     double sqnr_db;
 
     if (!r->rounded || s->kind != DSC_SITE_WEIGHT ||
-        !dsc_weightrun_scales(r->rounded, s->value, scales, n_scales, &sqnr_db)) {
+        !dsc_weightrun_scales(r->rounded, s, scales, n_scales, &sqnr_db)) {
         DSC_TRY(choose_scales(r, s, w, limit, scales, n_scales, err));
         sqnr_db = weight_sqnr_db(w, s->axis, scales, n_scales, s->bits == 2 ? -2 : -limit, limit);
     }
@@ -426,9 +465,19 @@ static enum dsc_status measure_signs(struct dsc_quantrun *r, int site, struct ds
     return DSC_OK;
 }
 
-enum dsc_status dsc_quantrun_insert(struct dsc_quantrun *r, struct dsc_err *err)
+/* FakeQuantize in g, m's graph or a copy of it. */
+static enum dsc_status insert(struct dsc_quantrun *r, const struct dsc_quant_plan *plan,
+                              struct dsc_graph *g, struct dsc_err *err)
 {
     const struct dsc_quant_source source = {range_of, weight_scales, r};
+
+    if (r->rounded)
+        DSC_TRY(dsc_weightrun_put(r->rounded, plan, g, err));
+    return dsc_quant_insert(g, plan, &source, err);
+}
+
+enum dsc_status dsc_quantrun_insert(struct dsc_quantrun *r, struct dsc_err *err)
+{
     const struct dsc_graph *g = r->m->model.graph;
 
     if (r->observer)
@@ -444,13 +493,12 @@ enum dsc_status dsc_quantrun_insert(struct dsc_quantrun *r, struct dsc_err *err)
                 dsc_hist_sqnr_db(dsc_ranges_hist(r->ranges, name), fmin(low, 0), fmax(high, 0),
                                  1 << dsc_dtype_bits(r->target.act_dtype));
     }
-    return dsc_quant_insert(r->m->model.graph, &r->plan, &source, err);
+    return insert(r, &r->plan, r->m->model.graph, err);
 }
 
 enum dsc_status dsc_quantrun_variant(struct dsc_quantrun *r, dsc_format_of_fn *format_of, void *ctx,
                                      struct dsc_graph **graph, struct dsc_err *err)
 {
-    const struct dsc_quant_source source = {range_of, weight_scales, r};
     struct dsc_quantrun variant = *r; /* `choose` looks at it; patterns and ranges are r's */
     struct dsc_graph *g = dsc_graph_copy(r->m->model.graph, err);
     struct dsc_arena arena;
@@ -463,7 +511,7 @@ enum dsc_status dsc_quantrun_variant(struct dsc_quantrun *r, dsc_format_of_fn *f
     variant.format_ctx = ctx;
     st = make_plan(&variant, g, &arena, err);
     if (st == DSC_OK)
-        st = dsc_quant_insert(g, &variant.plan, &source, err);
+        st = insert(r, &variant.plan, g, err);
     dsc_arena_clear(&arena);
     if (st == DSC_OK)
         *graph = g;

@@ -14,7 +14,13 @@ struct dsc_site_text {
 };
 
 /** What a layer is kept as. Names are dsc_layer_format_names (layerplan.h). */
-enum dsc_layer_format { DSC_LAYER_FLOAT, DSC_LAYER_W8A8, DSC_LAYER_W4A8, DSC_N_LAYER_FORMATS };
+enum dsc_layer_format {
+    DSC_LAYER_FLOAT,
+    DSC_LAYER_W8A8,
+    DSC_LAYER_W4A8,
+    DSC_LAYER_W3A8,
+    DSC_N_LAYER_FORMATS
+};
 
 typedef enum dsc_layer_format dsc_format_of_fn(void *ctx, const char *node);
 
@@ -33,6 +39,7 @@ struct dsc_quantrun {
     bool is_symmetric_weights;              /* --symmetric weights */
     int64_t group;                          /* --granularity group:N; 0: channel */
     int weight_bits;                        /* of --scheme, fewer than the type's; 0: as it has */
+    int table_bits;                         /* of --embeddings for static; 0: 8 */
     double *sqnr_db;                        /* [n_sites], after dsc_quantrun_insert */
     const struct dsc_site_text *site_texts; /* [n_sites], or NULL */
     dsc_format_of_fn *format_of;            /* a plan of layers; NULL: all as the scheme says */
@@ -46,6 +53,10 @@ enum dsc_status dsc_quantrun_open(struct dsc_quantrun *r, struct dsc_err *err);
 enum dsc_status dsc_quantrun_plan(struct dsc_quantrun *r, struct dsc_err *err);
 /** QAT: what learns at the sites (--act-quantizer ..), after the plan. Errors: USAGE. */
 enum dsc_status dsc_quantrun_learn(struct dsc_quantrun *r, struct dsc_err *err);
+/** Bits of tables for static (--embeddings), before the plan. Errors: USAGE. */
+enum dsc_status dsc_quantrun_tables(struct dsc_quantrun *r, struct dsc_err *err);
+/** Of a layer's weights in a format; 0: they are float. */
+int dsc_quantrun_format_bits(enum dsc_layer_format format);
 /**
  * Of a weight's codes, if layers are to have these formats (NULL: as planned); 0: all that read it
  * stay float.

@@ -46,6 +46,7 @@ enum dsc_status dsc_sensitivity_open(struct dsc_sensitivity *s, uint64_t size_by
     const bool has_bars =
         dsc_opt_is_set(cmd, DSC_OPT_max_drop) || dsc_opt_is_set(cmd, DSC_OPT_retain);
 
+    s->n_formats = dsc_layer_format_find(dsc_opt_text(cmd, DSC_OPT_scheme)) + 1;
     s->plan = dsc_opt_text(cmd, DSC_OPT_plan);
     s->report = dsc_opt_text(cmd, DSC_OPT_sensitivity);
     s->is_allocating = target || has_bars;
@@ -115,7 +116,7 @@ static enum dsc_status identify(struct dsc_sensitivity *s, struct dsc_err *err)
         DSC_OPT_symmetric,       DSC_OPT_include,    DSC_OPT_quantize_target, DSC_OPT_reduce_range,
         DSC_OPT_exclude,         DSC_OPT_max_length, DSC_OPT_batch,           DSC_OPT_pad_to,
         DSC_OPT_columns,         DSC_OPT_split,      DSC_OPT_input_roles,     DSC_OPT_logits,
-        DSC_OPT_encoding_errors, DSC_OPT_scheme,     DSC_OPT_equalize};
+        DSC_OPT_encoding_errors, DSC_OPT_scheme,     DSC_OPT_equalize,        DSC_OPT_rounding};
     struct dsc_sha256 h;
 
     dsc_sha256_init(&h);
@@ -255,11 +256,6 @@ static enum dsc_layer_format format_of_lone(void *ctx, const char *node)
     return strcmp(l->name, node) == 0 ? l->format : DSC_LAYER_FLOAT;
 }
 
-static enum dsc_layer_format format_of_all(void *ctx, const char *node)
-{
-    return *(const enum dsc_layer_format *)ctx;
-}
-
 /* Signal to noise of each layer fed with float activations, all in one run. */
 static enum dsc_status measure_sqnr(struct dsc_sensitivity *s, enum dsc_layer_format format,
                                     struct dsc_err *err)
@@ -270,7 +266,7 @@ static enum dsc_status measure_sqnr(struct dsc_sensitivity *s, enum dsc_layer_fo
     struct dsc_pair pair;
     enum dsc_status st;
 
-    DSC_TRY(dsc_quantrun_variant(s->q, format_of_all, &format, &g, err));
+    DSC_TRY(dsc_quantrun_variant(s->q, dsc_layer_format_same, &format, &g, err));
     st = dsc_pair_match(s->m->model.graph, g, s->cmd->arena, &pair, err);
     if (st == DSC_OK)
         st = dsc_layers_measure(s->cmd, s->m, &pair, &s->rows, n, s->batch, s->dev, power, err);
@@ -429,7 +425,6 @@ enum dsc_status dsc_sensitivity_measure(struct dsc_sensitivity *s, struct dsc_er
 {
     struct dsc_dataset rows = s->rows;
 
-    s->n_formats = s->q->target.weight_dtype == DSC_I4 ? DSC_N_LAYER_FORMATS : DSC_LAYER_W4A8;
     DSC_TRY(identify(s, err));
     DSC_TRY(list_layers(s, err));
     DSC_TRY(resume(s, err));

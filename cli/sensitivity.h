@@ -44,7 +44,7 @@ struct dsc_sensitivity {
     int64_t n_calib, n_held_out; /* rows is the last n_held_out of n_calib rows of calib */
     int64_t n_measured;          /* rows of the table; bars are judged on all rows */
     int n_layers;
-    int n_formats; /* that layers may have: the first ones */
+    int n_formats; /* that layers may have: float and those up to the scheme */
     struct dsc_layer_costs *layers;
     float *logits; /* of the float model */
     int64_t n_cols;

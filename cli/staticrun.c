@@ -48,7 +48,9 @@ static enum dsc_status round_weights(struct dsc_staticrun *r, struct dsc_ranges 
                                   .rounding = r->rounding,
                                   .n_steps = r->n_steps,
                                   .ranges = ranges,
-                                  .is_trial = r->is_trial};
+                                  .is_trial = r->is_trial,
+                                  .widths = r->widths,
+                                  .n_widths = r->n_widths};
     DSC_TRY(dsc_weightrun_round(&r->w, err));
     r->q->rounded = &r->w;
     return DSC_OK;
@@ -71,10 +73,10 @@ static enum dsc_status observe_ranges(struct dsc_staticrun *r, struct dsc_err *e
 }
 
 /* What is known of a layer's input is enough to round its weights there and then, unless something
- * is to be done with them before. */
+ * is to be done with them before; codes that are kept aside leave them as they are. */
 enum dsc_status dsc_staticrun_observe(struct dsc_staticrun *r, struct dsc_err *err)
 {
-    const bool is_last = r->may_round && !r->corrects_biases;
+    const bool is_last = r->may_round && (!r->corrects_biases || r->n_widths > 0);
 
     if (r->equalizes)
         DSC_TRY(dsc_equalizerun(r->cmd, r->m->model.graph, err));

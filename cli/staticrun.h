@@ -17,10 +17,11 @@ struct dsc_staticrun {
     int64_t batch;
     struct dsc_smooth smooth;
     bool corrects_biases, equalizes;
-    bool is_trial;               /* nobody asks what the layers lose */
-    bool may_round;              /* while ranges are observed: layers and widths are as planned */
-    int rounding;                /* DSC_ROUND_NEAREST, _GPTQ or _ADAROUND */
-    int64_t n_steps;             /* of AdaRound */
+    bool is_trial;  /* nobody asks what the layers lose */
+    bool may_round; /* while ranges are observed: layers and widths are known */
+    int widths[DSC_N_LAYER_FORMATS], n_widths; /* of weights, one of which is chosen later */
+    int rounding;                              /* DSC_ROUND_NEAREST, _GPTQ or _ADAROUND */
+    int64_t n_steps;                           /* of AdaRound */
     dsc_format_of_fn *format_of; /* that layers will have; NULL: all as the scheme says */
     void *format_ctx;
     struct dsc_smoothrun smoothed;

@@ -48,11 +48,17 @@ static int64_t inner_size(const struct dsc_weightrun *r, const struct dsc_quant_
     return s->kind == DSC_SITE_WEIGHT && s->axis == 1 ? dim[0] : dim[1];
 }
 
+static bool is_of(const struct dsc_weight_made *m, const struct dsc_quant_site *s)
+{
+    return m->kind == s->kind && m->value == s->value;
+}
+
+/* The first, where there are several widths. */
 static struct dsc_weight_made *made_of(const struct dsc_weightrun *r,
                                        const struct dsc_quant_site *s)
 {
     for (int i = 0; i < r->n_made; i++)
-        if (r->made[i].kind == s->kind && r->made[i].value == s->value)
+        if (is_of(&r->made[i], s))
             return &r->made[i];
     return NULL;
 }
@@ -69,13 +75,10 @@ static int64_t group_of(const struct dsc_weightrun *r, int bits, int64_t n)
     return 0;
 }
 
-static void set_layout(const struct dsc_weightrun *r, const struct dsc_quant_site *s, int tables,
+static void set_layout(const struct dsc_weightrun *r, const struct dsc_quant_site *s, int bits,
                        struct dsc_weight_made *m)
 {
     const bool is_table = s->kind == DSC_SITE_TABLE;
-    const int bits = is_table                      ? (tables == EMBEDDINGS_W4 ? 4 : 8)
-                     : r->q->target.is_weight_only ? r->bits
-                                                   : dsc_dtype_bits(s->dtype);
     const int64_t n = inner_size(r, s);
 
     *m = (struct dsc_weight_made){.kind = s->kind, .value = s->value, .layout = {.bits = bits}};
@@ -151,7 +154,11 @@ enum dsc_status dsc_weightrun_open(struct dsc_weightrun *r, struct dsc_err *err)
         if (s->kind == DSC_SITE_ACTIVATION ||
             (s->kind == DSC_SITE_TABLE && tables == EMBEDDINGS_FLOAT))
             continue;
-        set_layout(r, s, tables, &r->made[r->n_made++]);
+        set_layout(r, s,
+                   s->kind == DSC_SITE_WEIGHT ? r->bits
+                   : tables == EMBEDDINGS_W4  ? 4
+                                              : 8,
+                   &r->made[r->n_made++]);
     }
     return check_groups(r, err);
 }
@@ -298,17 +305,28 @@ static enum dsc_status choose_codes(struct dsc_weightrun *r, struct dsc_weight_m
     return r->is_trial ? DSC_OK : measure(r, m, w, gram ? gram->h : NULL, error, err);
 }
 
-/* Codes of one site, and in the graph what they stand for, so that later layers read it. */
-static enum dsc_status make_site(struct dsc_weightrun *r, const struct dsc_quant_site *s,
-                                 const struct dsc_layer_input *gram, struct dsc_err *err)
+/* In the graph stands what the codes stand for. */
+static enum dsc_status put_codes(const struct dsc_weight_made *m, const struct dsc_quant_site *s,
+                                 struct dsc_graph *g, struct dsc_err *err)
 {
-    struct dsc_weight_made *m = made_of(r, s);
-    struct dsc_tensor rows = {0}, rounded = {0};
+    struct dsc_tensor rounded = {0};
+    enum dsc_status st = dsc_weight_restore(g, s, &m->codes, &rounded, err);
+
+    if (st == DSC_OK)
+        st = dsc_graph_set_init(g, s->value, &rounded, err);
+    dsc_tensor_clear(&rounded);
+    return st;
+}
+
+/* Codes of one site in one width. */
+static enum dsc_status make_codes(struct dsc_weightrun *r, const struct dsc_quant_site *s,
+                                  struct dsc_weight_made *m, const struct dsc_layer_input *gram,
+                                  struct dsc_err *err)
+{
+    struct dsc_tensor rows = {0};
     float *importance = NULL;
     enum dsc_status st;
 
-    if (!m || m->is_done)
-        return DSC_OK;
     DSC_TRY(dsc_cmd_stopped(r->cmd, err));
     DSC_TRY(dsc_weight_rows(graph_of(r), s, &rows, err));
     DSC_TRY_OUT(st, dsc_weight_codes_new(&m->codes, &m->layout, rows.dim[0], rows.dim[1], err));
@@ -323,17 +341,25 @@ static enum dsc_status make_site(struct dsc_weightrun *r, const struct dsc_quant
         goto out;
     }
     m->is_done = true;
-    DSC_TRY_OUT(st, dsc_weight_restore(graph_of(r), s, &m->codes, &rounded, err));
-    if (!r->q->target.is_weight_only) { /* scales say it all */
+    if (r->n_widths == 0)
+        st = put_codes(m, s, r->m->model.graph, err);
+    if (r->n_widths == 0 && !r->q->target.is_weight_only) { /* scales say it all */
         dsc_heap_free(m->codes.code);
         m->codes.code = NULL;
     }
-    st = dsc_graph_set_init(r->m->model.graph, s->value, &rounded, err);
 out:
     dsc_heap_free(importance);
-    dsc_tensor_clear(&rounded);
     dsc_tensor_clear(&rows);
     return st;
+}
+
+static enum dsc_status make_site(struct dsc_weightrun *r, const struct dsc_quant_site *s,
+                                 const struct dsc_layer_input *gram, struct dsc_err *err)
+{
+    for (struct dsc_weight_made *m = r->made; m < r->made + r->n_made; m++)
+        if (is_of(m, s) && !m->is_done)
+            DSC_TRY(make_codes(r, s, m, gram, err));
+    return DSC_OK;
 }
 
 /* ---- layers that are observed ---- */
@@ -584,28 +610,53 @@ enum dsc_status dsc_weightrun_round(struct dsc_weightrun *r, struct dsc_err *err
 {
     const struct dsc_quant_plan *plan = &r->q->plan;
 
-    DSC_NEW(r->made, r->cmd->arena, plan->n_sites + 1, err);
-    for (int i = 0; i < plan->n_sites; i++)
-        if (plan->sites[i].kind == DSC_SITE_WEIGHT &&
-            dsc_quantrun_input_of(r->q, plan->sites[i].value))
-            set_layout(r, &plan->sites[i], 0, &r->made[r->n_made++]);
+    DSC_NEW(r->made, r->cmd->arena, plan->n_sites * (r->n_widths + 1), err);
+    for (int i = 0; i < plan->n_sites; i++) {
+        const struct dsc_quant_site *s = &plan->sites[i];
+
+        if (s->kind != DSC_SITE_WEIGHT || !dsc_quantrun_input_of(r->q, s->value))
+            continue;
+        if (r->n_widths == 0)
+            set_layout(r, s, dsc_site_bits(s), &r->made[r->n_made++]);
+        for (int k = 0; k < r->n_widths; k++)
+            set_layout(r, s, r->widths[k], &r->made[r->n_made++]);
+    }
     return round_observed(r, err);
 }
 
-bool dsc_weightrun_scales(const struct dsc_weightrun *r, int value, double *scales, int64_t n,
-                          double *sqnr_db)
+/* Of a site in its width. */
+static const struct dsc_weight_made *rounded_of(const struct dsc_weightrun *r,
+                                                const struct dsc_quant_site *s)
 {
-    for (int i = 0; i < r->n_made; i++) {
-        const struct dsc_weight_made *m = &r->made[i];
+    for (const struct dsc_weight_made *m = r->made; m < r->made + r->n_made; m++)
+        if (is_of(m, s) && m->is_done && m->layout.bits == dsc_site_bits(s))
+            return m;
+    return NULL;
+}
 
-        if (m->value != value || !m->is_done || m->codes.n_rows * m->codes.n_groups != n)
-            continue;
-        for (int64_t k = 0; k < n; k++)
-            scales[k] = (double)m->codes.scale[k];
-        *sqnr_db = m->sqnr_db;
-        return true;
+enum dsc_status dsc_weightrun_put(const struct dsc_weightrun *r, const struct dsc_quant_plan *plan,
+                                  struct dsc_graph *g, struct dsc_err *err)
+{
+    for (int i = 0; i < plan->n_sites && r->n_widths > 0; i++) {
+        const struct dsc_weight_made *m = rounded_of(r, &plan->sites[i]);
+
+        if (m)
+            DSC_TRY(put_codes(m, &plan->sites[i], g, err));
     }
-    return false;
+    return DSC_OK;
+}
+
+bool dsc_weightrun_scales(const struct dsc_weightrun *r, const struct dsc_quant_site *s,
+                          double *scales, int64_t n, double *sqnr_db)
+{
+    const struct dsc_weight_made *m = rounded_of(r, s);
+
+    if (!m || m->codes.n_rows * m->codes.n_groups != n)
+        return false;
+    for (int64_t k = 0; k < n; k++)
+        scales[k] = (double)m->codes.scale[k];
+    *sqnr_db = m->sqnr_db;
+    return true;
 }
 
 void dsc_weightrun_close(struct dsc_weightrun *r)

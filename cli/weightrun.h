@@ -20,6 +20,8 @@ struct dsc_weightrun {
     int64_t n_steps;              /* of AdaRound */
     struct dsc_ranges *ranges;    /* that are filled on the way; NULL: none */
     bool is_trial;                /* nobody asks what the layers lose */
+    const int *widths;            /* [n_widths] bits that a weight may get in the end */
+    int n_widths;                 /* 0: what the plan has, at once */
     struct dsc_weight_made *made; /* [n_made] codes by value */
     int n_made;
 };
@@ -39,15 +41,18 @@ enum dsc_status dsc_weightrun_open(struct dsc_weightrun *r, struct dsc_err *err)
 enum dsc_status dsc_weightrun_quantize(struct dsc_weightrun *r, struct dsc_err *err);
 /**
  * For static ranges: the planned weights of products become multiples of scales by channel, in the
- * target's bits, chosen by GPTQ or AdaRound (r->rounding) on the rows; r has not been opened. Where
- * the rows do not decide (an input that is always 0) a weight is rounded to the nearest, with a
- * warning. Errors  as dsc_weightrun_quantize
+ * plan's bits, chosen by GPTQ or AdaRound (r->rounding) on the rows; r has not been opened. With
+ * r->widths each weight is rounded to each of them, and m's graph stays as it is. Where the rows do
+ * not decide (an input that is always 0) a weight is rounded to the nearest, with a warning.
+ * Errors  as dsc_weightrun_quantize
  */
 enum dsc_status dsc_weightrun_round(struct dsc_weightrun *r, struct dsc_err *err);
-/** The scales [n] of a weight that has been rounded, and what its output lost; false: it was not.
- */
-bool dsc_weightrun_scales(const struct dsc_weightrun *r, int value, double *scales, int64_t n,
-                          double *sqnr_db);
+/** With r->widths: the rounded weights of plan's sites into g, m's graph or a copy of it. */
+enum dsc_status dsc_weightrun_put(const struct dsc_weightrun *r, const struct dsc_quant_plan *plan,
+                                  struct dsc_graph *g, struct dsc_err *err);
+/** The scales [n] of a site that has been rounded, and what its output lost; false: it was not. */
+bool dsc_weightrun_scales(const struct dsc_weightrun *r, const struct dsc_quant_site *s,
+                          double *scales, int64_t n, double *sqnr_db);
 /** The report of what would be done (--dry-run). */
 enum dsc_status dsc_weightrun_report(struct dsc_weightrun *r, struct dsc_err *err);
 void dsc_weightrun_close(struct dsc_weightrun *r);

@@ -42,6 +42,20 @@ static int64_t n_words_of(const struct dsc_codebook *b)
     return n;
 }
 
+int64_t dsc_quant_word_bytes(int64_t n_rows, int64_t n_cols)
+{
+    const struct dsc_codebook *b = dsc_codebook_of(7);
+
+    return n_rows * ((n_cols + b->n_codes - 1) / b->n_codes) * dsc_dtype_bits(b->word) / 8;
+}
+
+int64_t dsc_quant_codebook_bytes(void)
+{
+    const struct dsc_codebook *b = dsc_codebook_of(7);
+
+    return n_words_of(b) * b->n_codes;
+}
+
 static enum dsc_status make_book(const struct dsc_codebook *b, struct dsc_tensor *t,
                                  struct dsc_err *err)
 {

@@ -264,6 +264,10 @@ enum dsc_status dsc_quant_fold_transposes(struct dsc_graph *g, struct dsc_err *e
 /** The graph has products or lookups on codes: Q/DQ pairs, dequantized constants, or dynamic. */
 bool dsc_quant_is_quantized(const struct dsc_graph *g);
 
+/** Bytes of a file for rows of codes of 7 levels as words (docs/adr/0007), and for their codebook,
+ * which a file has once. */
+int64_t dsc_quant_word_bytes(int64_t n_rows, int64_t n_cols);
+int64_t dsc_quant_codebook_bytes(void);
 /** Weights are spelled as words of several codes (docs/adr/0007). */
 bool dsc_quant_has_words(const struct dsc_graph *g);
 /** dsc_graph_param_census in which words count as the codes that they stand for. */

@@ -59,7 +59,7 @@ done <<END
 --calib $messages --rounding gptq --reduce-range
 --calib $messages --rounding gptq --granularity tensor
 --method qat --train $messages --rounding gptq
---calib $messages --embeddings w4
+--calib $messages --target-size 80% --embeddings w4
 --calib $messages --freeze-observers 3
 --calib $messages --train $messages
 --calib $messages --eval $messages
