@@ -15,6 +15,9 @@
  */
 enum { HELD_OUT = 5, TRIED_ROWS = 128, LEAST_ROWS = 20, SMOOTHS = 3, BIASES = 2, EVENS = 2 };
 
+/* Unasked from here on: what fewer than 100 held-out rows say is chance. */
+enum { AUTO_ROWS = 100 * HELD_OUT };
+
 /* The simpler ones first: they win where the others are no better. */
 static const char *const smooths[SMOOTHS] = {"0.95", "auto", "0"};
 static const char *const biases[BIASES] = {"off", "on"};
@@ -408,23 +411,34 @@ static enum dsc_status try_and_choose(struct chooser *c, struct candidate *choic
     return report(c, best, err);
 }
 
-static enum dsc_status choose(struct chooser *c, bool may_try, struct dsc_err *err)
+static enum dsc_status may_try(const struct chooser *c, enum dsc_choice when, bool *may,
+                               struct dsc_err *err)
 {
-    struct dsc_staticrun *r = c->r;
-    struct candidate choice = {even_of(r->cmd), dsc_choose_untried_smooth(r->cmd), biases[0], 0, 0};
+    const size_t n = c->r->calib->n;
 
-    c->tries_even = may_try && !dsc_opt_is_set(r->cmd, DSC_OPT_equalize) &&
-                    dsc_pass_equalizable(r->m->model.graph) > 0;
-    list(c);
-    if (may_try && c->n < 2)
+    *may = when == DSC_CHOOSE_ALWAYS || (when == DSC_CHOOSE_AUTO && c->n > 1 && n >= AUTO_ROWS);
+    if (when == DSC_CHOOSE_ALWAYS && c->n < 2)
         return dsc_fail(
             err, DSC_E_USAGE,
             "--choose: nothing is left to try: --smooth and --bias-correction are given, "
             "and --equalize is, too, or has no pairs of layers");
-    if (may_try && r->calib->n < LEAST_ROWS)
+    if (when == DSC_CHOOSE_ALWAYS && n < LEAST_ROWS)
         return dsc_fail(err, DSC_E_USAGE,
-                        "--choose: %zu rows are too few to hold a part of them out", r->calib->n);
-    if (may_try)
+                        "--choose: %zu rows are too few to hold a part of them out", n);
+    return DSC_OK;
+}
+
+static enum dsc_status choose(struct chooser *c, enum dsc_choice when, struct dsc_err *err)
+{
+    struct dsc_staticrun *r = c->r;
+    struct candidate choice = {even_of(r->cmd), dsc_choose_untried_smooth(r->cmd), biases[0], 0, 0};
+    bool may;
+
+    c->tries_even =
+        !dsc_opt_is_set(r->cmd, DSC_OPT_equalize) && dsc_pass_equalizable(r->m->model.graph) > 0;
+    list(c);
+    DSC_TRY(may_try(c, when, &may, err));
+    if (may)
         DSC_TRY(try_and_choose(c, &choice, err));
     DSC_TRY(dsc_opt_resolve(r->cmd, DSC_OPT_equalize, choice.even, err));
     DSC_TRY(dsc_opt_resolve(r->cmd, DSC_OPT_smooth, choice.smooth, err));
@@ -436,7 +450,7 @@ static enum dsc_status choose(struct chooser *c, bool may_try, struct dsc_err *e
     return use_observer(r->q, &r->smooth, err);
 }
 
-enum dsc_status dsc_choose(struct dsc_staticrun *r, bool may_try, struct dsc_err *err)
+enum dsc_status dsc_choose(struct dsc_staticrun *r, enum dsc_choice when, struct dsc_err *err)
 {
     struct chooser c = {.r = r, .quiet = *r->cmd};
     enum dsc_status st;
@@ -444,7 +458,7 @@ enum dsc_status dsc_choose(struct dsc_staticrun *r, bool may_try, struct dsc_err
     c.quiet.json = (struct dsc_json){0};
     c.quiet.log = (struct dsc_log){0};
     dsc_json_object(&c.quiet.json, NULL);
-    st = choose(&c, may_try, err);
+    st = choose(&c, when, err);
     dsc_json_clear(&c.quiet.json);
     close_outputs(&c.want);
     return st;

@@ -8,17 +8,21 @@
 
 #include "staticrun.h"
 
+/** Words of --choose. Where nothing is tried --smooth is 0.95, biases stay. */
+enum dsc_choice { DSC_CHOOSE_AUTO, DSC_CHOOSE_ALWAYS, DSC_CHOOSE_NEVER };
+
 /**
  * Values for --smooth, --bias-correction and --equalize where they were not given, and --observer
  * with them; they are set as options, and in r, whose graph, rows and ranges stay as they are.
  * "candidates" of the report, and a table. --equalize is tried where the graph has pairs of layers
  * for it.
  *
- * may_try  false: nothing is tried, --smooth is 0.95, biases and channels stay
- * Errors   as dsc_staticrun_observe and dsc_staticrun_insert; USAGE, also for fewer than 20 rows
- * and where all are given
+ * when    AUTO tries where 100 rows are held out and something was not given; ALWAYS fails where
+ *         it cannot
+ * Errors  as dsc_staticrun_observe and dsc_staticrun_insert; USAGE: ALWAYS for fewer than 20 rows,
+ *         or where all are given
  */
-enum dsc_status dsc_choose(struct dsc_staticrun *r, bool may_try, struct dsc_err *err);
+enum dsc_status dsc_choose(struct dsc_staticrun *r, enum dsc_choice when, struct dsc_err *err);
 /** --smooth as it is where nothing is tried. */
 const char *dsc_choose_untried_smooth(struct dsc_cmd *cmd);
 /** --observer where it was not given. */

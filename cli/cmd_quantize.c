@@ -58,7 +58,7 @@ struct job {
     int64_t batch;
     uint64_t size_before;
     bool is_dry;
-    bool chooses; /* --choose */
+    enum dsc_choice choice;
 };
 
 static enum dsc_status read_calib(struct job *j, const char *data, struct dsc_err *err)
@@ -133,8 +133,9 @@ static enum dsc_status open_static(struct job *j, struct dsc_err *err)
     if (!data && !j->ranges)
         return dsc_fail(err, DSC_E_USAGE,
                         "quantize --method static needs --calib DATA, or --ranges FILE");
+    j->choice = DSC_CHOOSE_NEVER;
     if (!j->ranges && j->row->may_choose)
-        j->chooses = dsc_opt_flag(j->cmd, DSC_OPT_choose);
+        j->choice = (enum dsc_choice)dsc_opt_enum(j->cmd, DSC_OPT_choose);
     if (!j->ranges) /* an error in it is told before anything is read */
         DSC_TRY(dsc_smooth_parse(dsc_choose_untried_smooth(j->cmd), &j->p.smooth, err));
     if (!j->ranges)
@@ -161,7 +162,7 @@ static enum dsc_status observe_static(struct job *j, struct dsc_err *err)
             return dsc_err_file(err, j->ranges);
         return DSC_OK;
     }
-    DSC_TRY(dsc_choose(&j->p, j->chooses, err));
+    DSC_TRY(dsc_choose(&j->p, j->choice, err));
     return dsc_staticrun_observe(&j->p, err);
 }
 
@@ -504,14 +505,13 @@ const struct dsc_command dsc_command_quantize = {
         "outputs over the rows. "
         "--equalize on scales the channels between two layers so that they have the same range in "
         "both (Nagel et al. 2019), by every method; encoders with GELU have no such pairs. "
-        "With --choose, where --smooth or --bias-correction is not given, 0.95, auto and 0, off "
-        "and "
-        "on "
-        "are tried, and --equalize off and on where the model has pairs of layers for it: made "
-        "from up to 128 rows, measured on every fifth row, which is held out. The "
+        "Where --smooth or --bias-correction is not given and there are 500 rows (--choose on: "
+        "20), "
+        "0.95, auto and 0, off and on are tried, and --equalize off and on where the model has "
+        "pairs of layers for it: made from up to 128 rows, measured on every fifth row, which is "
+        "held out. The "
         "one whose outputs are nearest to the float model's is taken; the table shows what each "
-        "gave, and the file is made from all rows by the options that were chosen. It needs 20 "
-        "rows. "
+        "gave, and the file is made from all rows by the options that were chosen. "
         "dynamic: "
         "ranges are computed when the model runs, no data are needed; the result of a row depends "
         "on the batch that it is in. qat: weights and scales learn on --train data with the "

@@ -10,11 +10,12 @@ print(p["schema"], "float" in f, "w8a8" in f, os.path.getsize("q.onnx") <= 0.8 *
       d["plan"]["layers"] == p["layers"], d["size_bytes"] <= d["plan"]["estimated_bytes"])
 END
 quantize --plan p.json -o r.onnx > /dev/null || exit
-# what all layers quantized have can be asked for; the options are noted in some bytes more
+# what all layers quantized have can be asked for; the options are noted in some bytes more. Layers too small to gain
+# by it stay float, so that a little less can be had, too
 quantize --rounding nearest -o all.onnx > /dev/null || exit
 quantize --target-size $(($(stat -c %s all.onnx) + 500)) -o least.onnx > /dev/null || exit
 test $(stat -c %s least.onnx) -le $(($(stat -c %s all.onnx) + 500)) && echo as small as all of them
-quantize --target-size $(($(stat -c %s all.onnx) - 500)) -o t.onnx > /dev/null 2> less.txt && exit 98
+quantize --target-size $(($(stat -c %s all.onnx) - 6000)) -o t.onnx > /dev/null 2> less.txt && exit 98
 grep -c 'are asked for\|cannot be made' less.txt
 ls t.onnx 2> /dev/null
 dscompress inspect --diff q.onnx r.onnx | grep -i "initializer\|tensor" | head -n 3
