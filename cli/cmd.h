@@ -68,7 +68,8 @@ struct dsc_command {
     const char *examples; /* command lines, one a line */
     const char *needs;    /* options that must be given: "data,output" */
     int n_args_min, n_args_max;
-    bool opens_new; /* a MODEL may be one that is made: new:lstm */
+    bool opens_new;  /* a MODEL may be one that is made: new:lstm */
+    bool has_stages; /* --set and --print-recipe are of its stages: the verb sees to them */
     enum dsc_status (*run)(struct dsc_cmd *cmd, struct dsc_err *err);
 };
 

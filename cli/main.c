@@ -137,7 +137,7 @@ static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
             dsc_help_overview(&cmd->term_out);
         return DSC_OK;
     }
-    if (dsc_opt_flag(cmd, DSC_OPT_print_recipe))
+    if (dsc_opt_flag(cmd, DSC_OPT_print_recipe) && !cmd->row->has_stages)
         return dsc_recipe_print(cmd, err);
     DSC_TRY(check_places(cmd, err));
     DSC_TRY(cmd->row->run(cmd, err));

@@ -332,7 +332,7 @@ enum dsc_status dsc_opt_parse(struct dsc_cmd *cmd, int argc, char **argv, struct
         return dsc_err_hint(err, "'dscompress help' lists the commands");
     }
     DSC_TRY(dsc_recipe_apply(cmd, err));
-    if (cmd->opts.v[DSC_OPT_print_recipe].n_given)
+    if (cmd->opts.v[DSC_OPT_print_recipe].n_given && !cmd->row->has_stages)
         return DSC_OK; /* what is not there yet may be missing */
     DSC_TRY(check_args(&s));
     return check_needs(&s);

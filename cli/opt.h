@@ -61,8 +61,11 @@ struct dsc_opt_value {
     const char **items; /* texts in order; LIST and INTS split at commas */
     int n_items;
     int n_given;
+    int line; /* of the recipe it comes from; 0: the command line; or DSC_OPT_BY_SET */
     bool is_used;
 };
+
+enum { DSC_OPT_BY_SET = -1 };
 
 struct dsc_opts {
     struct dsc_opt_value v[DSC_OPT_COUNT];

@@ -26,24 +26,24 @@ static void path_of(const struct dsc_state *s, char *path, const char *format, u
         snprintf(path + n, (size_t)(PATH_BYTES - n), format, step);
 }
 
-static enum dsc_status take_lock(struct dsc_state *s, struct dsc_err *err)
+enum dsc_status dsc_state_lock(const char *dir, int *lock_fd, struct dsc_err *err)
 {
     char path[PATH_BYTES];
 
-    if (mkdir(s->dir, 0777) != 0 && errno != EEXIST) {
+    if (mkdir(dir, 0777) != 0 && errno != EEXIST) {
         dsc_fail(err, DSC_E_EXISTS, "cannot make the state folder: %s", strerror(errno));
-        return dsc_err_file(err, s->dir);
+        return dsc_err_file(err, dir);
     }
-    snprintf(path, sizeof path, "%s/lock", s->dir);
-    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (s->lock_fd < 0) {
+    snprintf(path, sizeof path, "%s/lock", dir);
+    *lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (*lock_fd < 0) {
         dsc_fail(err, DSC_E_EXISTS, "cannot make the lock: %s", strerror(errno));
         return dsc_err_file(err, path);
     }
-    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+    if (flock(*lock_fd, LOCK_EX | LOCK_NB) != 0) {
         dsc_fail(err, DSC_E_LOCKED, "a live run holds this state");
         dsc_err_hint(err, "wait for it, or give another --state");
-        return dsc_err_file(err, s->dir);
+        return dsc_err_file(err, dir);
     }
     return DSC_OK;
 }
@@ -68,7 +68,7 @@ enum dsc_status dsc_state_open(struct dsc_state *s, struct dsc_cmd *cmd, const c
     if (st == DSC_OK && j.text.is_failed)
         st = dsc_fail(err, DSC_E_MEMORY, "no memory for the state");
     dsc_json_clear(&j);
-    return st == DSC_OK ? take_lock(s, err) : st;
+    return st == DSC_OK ? dsc_state_lock(s->dir, &s->lock_fd, err) : st;
 }
 
 /* ---- checkpoints ---- */

@@ -30,6 +30,13 @@ struct dsc_state {
 };
 
 /**
+ * Make a folder, if it is not there, and lock it until *lock_fd is closed.
+ * Errors  LOCKED  a live run holds it
+ *         EXISTS  it cannot be made
+ */
+enum dsc_status dsc_state_lock(const char *dir, int *lock_fd, struct dsc_err *err);
+
+/**
  * Make or lock the folder. m, d, d2: what the command reads.
  * Errors  LOCKED  a live run holds it
  *         EXISTS  it cannot be made

@@ -16,15 +16,25 @@ struct reading {
     struct dsc_err *err;
 };
 
-static int line_of(const yaml_mark_t *mark)
+static struct dsc_recipe_place place_of(const yaml_mark_t *mark)
 {
-    return (int)mark->line + 1;
+    return (struct dsc_recipe_place){(int)mark->line + 1, (int)mark->column + 1};
 }
 
-static enum dsc_status bad(struct reading *y, int line, const char *what)
+enum dsc_status dsc_recipe_where(struct dsc_err *err, struct dsc_recipe_place at)
+{
+    return dsc_err_where(err, "line %d, column %d", at.line, at.column);
+}
+
+static enum dsc_status bad(struct reading *y, struct dsc_recipe_place at, const char *what)
 {
     dsc_fail(y->err, DSC_E_RECIPE, "%s", what);
-    return dsc_err_where(y->err, "line %d", line);
+    return dsc_recipe_where(y->err, at);
+}
+
+static enum dsc_status bad_here(struct reading *y, const char *what)
+{
+    return bad(y, place_of(&y->event.start_mark), what);
 }
 
 static enum dsc_status syntax(struct reading *y)
@@ -34,8 +44,8 @@ static enum dsc_status syntax(struct reading *y)
     if (p->error == YAML_MEMORY_ERROR)
         return dsc_fail(y->err, DSC_E_MEMORY, "no memory for a recipe");
     dsc_fail(y->err, DSC_E_RECIPE, "not YAML: %s", p->problem ? p->problem : "?");
-    return dsc_err_where(y->err, "line %d",
-                         line_of(p->error == YAML_READER_ERROR ? &p->mark : &p->problem_mark));
+    return dsc_recipe_where(y->err,
+                            place_of(p->error == YAML_READER_ERROR ? &p->mark : &p->problem_mark));
 }
 
 static void drop_event(struct reading *y)
@@ -66,8 +76,8 @@ static enum dsc_status next(struct reading *y)
         tag = e->data.mapping_start.tag;
     }
     if (anchor || e->type == YAML_ALIAS_EVENT)
-        return bad(y, line_of(&e->start_mark), "anchors and aliases have no place in a recipe");
-    return tag ? bad(y, line_of(&e->start_mark), "tags have no place in a recipe") : DSC_OK;
+        return bad_here(y, "anchors and aliases have no place in a recipe");
+    return tag ? bad_here(y, "tags have no place in a recipe") : DSC_OK;
 }
 
 /* The current event, a scalar, as a value. */
@@ -76,12 +86,12 @@ static enum dsc_status take_scalar(struct reading *y, struct dsc_recipe_value *v
     const yaml_event_t *e = &y->event;
     const char *text = (const char *)e->data.scalar.value;
 
-    v->line = line_of(&e->start_mark);
+    v->at = place_of(&e->start_mark);
     v->is_plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
     if (strlen(text) != e->data.scalar.length)
-        return bad(y, v->line, "NUL in a text");
+        return bad(y, v->at, "NUL in a text");
     if (v->is_plain && (!*text || strcmp(text, "~") == 0 || strcmp(text, "null") == 0))
-        return bad(y, v->line, "a value is missing");
+        return bad(y, v->at, "a value is missing");
     v->text = dsc_arena_strdup(y->arena, text, y->err);
     return v->text ? DSC_OK : DSC_E_MEMORY;
 }
@@ -97,9 +107,9 @@ static enum dsc_status take_list(struct reading *y, struct dsc_recipe_entry *ent
         if (y->event.type == YAML_SEQUENCE_END_EVENT)
             break;
         if (y->event.type != YAML_SCALAR_EVENT)
-            return bad(y, line_of(&y->event.start_mark), "a list holds single values only");
+            return bad_here(y, "a list holds single values only");
         if (n == VALUES_MAX)
-            return bad(y, line_of(&y->event.start_mark), "too many values");
+            return bad_here(y, "too many values");
         if (n == cap) {
             struct dsc_recipe_value *more;
 
@@ -112,7 +122,7 @@ static enum dsc_status take_list(struct reading *y, struct dsc_recipe_entry *ent
         DSC_TRY(take_scalar(y, &list[n++]));
     }
     if (n == 0)
-        return bad(y, entry->line, "an empty list");
+        return bad(y, entry->at, "an empty list");
     entry->values = list;
     entry->n_values = n;
     return DSC_OK;
@@ -122,13 +132,12 @@ static enum dsc_status check_new(struct reading *y, const struct dsc_recipe_entr
 {
     for (int i = 0; i < y->r->n_entries; i++) {
         const struct dsc_recipe_entry *e = &y->r->entries[i];
-        const bool is_same_verb =
-            entry->verb ? e->verb && strcmp(e->verb, entry->verb) == 0 : !e->verb;
 
-        if (!is_same_verb || strcmp(e->name, entry->name) != 0)
+        if (e->section != entry->section || strcmp(e->name, entry->name) != 0)
             continue;
-        dsc_fail(y->err, DSC_E_RECIPE, "'%s' stands twice, first in line %d", entry->name, e->line);
-        return dsc_err_where(y->err, "line %d", entry->line);
+        dsc_fail(y->err, DSC_E_RECIPE, "'%s' stands twice, first in line %d", entry->name,
+                 e->at.line);
+        return dsc_recipe_where(y->err, entry->at);
     }
     return DSC_OK;
 }
@@ -136,7 +145,7 @@ static enum dsc_status check_new(struct reading *y, const struct dsc_recipe_entr
 static enum dsc_status add_entry(struct reading *y, const struct dsc_recipe_entry *entry)
 {
     if (y->r->n_entries == DSC_RECIPE_MAX_ENTRIES)
-        return bad(y, entry->line, "too many options");
+        return bad(y, entry->at, "too many options");
     DSC_TRY(check_new(y, entry));
     y->r->entries[y->r->n_entries++] = *entry;
     return DSC_OK;
@@ -146,13 +155,18 @@ static enum dsc_status add_entry(struct reading *y, const struct dsc_recipe_entr
 static enum dsc_status take_name(struct reading *y, struct dsc_recipe_entry *entry)
 {
     struct dsc_recipe_value v;
+    size_t n;
 
-    entry->line = line_of(&y->event.start_mark);
+    entry->at = place_of(&y->event.start_mark);
     if (y->event.type != YAML_SCALAR_EVENT)
-        return bad(y, entry->line, "the name of an option is expected");
+        return bad(y, entry->at, "the name of an option is expected");
     DSC_TRY(take_scalar(y, &v));
-    entry->name = v.text;
-    return DSC_OK;
+    n = strlen(v.text);
+    entry->may_be_useless = n > 1 && v.text[n - 1] == '?';
+    entry->name = entry->may_be_useless
+                      ? dsc_arena_printf(y->arena, y->err, "%.*s", (int)n - 1, v.text)
+                      : v.text;
+    return entry->name ? DSC_OK : DSC_E_MEMORY;
 }
 
 /* The event behind a name, a scalar or a list. */
@@ -168,38 +182,75 @@ static enum dsc_status take_value(struct reading *y, struct dsc_recipe_entry *en
         entry->values = v;
         entry->n_values = 1;
     } else {
-        return bad(y, line_of(&y->event.start_mark), "a value or a list of values is expected");
+        return bad_here(y, "a value or a list of values is expected");
     }
     return add_entry(y, entry);
 }
 
-static enum dsc_status add_section(struct reading *y, const struct dsc_recipe_entry *name)
+static enum dsc_status add_section(struct reading *y, const struct dsc_recipe_entry *name,
+                                   bool is_stage)
 {
     struct dsc_recipe *r = y->r;
 
     for (int i = 0; i < r->n_sections; i++)
-        if (strcmp(r->sections[i].verb, name->name) == 0)
-            return bad(y, name->line, "a command stands twice");
+        if (!is_stage && !r->sections[i].is_stage && strcmp(r->sections[i].verb, name->name) == 0)
+            return bad(y, name->at, "a command stands twice");
     if (r->n_sections == DSC_RECIPE_MAX_ENTRIES)
-        return bad(y, name->line, "too many mappings");
-    r->sections[r->n_sections++] = (struct dsc_recipe_section){name->name, name->line};
+        return bad(y, name->at, "too many mappings");
+    r->sections[r->n_sections++] = (struct dsc_recipe_section){name->name, name->at, is_stage};
     return DSC_OK;
 }
 
-/* The entries of a mapping; verb NULL: of the outermost one, which holds those of verbs. */
-static enum dsc_status take_mapping(struct reading *y, const char *verb)
+static enum dsc_status take_mapping(struct reading *y, const struct dsc_recipe_section *section);
+
+/* A list of mappings, each of one verb to its options. */
+static enum dsc_status take_stages(struct reading *y)
 {
     for (;;) {
-        struct dsc_recipe_entry entry = {.verb = verb};
+        struct dsc_recipe_entry name = {0};
+
+        DSC_TRY(next(y));
+        if (y->event.type == YAML_SEQUENCE_END_EVENT)
+            return DSC_OK;
+        if (y->event.type != YAML_MAPPING_START_EVENT)
+            return bad_here(y, "a stage is a command, ':' and its options");
+        DSC_TRY(next(y));
+        if (y->event.type == YAML_MAPPING_END_EVENT)
+            return bad_here(y, "a stage without a command");
+        DSC_TRY(take_name(y, &name));
+        DSC_TRY(next(y));
+        if (y->event.type != YAML_MAPPING_START_EVENT)
+            return bad_here(y, "a mapping of options is expected ({} for none)");
+        DSC_TRY(add_section(y, &name, true));
+        DSC_TRY(take_mapping(y, &y->r->sections[y->r->n_sections - 1]));
+        DSC_TRY(next(y));
+        if (y->event.type != YAML_MAPPING_END_EVENT)
+            return bad_here(y, "a stage is one command; its options are indented further");
+    }
+}
+
+/* The entries of a mapping; section NULL: of the outermost one, which holds those of verbs. */
+static enum dsc_status take_mapping(struct reading *y, const struct dsc_recipe_section *section)
+{
+    bool has_stages = false;
+
+    for (;;) {
+        struct dsc_recipe_entry entry = {.section = section};
 
         DSC_TRY(next(y));
         if (y->event.type == YAML_MAPPING_END_EVENT)
             return DSC_OK;
         DSC_TRY(take_name(y, &entry));
         DSC_TRY(next(y));
-        if (!verb && y->event.type == YAML_MAPPING_START_EVENT) {
-            DSC_TRY(add_section(y, &entry));
-            DSC_TRY(take_mapping(y, entry.name)); /* which holds no further one */
+        if (!section && y->event.type == YAML_MAPPING_START_EVENT) {
+            DSC_TRY(add_section(y, &entry, false)); /* which holds no further one */
+            DSC_TRY(take_mapping(y, &y->r->sections[y->r->n_sections - 1]));
+        } else if (!section && strcmp(entry.name, "stages") == 0 &&
+                   y->event.type == YAML_SEQUENCE_START_EVENT) {
+            if (has_stages)
+                return bad(y, entry.at, "'stages' stands twice");
+            has_stages = true;
+            DSC_TRY(take_stages(y));
         } else {
             DSC_TRY(take_value(y, &entry));
         }
@@ -211,15 +262,15 @@ static enum dsc_status take_document(struct reading *y)
     DSC_TRY(next(y)); /* the stream */
     DSC_TRY(next(y));
     if (y->event.type == YAML_STREAM_END_EVENT)
-        return bad(y, 1, "the recipe is empty");
+        return bad(y, (struct dsc_recipe_place){1, 1}, "the recipe is empty");
     DSC_TRY(next(y));
     if (y->event.type != YAML_MAPPING_START_EVENT)
-        return bad(y, line_of(&y->event.start_mark), "a recipe maps names of options to values");
+        return bad_here(y, "a recipe maps names of options to values");
     DSC_TRY(take_mapping(y, NULL));
     DSC_TRY(next(y)); /* the end of the document */
     DSC_TRY(next(y));
     if (y->event.type != YAML_STREAM_END_EVENT)
-        return bad(y, line_of(&y->event.start_mark), "a second document");
+        return bad_here(y, "a second document");
     return DSC_OK;
 }
 

@@ -27,6 +27,8 @@ make_files() {
     cp "$MODELS/mlp/classes.onnx" mlp.onnx
     cp "$MODELS/mlp/classes.npz" rows.npz
     cp -r "$MODELS/onnx/dense.set" test_data_set_0
+    printf '%s\n' stages: '- train: {args: [minilm], train: sms.tsv, positive: spam, max-length: 32, output: chain.onnx}' \
+        '- eval: {data: sms.tsv}' > recipe.yaml
     chmod -R u+w .
     . "$SOURCE/tests/cli/cards.sh"
     mkdir -p .local/share/bash-completion/completions

@@ -143,6 +143,8 @@ static const struct verb verbs[] = {
     {"recipe",
      "eval %/mlp/values.onnx --data %/mlp/values.npz --recipe ../r.yaml --set limit=3 -j 1"},
     {"print-recipe", "gate m.onnx --recipe ../r.yaml --print-recipe"},
+    {"pipeline", "pipeline ../p.yaml --set limit=3 -n --state st --json"},
+    {"print-pipeline", "pipeline ../p.yaml --print-recipe"},
     {"completion", "completion bash"},
     {"doctor", "doctor"},
     {"help", "help --man train"},
@@ -374,6 +376,8 @@ static void set_up(char *folder)
     write_text("numbered.tsv", "text\tlabel\nclaim your prize\t1\nsee you at 2 today\t0\n"
                                "claim 3 now\t1\nsee you\t0\nyour prize now\t1\nat 5\t0\n");
     write_text("r.yaml", "seed: 3\neval:\n  metric: [mse, pearson]\ngate: {}\n");
+    write_text("p.yaml", "seed: 3\nstages:\n- eval: {args: [../base.onnx], data: ../rows.tsv}\n"
+                         "- prune: {args: [../base.onnx], pattern: '2:4', output: x.onnx}\n");
     write_rows("rows.csv", "text,label\n", "\"%s %d %s\",%s\n");
     write_rows("rows.jsonl", "", "{\"text\": \"%s %d %s\", \"label\": \"%s\"}\n");
     if (mkdir("case", 0777) != 0)

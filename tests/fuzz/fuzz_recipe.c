@@ -12,21 +12,18 @@ static void check(bool is_true)
         __builtin_trap();
 }
 
-static bool is_section(const struct dsc_recipe *r, const char *verb)
+static bool is_section(const struct dsc_recipe *r, const struct dsc_recipe_section *s)
 {
-    for (int i = 0; i < r->n_sections; i++)
-        if (strcmp(r->sections[i].verb, verb) == 0)
-            return true;
-    return false;
+    return s >= r->sections && s < r->sections + r->n_sections && s->verb && s->at.line > 0;
 }
 
 static void check_entry(const struct dsc_recipe *r, const struct dsc_recipe_entry *e)
 {
-    check(e->name && e->line > 0 && e->n_values > 0);
-    check(!e->verb || is_section(r, e->verb));
+    check(e->name && e->at.line > 0 && e->at.column > 0 && e->n_values > 0);
+    check(!e->section || is_section(r, e->section));
     check(e->is_list || e->n_values == 1);
     for (int i = 0; i < e->n_values; i++)
-        check(e->values[i].text && e->values[i].line >= e->line);
+        check(e->values[i].text && e->values[i].at.line >= e->at.line);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
