@@ -2,6 +2,7 @@
 #include "quantrun.h"
 
 #include "calibcheck.h"
+#include "dsc/pass.h"
 #include "formats_props.h"
 #include "table.h"
 #include "weightrun.h"
@@ -205,6 +206,7 @@ enum dsc_status dsc_quantrun_plan(struct dsc_quantrun *r, struct dsc_err *err)
     /* runtimes take weights of few bits in the products as they are, and MatMul best */
     DSC_TRY(r->target.is_weight_only ? dsc_quant_fold_transposes(g, err)
                                      : dsc_quant_prepare(g, err));
+    DSC_TRY(dsc_pass_fold_batchnorm(g, NULL, err));
     DSC_TRY(make_plan(r, g, r->cmd->arena, err));
     DSC_TRY(dsc_patterns_check(&r->include, err));
     DSC_NEW(r->sqnr_db, r->cmd->arena, r->plan.n_sites, err);

@@ -6,6 +6,7 @@
 #include "dsc/quant.h"
 #include "formats_props.h"
 #include "inputs.h"
+#include "normrun.h"
 #include "output.h"
 #include "progress.h"
 
@@ -143,6 +144,11 @@ enum dsc_status dsc_trainrun_open(struct dsc_trainrun *r, struct dsc_err *err)
     r->state_dir = dsc_opt_text(r->cmd, DSC_OPT_state);
     if (dsc_opt_flag(r->cmd, DSC_OPT_grad_checkpoint))
         r->config.n_segments = 0; /* chosen when the graph is final */
+    r->norm_rows = dsc_opt_int(r->cmd, DSC_OPT_norm_rows);
+    if (r->norm_rows > 0 && dsc_normrun_count(r->m->model.graph) == 0)
+        return dsc_fail(err, DSC_E_USAGE,
+                        "--norm-rows: the model has no BatchNormalization that is not folded into "
+                        "the layer in front of it");
     r->loss = dsc_loss_find(r->train.target == DSC_TARGET_VALUE  ? "mse"
                             : dsc_textmodel_has_one_output(r->m) ? "bce"
                                                                  : "cross-entropy");
@@ -667,6 +673,8 @@ enum dsc_status dsc_trainrun_finish(struct dsc_trainrun *r, struct dsc_err *err)
     const double rate = r->n_seen > 0 ? (double)r->n_seen / r->seconds : 0; /* of this run */
 
     DSC_TRY(dsc_trainer_write_weights(r->trainer, r->m->model.graph, err));
+    if (r->norm_rows > 0)
+        DSC_TRY(dsc_normrun(r->cmd, r->m, &r->train, r->norm_rows, r->config.micro, r->dev, err));
     DSC_TRY(write_codes(r, err));
     dsc_json_int(j, "steps", (int64_t)r->config.n_steps);
     dsc_json_float(j, "loss", r->last_loss);

@@ -22,7 +22,8 @@ struct dsc_trainrun {
     struct dsc_train_config config;
     enum dsc_opt_id epochs_opt, lr_opt; /* the verb's own: defaults differ */
     int64_t n_epochs;
-    double scale_lr; /* of --scale-lr; 0: as the weights */
+    double scale_lr;   /* of --scale-lr; 0: as the weights */
+    int64_t norm_rows; /* BatchNormalization's statistics are of these in the end; 0: they stay */
     struct dsc_patterns freeze, unfreeze;
     const struct dsc_loss *loss;
     struct dsc_teacher teacher;

@@ -82,6 +82,87 @@ static int number(struct dsc_graph *g, const char *name, double v)
 
 #define DIM(...) ((const int64_t[]){__VA_ARGS__})
 
+/* ---- batch normalization: where it goes into the product ---- */
+
+static int batchnorm(struct dsc_graph *g, int x, int64_t n, struct dsc_node **norm)
+{
+    const int in[5] = {x, weight(g, "scale", 1, &n), weight(g, "shift", 1, &n),
+                       weight(g, "mean", 1, &n), filled(g, "var", DSC_F32, 1, &n, 0.7)};
+    struct dsc_node *own;
+    const int out = node(g, "BatchNormalization", 5, in, &own);
+
+    OK(dsc_node_set_float(g, own, "epsilon", 0.01f, &err));
+    if (norm)
+        *norm = own;
+    return out;
+}
+
+static int layer(struct dsc_graph *g, bool has_bias, bool is_turned)
+{
+    const int in[3] = {x_of(g, "x", 2, DIM(5, 6)),
+                       weight(g, "w", 2, is_turned ? DIM(8, 6) : DIM(6, 8)),
+                       has_bias ? weight(g, "b", 1, DIM(8)) : DSC_NO_VALUE};
+
+    return with_int(g, "Gemm", 2 + has_bias, in, "transB", is_turned);
+}
+
+static void norm_behind_a_layer(struct dsc_graph *g)
+{
+    one(g, "Relu", batchnorm(g, layer(g, true, true), 8, NULL));
+}
+
+static void norm_behind_a_layer_without_bias(struct dsc_graph *g)
+{
+    batchnorm(g, layer(g, false, false), 8, NULL);
+}
+
+static void norm_behind_a_product(struct dsc_graph *g)
+{
+    batchnorm(g, two(g, "MatMul", x_of(g, "x", 2, DIM(5, 6)), weight(g, "w", 2, DIM(6, 8))), 8,
+              NULL);
+}
+
+static void norm_of_sequences(struct dsc_graph *g) /* channels are tokens */
+{
+    batchnorm(g, two(g, "MatMul", x_of(g, "x", 3, DIM(2, 4, 6)), weight(g, "w", 2, DIM(6, 8))), 4,
+              NULL);
+}
+
+static void norm_behind_a_layer_that_is_read(struct dsc_graph *g)
+{
+    const int y = layer(g, true, true);
+
+    two(g, "Add", batchnorm(g, y, 8, NULL), y);
+}
+
+static void norm_of_the_batch(struct dsc_graph *g)
+{
+    struct dsc_node *n;
+
+    batchnorm(g, layer(g, true, true), 8, &n);
+    OK(dsc_node_set_int(g, n, "training_mode", 1, &err));
+}
+
+static void norm_behind_half_a_layer(struct dsc_graph *g)
+{
+    const int in[3] = {x_of(g, "x", 2, DIM(5, 6)), weight(g, "w", 2, DIM(6, 8)),
+                       weight(g, "b", 1, DIM(8))};
+
+    batchnorm(g, with_float(g, "Gemm", 3, in, "alpha", 0.5f), 8, NULL);
+}
+
+static void norm_first(struct dsc_graph *g)
+{
+    batchnorm(g, x_of(g, "x", 3, DIM(2, 4, 6)), 4, NULL);
+}
+
+static void norm_of_a_weight_of_two(struct dsc_graph *g)
+{
+    const int x = x_of(g, "x", 2, DIM(5, 6)), w = weight(g, "w", 2, DIM(6, 6));
+
+    two(g, "MatMul", batchnorm(g, two(g, "MatMul", x, w), 6, NULL), w);
+}
+
 /* ---- normalization ---- */
 
 static void norm_of_other_epsilon(struct dsc_graph *g)
@@ -395,6 +476,15 @@ HEADS(scores_that_are_read, set_dims(h.q, DIM(1, 1, 1, 3)); set_dims(h.k, DIM(1,
       set_dims(h.v, DIM(1, 5, 1, 6)); set_dims(h.mask, DIM(1, 1, 1, 5)); h.is_score_read = true)
 
 static const struct fuse_case cases[] = {
+    {"norm, layer", norm_behind_a_layer, {{"BatchNormalization", 0}, {"PackedGemm", 1}}},
+    {"norm, no bias", norm_behind_a_layer_without_bias, {{"BatchNormalization", 0}}},
+    {"norm, product", norm_behind_a_product, {{"BatchNormalization", 0}, {"PackedGemm", 1}}},
+    {"norm, sequences", norm_of_sequences, {{"BatchNormalization", 1}}},
+    {"norm, read layer", norm_behind_a_layer_that_is_read, {{"BatchNormalization", 1}}},
+    {"norm of the batch", norm_of_the_batch, {{"BatchNormalization", 1}}},
+    {"norm, alpha", norm_behind_half_a_layer, {{"BatchNormalization", 1}}},
+    {"norm first", norm_first, {{"BatchNormalization", 1}}},
+    {"norm, weight of two", norm_of_a_weight_of_two, {{"BatchNormalization", 1}}},
     {"epsilon", norm_of_other_epsilon, {{"AddNorm", 1}}},
     {"two axes", norm_of_two_axes, {{"AddNorm", 0}, {"LayerNormalization", 1}}},
     {"mean", norm_whose_mean_is_read, {{"AddNorm", 0}, {"LayerNormalization", 1}}},

@@ -14,6 +14,12 @@
 /** Dropout nodes become plain uses of their input (they pass it on outside training). */
 enum dsc_status dsc_pass_strip_dropout(struct dsc_graph *g, struct dsc_err *err);
 
+/**
+ * BatchNormalization with constant statistics into the Gemm or MatMul of matrices in front of it;
+ * those that have another product, or none, stay. Needs a sorted graph; n_folded may be NULL.
+ */
+enum dsc_status dsc_pass_fold_batchnorm(struct dsc_graph *g, int *n_folded, struct dsc_err *err);
+
 /** Where dsc_pass_put_dropout has put nodes, and how many the graph had. */
 struct dsc_dropout_places {
     int n_embeddings; /* after the LayerNorm of the embeddings */
