@@ -157,13 +157,11 @@ int dsc_quantrun_weight_bits(const struct dsc_quantrun *r, const struct dsc_quan
         return dsc_site_bits(weight);
     for (int i = 0; i < r->plan.n_fates; i++) {
         const struct dsc_node *n = r->plan.fates[i].node;
-        int of_layer;
+        const int of_layer = dsc_quantrun_format_bits(format_of(ctx, n->name));
 
-        if (!r->plan.fates[i].is_quantized ||
-            !(n->in[0] == weight->value || (n->n_in > 1 && n->in[1] == weight->value)))
-            continue;
-        of_layer = dsc_quantrun_format_bits(format_of(ctx, n->name));
-        bits = of_layer > bits ? of_layer : bits;
+        for (int k = 0; k < n->n_in && r->plan.fates[i].is_quantized; k++)
+            if (n->in[k] == weight->value && of_layer > bits)
+                bits = of_layer;
     }
     return bits;
 }
@@ -184,7 +182,6 @@ static enum dsc_status make_plan(struct dsc_quantrun *r, const struct dsc_graph 
     DSC_TRY(dsc_quant_make_plan(g, &r->target, choose, r, arena, &r->plan, err));
     for (int i = 0; i < r->plan.n_sites; i++) {
         struct dsc_quant_site *s = &r->plan.sites[i];
-
         const int of_scheme = s->kind == DSC_SITE_TABLE ? r->table_bits : r->weight_bits;
 
         if (r->is_per_tensor)
