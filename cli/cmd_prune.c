@@ -30,7 +30,7 @@ struct job {
     struct dsc_device *dev;
     const struct size_row *sizes; /* NULL: zeros */
     struct dsc_mask_pattern zeros;
-    uint64_t max_bytes; /* 0: any */
+    struct dsc_output how;
     double min_speedup; /* 0: any */
     struct dsc_bench_side side[2];
 };
@@ -93,8 +93,8 @@ static enum dsc_status read_bars(struct job *j, struct dsc_err *err)
     struct dsc_check check;
 
     if (size)
-        DSC_TRY(
-            dsc_output_size("--require-size", size, j->r.m.model.size_bytes, &j->max_bytes, err));
+        DSC_TRY(dsc_output_size("--require-size", size, j->r.m.model.size_bytes, &j->how.max_bytes,
+                                err));
     if (!speed)
         return DSC_OK;
     if (dsc_check_parse(DSC_CHECK_MIN_SPEEDUP, speed, &check, NULL) != DSC_OK)
@@ -118,6 +118,20 @@ static enum dsc_status read_importance(struct job *j, struct dsc_err *err)
     if ((j->is_taylor || j->r.is_movement) && !dsc_opt_is_set(j->cmd, DSC_OPT_train))
         return dsc_fail(err, DSC_E_USAGE, "--importance %s needs --train DATA: gradients", name);
     return DSC_OK;
+}
+
+/* A folder's weights are safetensors, which are dense. */
+static enum dsc_status read_sparse(struct job *j, struct dsc_err *err)
+{
+    const char *path = dsc_opt_text(j->cmd, DSC_OPT_output);
+
+    if (j->sizes)
+        return DSC_OK;
+    j->how.is_sparse = j->r.is_sparse = dsc_opt_flag(j->cmd, DSC_OPT_sparse_initializers);
+    if (!j->how.is_sparse || path[strlen(path) - 1] != '/')
+        return DSC_OK;
+    dsc_fail(err, DSC_E_USAGE, "--sparse-initializers is of an .onnx file");
+    return dsc_err_file(err, path);
 }
 
 /* A pattern of groups says itself how many zeros there are. */
@@ -286,7 +300,7 @@ static enum dsc_status prune(struct job *j, bool is_dry, struct dsc_err *err)
     DSC_TRY(dsc_textmodel_store(&j->r.m, err));
     if (j->min_speedup > 0)
         DSC_TRY(time_both(j, err));
-    return dsc_output_write(j->cmd, &j->r.m, rows, j->dev, j->max_bytes, NULL, err);
+    return dsc_output_write(j->cmd, &j->r.m, rows, j->dev, &j->how, NULL, err);
 }
 
 static enum dsc_status work(struct job *j, struct dsc_err *err)
@@ -309,6 +323,7 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
         DSC_TRY(dsc_prune_open_lowrank(&j->r, &j->data, err));
     DSC_TRY(open_train(j, err));
     DSC_TRY(read_bars(j, err));
+    DSC_TRY(read_sparse(j, err));
     DSC_TRY(open_patterns(j, err));
     is_dry = dsc_opt_flag(cmd, DSC_OPT_dry_run);
     DSC_TRY(dsc_cmd_check_used(cmd, err));
@@ -362,8 +377,11 @@ const struct dsc_command dsc_command_prune = {
         "are float constants that Gemm, MatMul, LSTM, GRU and RNN read, through Transpose too. "
         "Looked-up tables, "
         "biases and gains are left unless --include names them; a tensor that is read in two roles "
-        "is always left. The reason for every tensor is in --json. Such zeros make a file no "
-        "smaller and a model no faster, unless its runtime has kernels for them.\n\n"
+        "is always left. The reason for every tensor is in --json. Such zeros make a model no "
+        "faster, unless its runtime has kernels for them, and a file no smaller, unless "
+        "--sparse-initializers writes f32 tensors of which more than two thirds are 0 (f16: four "
+        "fifths) by their other elements. ONNX Runtime reads such a file, and has the tensors "
+        "dense in memory; other runtimes may refuse it.\n\n"
         "Patterns of units, which are really gone: ffn removes neurons between two products, heads "
         "removes heads of attention, hidden narrows the residual stream that runs through all "
         "layers, with its norms, gates removes hidden units of LSTM, GRU and RNN layers. Which "
@@ -395,6 +413,8 @@ const struct dsc_command dsc_command_prune = {
                 "--train sms.tsv --epochs 1 --teacher self -o gradual.onnx\n"
                 "dscompress prune sms.onnx --pattern unstructured --sparsity 0.8 --importance "
                 "movement --train sms.tsv --epochs 1 -o moved.onnx\n"
+                "dscompress prune sms.onnx --pattern unstructured --sparsity 0.9 "
+                "--sparse-initializers -o small.onnx\n"
                 "dscompress prune sms.onnx --pattern 2:4 --exclude classifier -o sparse.onnx\n"
                 "dscompress prune sms.onnx --pattern block:8x1 --sparsity 0.4 --scope local --json "
                 "-o blocks.onnx\n"

@@ -176,7 +176,9 @@ static enum dsc_status write_model(struct job *j, const struct dsc_dataset *rows
     if (j->q.target.is_dynamic)
         DSC_TRY(dsc_quant_dynamic(j->m.model.graph, &j->q.target, err));
     DSC_TRY(dsc_textmodel_store(&j->m, err));
-    DSC_TRY(dsc_output_write(j->cmd, &j->m, rows, j->dev, j->s.target_bytes, &size_bytes, err));
+    DSC_TRY(dsc_output_write(j->cmd, &j->m, rows, j->dev,
+                             &(struct dsc_output){.max_bytes = j->s.target_bytes}, &size_bytes,
+                             err));
     dsc_json_int(&j->cmd->json, "size_bytes_before", (int64_t)j->size_before);
     dsc_json_float(&j->cmd->json, "ratio", (double)size_bytes / (double)j->size_before);
     return DSC_OK;

@@ -67,7 +67,7 @@ static enum dsc_status write_model(struct job *j, struct dsc_err *err)
     DSC_TRY(dsc_graph_set_prop(j->m.model.graph, DSC_PROP_TASK,
                                j->r.train.target == DSC_TARGET_VALUE ? "regress" : "classify",
                                err));
-    return dsc_output_write(j->cmd, &j->m, &j->r.train, j->dev, 0, NULL, err);
+    return dsc_output_write(j->cmd, &j->m, &j->r.train, j->dev, NULL, NULL, err);
 }
 
 /* STUDENT, or the teacher that one is made of. */

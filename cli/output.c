@@ -162,13 +162,15 @@ static enum dsc_status open_probe(struct dsc_cmd *cmd, const struct dsc_textmode
 
 enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
                                  const struct dsc_dataset *d, struct dsc_device *dev,
-                                 uint64_t max_bytes, uint64_t *size_bytes, struct dsc_err *err)
+                                 const struct dsc_output *how, uint64_t *size_bytes,
+                                 struct dsc_err *err)
 {
     const char *path = dsc_opt_text(cmd, DSC_OPT_output);
     struct dsc_dataset probe = {0};
     struct verifier v = {cmd, m, d ? d : &probe, dev};
     const struct dsc_write_opts o = {.may_replace = dsc_opt_flag(cmd, DSC_OPT_force),
-                                     .max_bytes = max_bytes,
+                                     .max_bytes = how ? how->max_bytes : 0,
+                                     .sparse_initializers = how && how->is_sparse,
                                      .log = &cmd->log,
                                      .check = verify,
                                      .check_ctx = &v};
@@ -191,5 +193,12 @@ enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
         *size_bytes = report.size_bytes;
     dsc_json_int(&cmd->json, "size_bytes", (int64_t)report.size_bytes);
     dsc_json_int(&cmd->json, "opset", report.opset_after);
+    if (o.sparse_initializers) {
+        fprintf(cmd->out, "%d sparse initializers\n", report.n_sparse);
+        dsc_json_int(&cmd->json, "sparse_initializers", report.n_sparse);
+        if (report.n_sparse == 0)
+            dsc_log_printf(&cmd->log, DSC_LOG_WARNING,
+                           "no tensor has so many zeros that it is smaller written sparse");
+    }
     return DSC_OK;
 }

@@ -19,12 +19,18 @@ enum dsc_status dsc_output_check(struct dsc_cmd *cmd, struct dsc_err *err);
  */
 enum dsc_status dsc_output_check_nan(const struct dsc_graph *g, struct dsc_err *err);
 
+/** How to write; NULL or zeros: any size, all tensors dense. */
+struct dsc_output {
+    uint64_t max_bytes;
+    bool is_sparse; /* of --sparse-initializers */
+};
+
 /**
  * Write m's graph to -o. The file is read back by the ordinary reader and run on up to 8 rows of d
  * (NULL: on a sentence of ours, or on drawn arrays) before it gets its name; its outputs must equal
  * those of the graph in memory bit for bit. Adds the provenance to the metadata, and "size_bytes",
  * "opset" to the report. size_bytes (may be NULL) gets what was written, external data included.
- * Nothing is written that would have more than max_bytes (0: any size).
+ * Nothing is written that would have more than max_bytes.
  *
  * Errors  INTERNAL  the file read back computes something else
  *         CHECK  more than max_bytes
@@ -33,7 +39,8 @@ enum dsc_status dsc_output_check_nan(const struct dsc_graph *g, struct dsc_err *
  */
 enum dsc_status dsc_output_write(struct dsc_cmd *cmd, struct dsc_textmodel *m,
                                  const struct dsc_dataset *d, struct dsc_device *dev,
-                                 uint64_t max_bytes, uint64_t *size_bytes, struct dsc_err *err);
+                                 const struct dsc_output *how, uint64_t *size_bytes,
+                                 struct dsc_err *err);
 
 /**
  * A limit of bytes as options have it: "15MB", or "60%" of `whole`. Never 0, which is no limit.

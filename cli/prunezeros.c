@@ -34,8 +34,11 @@ static void report_tensor(struct dsc_prunerun *r, struct dsc_table *table,
     dsc_table_cell(table, "%.2f", 100 * (double)w->n_zero / (double)w->n_elems);
 }
 
-static const char *says_what_it_is_for(const struct dsc_mask_pattern *p)
+static const char *says_what_it_is_for(const struct dsc_prunerun *r,
+                                       const struct dsc_mask_pattern *p)
 {
+    if (r->is_sparse)
+        return "zeros make no model faster but in a runtime with sparse kernels";
     if (p->kind == DSC_MASK_GROUPS)
         return "zeros make the file no smaller; N:M is faster only in a runtime with kernels for "
                "it (2:4: sparse tensor cores)";
@@ -65,7 +68,7 @@ static enum dsc_status report(struct dsc_prunerun *r, const struct dsc_mask_patt
             "%d of %d tensors, %.2f %% zeros in them; of %" PRId64 " parameters %" PRId64
             " are nonzero (before: %" PRId64 ")\n%s\n",
             w->n_chosen, w->n, 100 * (double)n_zero / (double)n_elems, after.n_params,
-            after.n_nonzero, r->before.n_nonzero, says_what_it_is_for(p));
+            after.n_nonzero, r->before.n_nonzero, says_what_it_is_for(r, p));
     return DSC_OK;
 }
 

@@ -77,6 +77,7 @@ struct dsc_write_opts {
     int64_t min_opset;             /* of ai.onnx; 0: the source's, or what the nodes need */
     uint64_t max_bytes;            /* a larger model is CHECK, and not written; 0: no limit */
     uint64_t external_above_bytes; /* tensor bytes from which data go beside; 0: 1.5 GiB */
+    bool sparse_initializers;      /* .onnx: float tensors of many zeros by what is not 0 */
     enum dsc_dtype folder_dtype;   /* of a folder's weights, F16 or BF16; else f32 */
     const struct dsc_log *log;     /* the opset is raised aloud; may be NULL */
     dsc_write_check_fn *check;     /* may be NULL */
@@ -88,6 +89,7 @@ struct dsc_write_report {
     int64_t opset_before, opset_after; /* of ai.onnx; before is 0 for a graph of our own */
     int64_t ir_version;
     uint64_t size_bytes;    /* model and external data */
+    int n_sparse;           /* initializers that are written sparse */
     char external_name[96]; /* data file beside the model, "" when none */
 };
 

@@ -119,15 +119,18 @@ static enum dsc_status read_value_info(struct onnx_in *in, struct dsc_graph *g, 
     return dsc_rd_status(&r);
 }
 
-static enum dsc_status read_init(struct onnx_in *in, struct dsc_graph *g, struct dsc_rd msg,
-                                 const struct onnx_scope *scope)
+typedef enum dsc_status read_tensor_fn(struct onnx_in *in, struct dsc_rd msg, char **name,
+                                       struct dsc_tensor *t);
+
+static enum dsc_status add_init(struct onnx_in *in, struct dsc_graph *g, struct dsc_rd msg,
+                                const struct onnx_scope *scope, read_tensor_fn *read)
 {
     struct dsc_tensor t;
     enum dsc_status st = DSC_OK;
     char *name;
     int id;
 
-    DSC_TRY(onnx_read_tensor(in, msg, "initializer", &name, &t));
+    DSC_TRY(read(in, msg, &name, &t));
     if (!name[0])
         st = dsc_rd_fail(&msg, DSC_E_SCHEMA, "an initializer without a name");
     else if (dsc_tensor_is_present(&t)) {
@@ -137,6 +140,24 @@ static enum dsc_status read_init(struct onnx_in *in, struct dsc_graph *g, struct
     }
     dsc_tensor_clear(&t);
     return st;
+}
+
+static enum dsc_status read_dense(struct onnx_in *in, struct dsc_rd msg, char **name,
+                                  struct dsc_tensor *t)
+{
+    return onnx_read_tensor(in, msg, "initializer", name, t);
+}
+
+static enum dsc_status read_init(struct onnx_in *in, struct dsc_graph *g, struct dsc_rd msg,
+                                 const struct onnx_scope *scope)
+{
+    return add_init(in, g, msg, scope, read_dense);
+}
+
+static enum dsc_status read_sparse_init(struct onnx_in *in, struct dsc_graph *g, struct dsc_rd msg,
+                                        const struct onnx_scope *scope)
+{
+    return add_init(in, g, msg, scope, onnx_read_sparse);
 }
 
 /* Before IR 4 every initializer had to be an input too: those are constants, not inputs. */
@@ -204,22 +225,6 @@ static enum dsc_status each_part(struct onnx_in *in, struct dsc_graph *g, struct
     return dsc_rd_status(&msg);
 }
 
-static enum dsc_status refuse_sparse(struct onnx_in *in, struct dsc_graph *g, struct dsc_rd msg,
-                                     const struct onnx_scope *scope)
-{
-    struct wire_field f;
-    char **name = NULL;
-    int n = 0;
-
-    (void)g;
-    (void)scope;
-    while (wire_next(&msg, &f)) /* the values' name is the initializer's */
-        if (f.number == SPARSE_VALUES)
-            DSC_TRY(onnx_read_texts(in, wire_bytes(&msg, &f), TENSOR_NAME, &n, &name));
-    DSC_TRY(dsc_rd_status(&msg));
-    return onnx_note_missing(in, "sparse initializer '%s'", n ? name[0] : "");
-}
-
 /* Older forms have other arities, but the first input and output of an operator that has any. */
 static enum dsc_status check_first(struct onnx_in *in, const struct dsc_node *n)
 {
@@ -263,7 +268,7 @@ enum dsc_status onnx_read_graph(struct onnx_in *in, struct dsc_graph *g, struct 
             g->name = wire_text(&r, &f, &g->arena);
     DSC_TRY(dsc_rd_status(&r));
     DSC_TRY(each_part(in, g, msg, GRAPH_INIT, scope, read_init));
-    DSC_TRY(each_part(in, g, msg, GRAPH_SPARSE_INIT, scope, refuse_sparse));
+    DSC_TRY(each_part(in, g, msg, GRAPH_SPARSE_INIT, scope, read_sparse_init));
     DSC_TRY(each_part(in, g, msg, GRAPH_INPUT, scope, read_input));
     DSC_TRY(onnx_read_nodes(in, &b, msg, GRAPH_NODE, scope));
     DSC_TRY(each_part(in, g, msg, GRAPH_OUTPUT, scope, read_output));

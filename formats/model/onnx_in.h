@@ -4,6 +4,7 @@
  * fmt_onnx.c    the model message, opsets, metadata
  * onnx_graph.c  graphs, nodes, attributes
  * onnx_inline.c model-local functions and their scopes
+ * onnx_sparse.c SparseTensorProto, read and written
  * onnx_tensor.c TensorProto; onnx_external.c data beside the model
  */
 #ifndef ONNX_IN_H
@@ -94,6 +95,8 @@ enum {
     TENSOR_LOCATION = 14,
 
     SPARSE_VALUES = 1,
+    SPARSE_INDICES = 2,
+    SPARSE_DIMS = 3,
 
     FUNC_NAME = 1,
     FUNC_INPUT = 4,
@@ -235,6 +238,12 @@ enum dsc_status onnx_inline_call(struct onnx_in *in, struct onnx_build *b,
  */
 enum dsc_status onnx_read_tensor(struct onnx_in *in, struct dsc_rd msg, const char *what,
                                  char **name, struct dsc_tensor *t);
+/**
+ * A SparseTensorProto as a dense tensor. Indices must be inside the shape and ascend.
+ * Errors  LIMIT  more zeros than so few bytes are believed to stand for
+ */
+enum dsc_status onnx_read_sparse(struct onnx_in *in, struct dsc_rd msg, char **name,
+                                 struct dsc_tensor *t);
 /** ONNX's name of an element type number, for messages. */
 const char *onnx_type_text(int64_t code);
 /**

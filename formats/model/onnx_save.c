@@ -17,7 +17,8 @@ enum {
     SAVE_MAX_EXPANSIONS = 16, /* operators that expand into operators that expand .. */
     SAVE_EXTERNAL_MIN_BYTES = 1024,
     SAVE_EXTERNAL_ALIGN = 4096,
-    SAVE_HASH_DIGITS = 12
+    SAVE_HASH_DIGITS = 12,
+    IR_OF_SPARSE = 6
 };
 
 #define SAVE_EXTERNAL_ABOVE_BYTES (UINT64_C(3) << 29) /* 1.5 GiB */
@@ -28,7 +29,8 @@ struct save {
     const char *path;
     const struct dsc_write_opts *opts;
     struct dsc_arena tmp;
-    uint64_t *ext_offsets; /* NULL: everything inline */
+    struct onnx_sparse *sparse; /* [n_values], or NULL */
+    uint64_t *ext_offsets;      /* NULL: everything inline */
     uint64_t ext_bytes;
     char *ext_name, *ext_path;
     bool is_ext_new; /* the data file was not there before */
@@ -146,6 +148,33 @@ static enum dsc_status choose_versions(struct save *s, struct dsc_write_report *
     return DSC_OK;
 }
 
+static bool is_sparse(const struct save *s, int value)
+{
+    return s->sparse && s->sparse[value].is_used;
+}
+
+/* Initializers that are smaller so; graph inputs have a type of their own, which is dense. */
+static enum dsc_status plan_sparse(struct save *s, struct dsc_write_report *report)
+{
+    struct dsc_graph *g = s->g;
+
+    if (!s->opts->sparse_initializers)
+        return DSC_OK;
+    s->sparse = dsc_heap_alloc((size_t)g->n_values + 1, sizeof *s->sparse, s->err);
+    if (!s->sparse)
+        return DSC_E_MEMORY;
+    for (int i = 0; i < g->n_values; i++) {
+        if (!onnx_is_written_init(g, i) || g->values[i].is_input || g->values[i].is_output)
+            continue;
+        DSC_TRY(onnx_make_sparse(&g->values[i].init, &s->sparse[i], s->err));
+        s->sparse[i].name = g->values[i].name;
+        report->n_sparse += s->sparse[i].is_used;
+    }
+    if (report->n_sparse > 0 && g->ir_version < IR_OF_SPARSE)
+        g->ir_version = report->ir_version = IR_OF_SPARSE;
+    return DSC_OK;
+}
+
 static uint64_t align_up(uint64_t n)
 {
     return (n + SAVE_EXTERNAL_ALIGN - 1) / SAVE_EXTERNAL_ALIGN * SAVE_EXTERNAL_ALIGN;
@@ -160,14 +189,14 @@ static enum dsc_status plan_external(struct save *s)
     uint64_t total = 0;
 
     for (int i = 0; i < g->n_values; i++)
-        if (onnx_is_written_init(g, i))
+        if (onnx_is_written_init(g, i) && !is_sparse(s, i))
             total += dsc_tensor_n_bytes(&g->values[i].init);
     if (total <= limit)
         return DSC_OK;
     DSC_NEW(s->ext_offsets, &s->tmp, g->n_values, s->err);
     for (int i = 0; i < g->n_values; i++) {
         s->ext_offsets[i] = UINT64_MAX;
-        if (!onnx_is_written_init(g, i) ||
+        if (!onnx_is_written_init(g, i) || is_sparse(s, i) ||
             dsc_tensor_n_bytes(&g->values[i].init) < SAVE_EXTERNAL_MIN_BYTES)
             continue;
         s->ext_offsets[i] = align_up(s->ext_bytes);
@@ -303,7 +332,7 @@ static enum dsc_status count_bytes(const struct save *s, const struct onnx_model
 
 static enum dsc_status write_model(struct save *s, struct dsc_write_report *report)
 {
-    const struct onnx_model_out m = {s->g, s->ext_offsets, s->ext_name};
+    const struct onnx_model_out m = {s->g, s->ext_offsets, s->ext_name, s->sparse};
     struct wire_out w = {0};
     struct dsc_out out;
     enum dsc_status st;
@@ -340,11 +369,15 @@ static enum dsc_status prepare(struct save *s, const struct dsc_graph *g,
         return DSC_E_MEMORY;
     DSC_TRY(expand_nodes(s->g, s->err));
     DSC_TRY(choose_versions(s, report));
+    DSC_TRY(plan_sparse(s, report));
     return plan_external(s);
 }
 
 static void close_save(struct save *s)
 {
+    for (int i = 0; s->sparse && i < s->g->n_values; i++)
+        onnx_sparse_clear(&s->sparse[i]);
+    dsc_heap_free(s->sparse);
     dsc_graph_free(s->g);
     dsc_arena_clear(&s->tmp);
 }
@@ -360,7 +393,7 @@ enum dsc_status dsc_onnx_size(const struct dsc_graph *g, uint64_t *n_bytes, stru
         char name[SAVE_HASH_DIGITS + 64] = ""; /* longer than a data file's usual name */
 
         memset(name, 'x', sizeof name - 1);
-        st = count_bytes(&s, &(struct onnx_model_out){s.g, s.ext_offsets, name}, n_bytes);
+        st = count_bytes(&s, &(struct onnx_model_out){s.g, s.ext_offsets, name, NULL}, n_bytes);
     }
     close_save(&s);
     return st;

@@ -210,7 +210,7 @@ static void emit_graph(struct wire_out *w, const void *ctx)
     for (int i = 0; i < g->n_values; i++) {
         struct onnx_tensor_out t = {.tensor = &g->values[i].init, .name = g->values[i].name};
 
-        if (!onnx_is_written_init(g, i))
+        if (!onnx_is_written_init(g, i) || (m->sparse && m->sparse[i].is_used))
             continue;
         if (m->ext_offsets && m->ext_offsets[i] != UINT64_MAX) {
             t.location = m->ext_name;
@@ -218,6 +218,9 @@ static void emit_graph(struct wire_out *w, const void *ctx)
         }
         wire_put_message(w, GRAPH_INIT, onnx_emit_tensor, &t);
     }
+    for (int i = 0; m->sparse && i < g->n_values; i++)
+        if (m->sparse[i].is_used)
+            wire_put_message(w, GRAPH_SPARSE_INIT, onnx_emit_sparse, &m->sparse[i]);
     for (int i = 0; i < g->n_inputs; i++)
         wire_put_message(w, GRAPH_INPUT, emit_value,
                          &(struct value_out){g, &g->values[g->inputs[i]]});

@@ -408,6 +408,108 @@ START_TEST(data_that_do_not_fit_the_shape_are_refused)
 }
 END_TEST
 
+/* ---- sparse initializers ---- */
+
+struct sparse_case {
+    const char *what;
+    enum dsc_status want;
+    int64_t dims[2], n_values, index_dims[2], indices[4], index_type; /* sizes of 0 are not there */
+};
+
+static const struct sparse_case sparse_cases[] = {
+    {"linear", DSC_OK, {4, 0}, 2, {2, 0}, {1, 3}, 7},
+    {"by axes", DSC_OK, {1, 4}, 2, {2, 2}, {0, 1, 0, 3}, 7},
+    {"not sorted", DSC_E_INCONSISTENT, {4, 0}, 2, {2, 0}, {3, 1}, 7},
+    {"twice", DSC_E_DUP, {4, 0}, 2, {2, 0}, {3, 3}, 7},
+    {"behind the end", DSC_E_RANGE, {4, 0}, 2, {2, 0}, {1, 4}, 7},
+    {"before the start", DSC_E_RANGE, {4, 0}, 2, {2, 0}, {-1, 3}, 7},
+    {"an axis too far", DSC_E_RANGE, {2, 4}, 2, {2, 2}, {0, 1, 0, 4}, 7},
+    {"more indices", DSC_E_SHAPE, {4, 0}, 2, {3, 0}, {0, 1, 3}, 7},
+    {"other axes", DSC_E_SHAPE, {4, 0}, 2, {2, 2}, {0, 1, 0, 3}, 7},
+    {"no dims for axes", DSC_E_SHAPE, {0, 0}, 2, {2, 2}, {0, 1, 0, 3}, 7},
+    {"indices of doubles", DSC_E_SHAPE, {4, 0}, 2, {2, 0}, {1, 3}, 11},
+    {"a negative size", DSC_E_RANGE, {-4, 0}, 2, {2, 0}, {1, 3}, 7},
+    {"more than memory has", DSC_E_OVERFLOW, {INT64_MAX, 4}, 2, {2, 0}, {1, 3}, 7},
+    {"a bomb", DSC_E_LIMIT, {1 << 20, 1 << 10}, 2, {2, 0}, {1, 3}, 7},
+};
+
+static void add_sparse_graph(struct dsc_bytes *graph, const struct sparse_case *c)
+{
+    static const float v[] = {1.5F, -2};
+    struct dsc_bytes values = {0}, indices = {0}, sparse = {0};
+    size_t n = 1;
+
+    pb_int(&values, 1, c->n_values);
+    pb_int(&values, 2, 1);
+    pb_text(&values, 8, "w");
+    pb_data(&values, 9, v, sizeof v);
+    for (int i = 0; i < 2 && c->index_dims[i]; i++) {
+        pb_int(&indices, 1, c->index_dims[i]);
+        n *= (size_t)c->index_dims[i];
+    }
+    pb_int(&indices, 2, c->index_type);
+    pb_data(&indices, 9, c->indices, n * sizeof c->indices[0]);
+    pb_message(&sparse, 1, &values);
+    pb_message(&sparse, 2, &indices);
+    for (int i = 0; i < 2 && c->dims[i]; i++)
+        pb_int(&sparse, 3, c->dims[i]);
+    pb_message(graph, 15, &sparse);
+    add_value(graph, 11, "x", 4);
+    add_value(graph, 12, "y", 4);
+    add_node(graph, 1, NULL, "Add", "x", "w", "y");
+}
+
+START_TEST(a_sparse_initializer_is_read_dense_or_refused)
+{
+    static const float want[] = {0, 1.5F, 0, -2};
+    const struct sparse_case *c = &sparse_cases[_i];
+    struct dsc_bytes graph = {0}, m;
+    struct dsc_graph *g = NULL;
+    struct dsc_err err = {0};
+    const struct dsc_tensor *w;
+
+    add_sparse_graph(&graph, c);
+    m = model_of(&graph);
+    ck_assert_msg(read_bytes(&m, &g, &err) == c->want, "%s: %s", c->what, err.message);
+    if (c->want != DSC_OK)
+        return;
+    w = &g->values[dsc_graph_find_value(g, "w")].init;
+    ck_assert_int_eq(w->dim[w->rank - 1], 4);
+    ck_assert_mem_eq(w->data, want, sizeof want);
+    dsc_graph_free(g);
+}
+END_TEST
+
+/* One tensor of 5 % nonzeros, a zero with a sign among them, and a dense one. */
+START_TEST(tensors_of_zeros_are_written_sparse)
+{
+    const struct dsc_write_opts opts = {.may_replace = true, .sparse_initializers = true};
+    struct dsc_write_report report = {0};
+    struct dsc_graph *g = two_layers(100), *back = NULL;
+    struct dsc_err err = {0};
+    struct stat dense, sparse;
+    float *w;
+
+    w = g->values[dsc_graph_find_value(g, "w")].init.data; /* [4, 100] */
+    for (int i = 0; i < 400; i++)
+        w[i] = i % 20 == 3 ? (float)i : 0;
+    w[5] = -0.0F;
+    ck_assert_int_eq(dsc_onnx_write(g, in_dir("dense.onnx"), NULL, NULL, NULL), DSC_OK);
+    ck_assert_msg(dsc_onnx_write(g, in_dir("sparse.onnx"), &opts, &report, &err) == DSC_OK, "%s",
+                  err.message);
+    ck_assert_int_eq(report.n_sparse, 1);
+    ck_assert_int_eq(stat(in_dir("dense.onnx"), &dense), 0);
+    ck_assert_int_eq(stat(in_dir("sparse.onnx"), &sparse), 0);
+    ck_assert(sparse.st_size < dense.st_size);
+    ck_assert_int_eq((int64_t)report.size_bytes, (int64_t)sparse.st_size);
+    ck_assert_int_eq(dsc_onnx_read(&back, in_dir("sparse.onnx"), NULL, NULL, NULL), DSC_OK);
+    g->producer_name = back->producer_name;
+    assert_same(g, back);
+    dsc_graph_free(g);
+    dsc_graph_free(back);
+}
+END_TEST
+
 /* ---- files that lie ---- */
 
 START_TEST(no_cut_of_a_file_crashes)
@@ -734,6 +836,9 @@ int main(void)
     tcase_add_test(t, small_types_in_int32_data_are_checked);
     tcase_add_test(t, a_tensor_file_reads_back_the_same);
     tcase_add_test(t, data_that_do_not_fit_the_shape_are_refused);
+    tcase_add_loop_test(t, a_sparse_initializer_is_read_dense_or_refused, 0,
+                        (int)(sizeof sparse_cases / sizeof sparse_cases[0]));
+    tcase_add_test(t, tensors_of_zeros_are_written_sparse);
     tcase_add_test(t, no_cut_of_a_file_crashes);
     tcase_add_test(t, no_changed_byte_crashes);
     tcase_add_test(t, lengths_beyond_the_file_are_refused);
