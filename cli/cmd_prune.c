@@ -127,6 +127,8 @@ static enum dsc_status read_sparse(struct job *j, struct dsc_err *err)
 
     if (j->sizes)
         return DSC_OK;
+    if (j->zeros.kind == DSC_MASK_GROUPS && !j->r.is_movement)
+        j->r.permutes = dsc_opt_flag(j->cmd, DSC_OPT_permute);
     j->how.is_sparse = j->r.is_sparse = dsc_opt_flag(j->cmd, DSC_OPT_sparse_initializers);
     if (!j->how.is_sparse || path[strlen(path) - 1] != '/')
         return DSC_OK;
@@ -372,7 +374,10 @@ const struct dsc_command dsc_command_prune = {
         "for train.\n\n"
         "Patterns of zeros. unstructured: any element, --sparsity of each tensor or of all "
         "together (--scope global). N:M (2:4, 4:8): of every M that stand together along the axis "
-        "that a product sums over, N stay, as sparse tensor cores have it. block:RxC: blocks of R "
+        "that a product sums over, N stay, as sparse tensor cores have it; --permute first "
+        "swaps input channels of feed-forward layers and of the residual stream, with all that "
+        "makes and reads them, so that more magnitude stays (Pool and Yu 2021). block:RxC: blocks "
+        "of R "
         "outputs by C along that axis, by their Frobenius norm. Zeros that are there count. Pruned "
         "are float constants that Gemm, MatMul, LSTM, GRU and RNN read, through Transpose too. "
         "Looked-up tables, "
@@ -414,8 +419,9 @@ const struct dsc_command dsc_command_prune = {
                 "dscompress prune sms.onnx --pattern unstructured --sparsity 0.8 --importance "
                 "movement --train sms.tsv --epochs 1 -o moved.onnx\n"
                 "dscompress prune sms.onnx --pattern unstructured --sparsity 0.9 "
-                "--sparse-initializers -o small.onnx\n"
+                "--sparse-initializers -o few-bytes.onnx\n"
                 "dscompress prune sms.onnx --pattern 2:4 --exclude classifier -o sparse.onnx\n"
+                "dscompress prune sms.onnx --pattern 2:4 --permute -o permuted.onnx\n"
                 "dscompress prune sms.onnx --pattern block:8x1 --sparsity 0.4 --scope local --json "
                 "-o blocks.onnx\n"
                 "dscompress prune sms.onnx --pattern vocab --data sms.tsv -o words.onnx\n"

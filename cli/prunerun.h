@@ -19,6 +19,7 @@ struct dsc_prunerun {
     int64_t rank; /* of --rank; 0: --sparsity says it */
     int64_t calib_rows, batch;
     int64_t n_tokens;            /* of --keep-tokens; 0: all that the data use */
+    bool permutes;               /* of --permute */
     bool is_sparse;              /* of --sparse-initializers */
     bool is_movement;            /* of --importance movement */
     struct dsc_trainrun *taylor; /* of --importance taylor, prepared; NULL: magnitude */

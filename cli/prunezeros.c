@@ -1,6 +1,7 @@
 /* Patterns of zeros: the report, and what the metadata say. */
 #include "formats_props.h"
 #include "models.h"
+#include "progress.h"
 #include "prunerun.h"
 #include "table.h"
 
@@ -99,13 +100,102 @@ static enum dsc_status find(struct dsc_prunerun *r, const struct dsc_mask_patter
     return dsc_prunerun_found(r, st, &why, err);
 }
 
+/* ---- --permute ---- */
+
+static void report_order(struct dsc_prunerun *r, const struct dsc_prune_order *o, double sum[3])
+{
+    struct dsc_json *json = &r->cmd->json;
+
+    dsc_json_object(json, NULL);
+    dsc_json_text(json, "name", o->name);
+    dsc_json_text(json, "why", o->why ? o->why : "");
+    if (!o->why) {
+        dsc_json_float(json, "kept_before", o->kept_before / o->all);
+        dsc_json_float(json, "kept", o->kept / o->all);
+    }
+    dsc_json_end(json);
+    sum[0] += o->all;
+    sum[1] += o->kept_before;
+    sum[2] += o->kept;
+}
+
+/* Pruned weights whose channels nobody could put in another order. */
+static void say_what_stays(struct dsc_prunerun *r, const struct dsc_prune_weights *w,
+                           const bool *is_reordered)
+{
+    for (int i = 0; i < w->n; i++)
+        if (!w->items[i].why && !is_reordered[i])
+            dsc_log_printf(&r->cmd->log, DSC_LOG_INFO, "its channels stay in their order: %s",
+                           r->m.model.graph->values[w->items[i].value].name);
+}
+
+static void mark_reordered(const struct dsc_prune_weights *w, const struct dsc_axis_group *group,
+                           bool *is_reordered)
+{
+    for (int i = 0; i < w->n; i++)
+        for (int k = 0; k < group->n_axes; k++)
+            is_reordered[i] |= group->axes[k].value == w->items[i].value &&
+                               group->axes[k].axis == w->items[i].sum_axis;
+}
+
+static enum dsc_status permute(struct dsc_prunerun *r, const struct dsc_mask_pattern *p,
+                               const struct dsc_prune_weights *w, struct dsc_err *err)
+{
+    static const enum dsc_axis_pattern kinds[] = {DSC_AXIS_FFN, DSC_AXIS_HIDDEN};
+    struct dsc_graph *g = r->m.model.graph;
+    struct dsc_progress progress;
+    double sum[3] = {0};
+    bool *is_reordered;
+    int n = 0;
+
+    DSC_NEW(is_reordered, r->cmd->arena, w->n + 1, err);
+    dsc_json_array(&r->cmd->json, "channel_orders");
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        struct dsc_axis_groups groups;
+        struct dsc_err none = {0};
+        const enum dsc_status st =
+            dsc_prune_find_axes(g, kinds[k], NULL, NULL, r->cmd->arena, &groups, &none);
+
+        if (st != DSC_OK && st != DSC_E_UNSUPPORTED)
+            return *err = none, st;
+        for (int i = 0; i < groups.n; i++) {
+            struct dsc_prune_order o;
+
+            DSC_TRY(dsc_cmd_stopped(r->cmd, err));
+            dsc_progress_begin(r->cmd, &progress, "permute", "groups", i, groups.n);
+            DSC_TRY(dsc_prune_permute(g, p, w, &groups.items[i], &o, err));
+            dsc_progress_end(r->cmd);
+            report_order(r, &o, sum);
+            if (o.why)
+                continue;
+            mark_reordered(w, &groups.items[i], is_reordered);
+            n++;
+        }
+    }
+    dsc_json_end(&r->cmd->json);
+    if (n == 0)
+        return dsc_fail(err, DSC_E_UNSUPPORTED,
+                        "--permute: no channels can be put in another "
+                        "order");
+    say_what_stays(r, w, is_reordered);
+    fprintf(r->cmd->out,
+            "%d groups of channels in another order: the mask keeps %.2f %% of their magnitudes, "
+            "before %.2f %%\n",
+            n, 100 * sum[2] / sum[0], 100 * sum[1] / sum[0]);
+    return DSC_OK;
+}
+
 enum dsc_status dsc_prune_to_zeros(struct dsc_prunerun *r, const struct dsc_mask_pattern *p,
                                    struct dsc_err *err)
 {
     struct dsc_prune_weights w;
     int64_t n_changed;
 
+    if (r->permutes)
+        DSC_TRY(dsc_prune_learn_sizes(r->m.model.graph, err));
     DSC_TRY(find(r, p, &w, err));
+    if (r->permutes && permute(r, p, &w, err) != DSC_OK)
+        return dsc_err_file(err, r->cmd->args[0]);
     DSC_TRY(dsc_prune_mask(r->m.model.graph, p, r->sparsity, r->is_global, &w, &n_changed, err));
     DSC_TRY(report(r, p, &w, err));
     return note(r, &w, err);

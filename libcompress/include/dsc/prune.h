@@ -196,6 +196,28 @@ enum dsc_status dsc_prune_choose(struct dsc_axis_groups *groups, double sparsity
 enum dsc_status dsc_prune_cut(struct dsc_graph *g, const struct dsc_axis_groups *groups,
                               struct dsc_err *err);
 
+/** What another order of a group's channels brought, in sums of magnitudes. */
+struct dsc_prune_order {
+    const char *name;         /* of the group */
+    const char *why;          /* why the order is as it was; NULL: it was looked for */
+    double all;               /* of the weights that are pruned along the channels */
+    double kept_before, kept; /* of it by the mask */
+};
+
+/**
+ * Before an N:M mask (DSC_MASK_GROUPS): the units of a group of FFN or HIDDEN in an order in which
+ * the weights of w that sum over them, and are pruned, keep more magnitude. Every constant of the
+ * group gets the order: the graph computes what it did, but for rounding.
+ *
+ * Errors  MEMORY
+ * Source  Pool and Yu 2021, "Channel permutations for N:M sparsity" (NeurIPS): greedy swaps of
+ *         channels between stripes
+ */
+enum dsc_status dsc_prune_permute(struct dsc_graph *g, const struct dsc_mask_pattern *p,
+                                  const struct dsc_prune_weights *w,
+                                  const struct dsc_axis_group *group, struct dsc_prune_order *done,
+                                  struct dsc_err *err);
+
 /* ---- layers ---- */
 
 struct dsc_prune_layer {
