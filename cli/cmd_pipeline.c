@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PATH_BYTES = 4096, RECORD_BYTES = 512 };
@@ -130,19 +131,25 @@ static enum dsc_status spawn(const struct pipeline *p, char **argv, pid_t *pid, 
                      : dsc_fail(err, DSC_E_IO, "cannot start the stage: %s", strerror(code));
 }
 
-/* A signal to us ends the stage, which cleans up behind itself. */
+/*
+ * A signal to us ends the stage, which cleans up behind itself. ^C has reached it as well: a second
+ * SIGINT would kill it, SIGTERM does not. Looked at from time to time, since a signal that comes
+ * just before a wait would not end it.
+ */
 static enum dsc_status wait_for(const struct pipeline *p, pid_t pid, int *status,
                                 struct dsc_err *err)
 {
+    static const struct timespec pause = {.tv_nsec = 20000000};
     bool is_told = false;
+    pid_t got;
 
-    while (waitpid(pid, status, 0) < 0) {
-        if (errno != EINTR)
-            return dsc_fail(err, DSC_E_INTERNAL, "the stage is lost: %s", strerror(errno));
+    while ((got = waitpid(pid, status, WNOHANG)) == 0) {
         if (*p->cmd->stop && !is_told)
-            kill(pid, (int)*p->cmd->stop);
-        is_told = *p->cmd->stop != 0;
+            is_told = kill(pid, SIGTERM) == 0;
+        nanosleep(&pause, NULL);
     }
+    if (got < 0)
+        return dsc_fail(err, DSC_E_INTERNAL, "the stage is lost: %s", strerror(errno));
     return dsc_cmd_stopped(p->cmd, err);
 }
 

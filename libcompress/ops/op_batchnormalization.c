@@ -19,6 +19,7 @@ static enum dsc_status infer(struct dsc_infer *q, struct dsc_err *err)
 {
     const struct dsc_type *x = &q->in[0];
 
+    DSC_TRY(dsc_same_dtype(q, DSC_ALL_IN, err));
     if (x->rank >= 0 && x->rank < 2)
         return dsc_fail(err, DSC_E_SHAPE, "the input has rank %d, less than 2", x->rank);
     for (int i = IN_SCALE; i <= IN_VAR; i++)

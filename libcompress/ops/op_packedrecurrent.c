@@ -36,6 +36,9 @@ static enum dsc_status infer(struct dsc_infer *q, struct dsc_err *err)
         (r->dim[0] < 1 || !dsc_rnn_packed_elems(cell, r->dim[2], &n_elems) || packed->rank != 1 ||
          packed->dim[0] / r->dim[0] != n_elems || packed->dim[0] % r->dim[0] != 0))
         return dsc_fail(err, DSC_E_SHAPE, "the packed weights are not those of R");
+    if ((packed->dtype != DSC_DTYPE_NONE && packed->dtype != DSC_F32) ||
+        (q->in[0].dtype != DSC_DTYPE_NONE && q->in[0].dtype != DSC_F32))
+        return dsc_fail(err, DSC_E_TYPE, "x and the packed weights are f32");
     plain.n_in = DSC_RNN_N_IN;
     return dsc_rnn_infer(cell, &plain, err);
 }

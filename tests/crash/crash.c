@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_ARGS = 40, EARLY = 20, LATER = 20, ALL = 4000, EXIT_MEMORY = 71, MAX_SHOWN = 8 };
+enum { MAX_ARGS = 40, EARLY = 12, LATER = 12, ALL = 4000, EXIT_MEMORY = 71, MAX_SHOWN = 8 };
 
 int dscompress_main(int argc, char **argv);
 
