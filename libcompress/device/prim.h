@@ -130,6 +130,47 @@ static inline struct dsc_axis_view dsc_axis_view(const struct dsc_tensor *t, int
     return v;
 }
 
+/**
+ * Windows of kernel positions over `rank` spatial axes: output position o meets input position
+ * o * stride - before + k * dilation, for k in [0, kernel); what lies outside [0, in) is padding.
+ * `after` alone counts in means that count the padding. Any out will do: nothing is derived.
+ */
+enum { DSC_MAX_SPATIAL = DSC_MAX_RANK - 2 };
+
+struct dsc_window {
+    int rank;
+    int64_t in[DSC_MAX_SPATIAL], out[DSC_MAX_SPATIAL], kernel[DSC_MAX_SPATIAL];
+    int64_t stride[DSC_MAX_SPATIAL], dilation[DSC_MAX_SPATIAL];
+    int64_t before[DSC_MAX_SPATIAL], after[DSC_MAX_SPATIAL];
+};
+
+/**
+ * Convolution of x [N, G * c, in ..] with w [G * m, c, kernel ..] to y [N, G * m, out ..], for G
+ * groups of channels.
+ *
+ * Memory  the patches under some windows lie in scratch, DSC_CONV_TASKS times DSC_CONV_TASK_ELEMS
+ *         of F32 (F64 where the tensors are), whatever the batch, the image and the kernel
+ */
+enum { DSC_CONV_TASKS = 32, DSC_CONV_TASK_ELEMS = 64 * 576 };
+
+struct dsc_conv_spec {
+    struct dsc_window win;
+    int64_t n_images, n_groups, c, m;
+    bool is_adding; /* of conv: y is added to */
+};
+
+/** Windows of one channel to one number. Means divide by the positions of a window in the input,
+ *  with counts_padding by those in the padded input. */
+enum dsc_pool_fn { DSC_POOL_MAX, DSC_POOL_MEAN };
+
+struct dsc_pool_spec {
+    struct dsc_window win;
+    enum dsc_pool_fn fn;
+    int64_t n_channels; /* images times channels */
+    bool counts_padding;
+    bool is_column_major; /* places count the first spatial axis fastest */
+};
+
 /** Types of activations in codes. */
 static inline bool dsc_is_wide_code(enum dsc_dtype t)
 {

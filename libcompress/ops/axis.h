@@ -23,6 +23,18 @@ static inline struct dsc_walk dsc_walk_from(const struct dsc_tensor *whole, int 
     return w;
 }
 
+/** One value per channel (axis 1 of x), so that it broadcasts to x. */
+static inline struct dsc_tensor dsc_channel_view(const struct dsc_tensor *x,
+                                                 const struct dsc_tensor *p)
+{
+    struct dsc_tensor view = *p;
+
+    view.rank = x->rank - 1;
+    for (int i = 0; i < view.rank; i++)
+        view.dim[i] = i == 0 ? p->dim[0] : 1;
+    return view;
+}
+
 /** ArgMax and ArgMin. */
 enum dsc_status dsc_infer_arg(struct dsc_infer *q, struct dsc_err *err);
 int64_t dsc_arg_min_opset(const struct dsc_graph *g, const struct dsc_node *n);

@@ -8,6 +8,7 @@
  */
 #include "device/prim.h"
 #include "dsc/op.h"
+#include "ops/axis.h"
 #include "ops/batchnorm.h"
 
 static bool is_by_batch(const struct dsc_node *n)
@@ -35,16 +36,6 @@ static enum dsc_status infer(struct dsc_infer *q, struct dsc_err *err)
     return DSC_OK;
 }
 
-/* One value per channel, so that it broadcasts to x. */
-static void as_channels(const struct dsc_tensor *x, const struct dsc_tensor *p,
-                        struct dsc_tensor *view)
-{
-    *view = *p;
-    view->rank = x->rank - 1;
-    for (int i = 0; i < view->rank; i++)
-        view->dim[i] = i == 0 ? p->dim[0] : 1;
-}
-
 /* ---- given statistics ---- */
 
 /* 1 / sqrt(var + epsilon) */
@@ -70,8 +61,8 @@ static enum dsc_status normalise(struct dsc_exec *x, const struct dsc_tensor *v,
 {
     struct dsc_tensor *centred, m, i;
 
-    as_channels(v, mean, &m);
-    as_channels(v, inv, &i);
+    m = dsc_channel_view(v, mean);
+    i = dsc_channel_view(v, inv);
     DSC_TRY(dsc_exec_temp(x, v->dtype, v->rank, v->dim, &centred, err));
     DSC_TRY(dsc_exec_temp(x, v->dtype, v->rank, v->dim, hat, err));
     DSC_TRY(dsc_binary(x->dev, DSC_BINARY_sub, centred, v, &m, err));
@@ -84,8 +75,8 @@ static enum dsc_status forward_given(struct dsc_exec *x, const struct dsc_node *
 {
     struct dsc_tensor *inv, *hat, *scaled, scale, bias;
 
-    as_channels(in[0], in[IN_SCALE], &scale);
-    as_channels(in[0], in[IN_BIAS], &bias);
+    scale = dsc_channel_view(in[0], in[IN_SCALE]);
+    bias = dsc_channel_view(in[0], in[IN_BIAS]);
     DSC_TRY(inverse(x, n, in[IN_VAR], &inv, err));
     DSC_TRY(normalise(x, in[0], in[IN_MEAN], inv, &hat, err));
     DSC_TRY(dsc_exec_temp(x, in[0]->dtype, in[0]->rank, in[0]->dim, &scaled, err));
@@ -100,22 +91,22 @@ static enum dsc_status backward_given(struct dsc_exec *x, const struct dsc_node 
 {
     struct dsc_tensor *inv, *hat, *factor, scale, part;
 
-    as_channels(in[0], in[IN_SCALE], &scale);
+    scale = dsc_channel_view(in[0], in[IN_SCALE]);
     DSC_TRY(inverse(x, n, in[IN_VAR], &inv, err));
     if (din[0]) {
         DSC_TRY(dsc_exec_temp(x, inv->dtype, 1, inv->dim, &factor, err));
         DSC_TRY(dsc_binary(x->dev, DSC_BINARY_mul, factor, inv, in[IN_SCALE], err));
-        as_channels(in[0], factor, &part);
+        part = dsc_channel_view(in[0], factor);
         DSC_TRY(dsc_binary_bwd(x->dev, DSC_BINARY_mul, 0, din[0], dy, in[0], &part, err));
     }
     if (din[IN_SCALE]) {
         DSC_TRY(normalise(x, in[0], in[IN_MEAN], inv, &hat, err));
-        as_channels(in[0], din[IN_SCALE], &part);
+        part = dsc_channel_view(in[0], din[IN_SCALE]);
         DSC_TRY(dsc_binary_bwd(x->dev, DSC_BINARY_mul, 1, &part, dy, hat, &scale, err));
     }
     if (!din[IN_BIAS])
         return DSC_OK;
-    as_channels(in[0], din[IN_BIAS], &part);
+    part = dsc_channel_view(in[0], din[IN_BIAS]);
     return dsc_binary_bwd(x->dev, DSC_BINARY_add, 1, &part, dy, NULL, NULL, err);
 }
 

@@ -19,6 +19,8 @@
 #include <math.h>
 #include <string.h>
 
+#define NO_AXIS INT64_MAX
+
 static const struct dsc_quantizer *quantizer_of(const struct dsc_node *n)
 {
     return dsc_quantizer_find(dsc_node_string(n, "quantizer", "lsq"));
@@ -50,8 +52,13 @@ static enum dsc_status infer(struct dsc_infer *q, struct dsc_err *err)
     DSC_TRY(check_inputs(q, err));
     if (q->value[2] && dsc_tensor_n_elems(q->value[2]) < 1)
         return dsc_fail(err, DSC_E_SHAPE, "the zero point is empty");
-    if (!dsc_node_has_in(q->node, 1))
+    if (!dsc_node_has_in(q->node, 1)) {
+        const int64_t of = dsc_node_int(q->node, "axis", NO_AXIS);
+
+        if (of != NO_AXIS && x->rank >= 0)
+            DSC_TRY(dsc_axis_check(of, x->rank, &axis, err));
         return dsc_infer_like_input(q, err);
+    }
     DSC_TRY(dsc_same_dtype(q, DSC_IN(0) | DSC_IN(1), err));
     if (s->rank > 1)
         return dsc_fail(err, DSC_E_SHAPE, "the scale has rank %d", s->rank);
@@ -91,14 +98,14 @@ static struct dsc_axis_view view_of(const struct dsc_node *n, const struct dsc_t
                                     const struct dsc_tensor *scale)
 {
     const int64_t n_elems = dsc_tensor_n_elems(x);
-    int64_t axis = dsc_node_int(n, "axis", scale ? 1 : INT64_MAX);
+    int64_t axis = dsc_node_int(n, "axis", scale ? 1 : NO_AXIS);
 
     if (dsc_node_int(n, "rows", 0) && x->rank > 0) {
         const int64_t n_cols = x->dim[x->rank - 1];
 
         return (struct dsc_axis_view){1, n_cols > 0 ? n_elems / n_cols : 0, n_cols};
     }
-    if (axis == INT64_MAX || (scale && dsc_tensor_n_elems(scale) == 1))
+    if (axis == NO_AXIS || (scale && dsc_tensor_n_elems(scale) == 1))
         return (struct dsc_axis_view){1, 1, n_elems};
     return dsc_axis_view(x, (int)(axis < 0 ? axis + x->rank : axis));
 }

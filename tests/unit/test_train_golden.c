@@ -132,7 +132,7 @@ static void check_gradients(const char *model, const char *exporter, const char 
     close_rig(&r);
 }
 
-static const char *const models[] = {"tiny_bert", "mlp", "mixed", "recurrent", "batchnorm"};
+static const char *const models[] = {"tiny_bert", "mlp", "mixed", "recurrent", "batchnorm", "conv"};
 static const char *const exporters[] = {"ts", "dynamo"};
 
 START_TEST(gradients_of_exported_models_equal_pytorch)
@@ -739,9 +739,9 @@ int main(void)
     int n_failed;
 
     suite_add_tcase(s, t);
-    tcase_add_loop_test(t, gradients_of_exported_models_equal_pytorch, 0, 10);
-    tcase_add_loop_test(t, recomputed_gradients_equal_pytorch, 0, 10);
-    tcase_add_loop_test(t, gradients_on_the_shadow_device_equal_pytorch, 0, 10);
+    tcase_add_loop_test(t, gradients_of_exported_models_equal_pytorch, 0, 12);
+    tcase_add_loop_test(t, recomputed_gradients_equal_pytorch, 0, 12);
+    tcase_add_loop_test(t, gradients_on_the_shadow_device_equal_pytorch, 0, 12);
     tcase_add_loop_test(t, averages_of_weights_are_those_of_the_formula, 0, 2);
     tcase_add_test(t, twenty_steps_of_adamw_equal_pytorch);
     tcase_add_test(t, twenty_steps_of_sgd_equal_pytorch);
