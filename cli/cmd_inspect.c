@@ -11,7 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INSPECT_TEXT_BYTES = 256, INSPECT_SHOWN_META = 60, INSPECT_MAX_TYPES = 64 };
+enum {
+    INSPECT_TEXT_BYTES = 256,
+    INSPECT_SHOWN_META = 60,
+    INSPECT_MAX_TYPES = 64,
+    VALUES_MAX_BYTES = 1 << 30
+};
 
 struct job {
     struct dsc_cmd *cmd;
@@ -195,8 +200,8 @@ static void put_tensor(struct job *j, struct dsc_table *table, const struct dsc_
 }
 
 /*
- * Values of a graph or bundle are always counted; those that are stored in a file of tensors, which
- * may be larger than memory, where they are asked for.
+ * Values of a graph or bundle are counted up to VALUES_MAX_BYTES of model; beyond, and those that
+ * are stored in a file of tensors, which may be larger than memory, where they are asked for.
  */
 static enum dsc_status count_values(struct job *j, const struct dsc_listed *t, bool has_stats,
                                     struct dsc_tensor_census *c, struct dsc_err *err)
@@ -204,7 +209,8 @@ static enum dsc_status count_values(struct job *j, const struct dsc_listed *t, b
     struct dsc_tensor values;
 
     *c = (struct dsc_tensor_census){.n_elems = t->n_elems};
-    if (!t->tensor && !has_stats && !dsc_opt_flag(j->cmd, DSC_OPT_validate)) {
+    if ((!t->tensor || j->m.size_bytes > VALUES_MAX_BYTES) && !has_stats &&
+        !dsc_opt_flag(j->cmd, DSC_OPT_validate)) {
         j->has_values = false;
         return DSC_OK;
     }
@@ -320,10 +326,8 @@ static void show_graph_header(struct job *j)
     show_metadata(j);
 }
 
-static enum dsc_status show_flops(struct job *j, struct dsc_err *err)
+static enum dsc_status show_flops(struct job *j, bool is_wanted, struct dsc_err *err)
 {
-    const bool is_wanted =
-        dsc_opt_flag(j->cmd, DSC_OPT_flops) || dsc_opt_is_set(j->cmd, DSC_OPT_shapes);
     int64_t flops;
 
     if (!is_wanted) {
@@ -369,14 +373,15 @@ static void show_params(struct job *j, int64_t n_params, int64_t n_nonzero)
 static enum dsc_status work(struct job *j, struct dsc_err *err)
 {
     const bool is_validated = dsc_opt_flag(j->cmd, DSC_OPT_validate);
-    const struct dsc_read_opts opts = {.log = &j->cmd->log};
+    const bool has_flops =
+        dsc_opt_flag(j->cmd, DSC_OPT_flops) || dsc_opt_is_set(j->cmd, DSC_OPT_shapes);
+    const struct dsc_read_opts opts = {.log = &j->cmd->log, .may_misalign = !has_flops};
     int64_t n_params = 0, n_nonzero = 0;
     struct dsc_listed *all;
     int n;
 
     (void)dsc_opt_text(j->cmd, DSC_OPT_tensors);
     (void)dsc_opt_flag(j->cmd, DSC_OPT_stats);
-    (void)dsc_opt_flag(j->cmd, DSC_OPT_flops);
     (void)dsc_opt_items(j->cmd, DSC_OPT_shapes, &n);
     DSC_TRY(dsc_cmd_check_used(j->cmd, err));
     DSC_TRY(dsc_model_open(&j->m, j->cmd->args[0], &opts, err));
@@ -388,7 +393,7 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
         show_metadata(j);
     }
     DSC_TRY(dsc_list_tensors(&j->m, &j->cmd->log, j->cmd->arena, &all, &n, err));
-    DSC_TRY(show_flops(j, err));
+    DSC_TRY(show_flops(j, has_flops, err));
     fprintf(j->cmd->out, "size        %.2f MB (%" PRIu64 " bytes)\n", (double)j->m.size_bytes / 1e6,
             j->m.size_bytes);
     dsc_json_int(&j->cmd->json, "size_bytes", (int64_t)j->m.size_bytes);
