@@ -1,9 +1,18 @@
 /* What a layer reads, gathered online. */
 #include "dsc/linalg.h"
+#include "dsc/pool.h"
 #include "weights.h"
 
 #include <math.h>
 #include <string.h>
+
+enum { LIMITS_BLOCK = 256 }; /* channels */
+
+struct add_job {
+    struct dsc_layer_input *in;
+    const float *x; /* [n_tokens,k] */
+    int64_t n_tokens;
+};
 
 struct dsc_act_codes dsc_act_codes_of(enum dsc_dtype code, bool is_symmetric, double low,
                                       double high)
@@ -68,11 +77,21 @@ void dsc_layer_input_close(struct dsc_layer_input *in)
     *in = (struct dsc_layer_input){0};
 }
 
-static void add_limits(struct dsc_layer_input *in, const float *x)
+/* Of the block of channels for all tokens; NaN is passed over. */
+static void limits_tile(void *ctx, int64_t tile)
 {
-    for (int64_t k = 0; k < in->k; k++) {
-        in->low[k] = fminf(in->low[k], x[k]);
-        in->high[k] = fmaxf(in->high[k], x[k]);
+    const struct add_job *j = ctx;
+    const int64_t first = tile * LIMITS_BLOCK, k = j->in->k;
+    const int64_t n = k - first < LIMITS_BLOCK ? k - first : LIMITS_BLOCK;
+    float *low = j->in->low + first, *high = j->in->high + first;
+
+    for (int64_t i = 0; i < j->n_tokens; i++) {
+        const float *x = j->x + i * k + first;
+
+        for (int64_t c = 0; c < n; c++) {
+            low[c] = x[c] < low[c] ? x[c] : low[c];
+            high[c] = x[c] > high[c] ? x[c] : high[c];
+        }
     }
 }
 
@@ -109,11 +128,13 @@ static void add_sample(struct dsc_layer_input *in, const float *x)
 enum dsc_status dsc_layer_input_add(struct dsc_device *dev, struct dsc_layer_input *in,
                                     const float *x, int64_t n_tokens, struct dsc_err *err)
 {
+    struct add_job job = {in, x, n_tokens};
+
+    if (in->low)
+        dsc_parallel_for(dev->pool, (in->k + LIMITS_BLOCK - 1) / LIMITS_BLOCK, limits_tile, &job);
     for (int64_t i = 0; i < n_tokens; i++) {
         const float *token = x + i * in->k;
 
-        if (in->low)
-            add_limits(in, token);
         if (in->sample)
             add_sample(in, token);
         if (in->sum)

@@ -299,17 +299,28 @@ static enum dsc_status try_smooth(struct chooser *c, struct candidate *x, int n,
     return st;
 }
 
-/* --equalize as it is where nothing is tried. */
+/* --bias-correction and --equalize as they are where nothing is tried. */
+static const char *bias_of(struct dsc_cmd *cmd)
+{
+    return dsc_opt_is_set(cmd, DSC_OPT_bias_correction)
+               ? dsc_opt_text(cmd, DSC_OPT_bias_correction)
+               : biases[0];
+}
+
 static const char *even_of(struct dsc_cmd *cmd)
 {
     return dsc_opt_is_set(cmd, DSC_OPT_equalize) ? dsc_opt_text(cmd, DSC_OPT_equalize) : evens[0];
 }
 
-static void list(struct chooser *c)
+/* Unasked, biases are not tried where the weights are rounded by data: what their correction
+ * changes then cannot be told from chance (docs/results/quality.md). */
+static void list(struct chooser *c, enum dsc_choice when)
 {
     struct dsc_cmd *cmd = c->r->cmd;
     const bool has_smooth = dsc_opt_is_set(cmd, DSC_OPT_smooth);
-    const bool has_bias = dsc_opt_is_set(cmd, DSC_OPT_bias_correction);
+    const bool has_bias =
+        dsc_opt_is_set(cmd, DSC_OPT_bias_correction) ||
+        (when == DSC_CHOOSE_AUTO && c->r->rounding != DSC_ROUND_NEAREST);
 
     for (int e = 0; e < (c->tries_even ? EVENS : 1); e++)
         for (int s = 0; s < (has_smooth ? 1 : SMOOTHS); s++)
@@ -317,7 +328,7 @@ static void list(struct chooser *c)
                 c->c[c->n++] = (struct candidate){
                     .even = c->tries_even ? evens[e] : even_of(cmd),
                     .smooth = has_smooth ? dsc_opt_text(cmd, DSC_OPT_smooth) : smooths[s],
-                    .bias = has_bias ? dsc_opt_text(cmd, DSC_OPT_bias_correction) : biases[b]};
+                    .bias = has_bias ? bias_of(cmd) : biases[b]};
 }
 
 static enum dsc_status try_all(struct chooser *c, struct dsc_err *err)
@@ -436,7 +447,7 @@ static enum dsc_status choose(struct chooser *c, enum dsc_choice when, struct ds
 
     c->tries_even =
         !dsc_opt_is_set(r->cmd, DSC_OPT_equalize) && dsc_pass_equalizable(r->m->model.graph) > 0;
-    list(c);
+    list(c, when);
     DSC_TRY(may_try(c, when, &may, err));
     if (may)
         DSC_TRY(try_and_choose(c, &choice, err));

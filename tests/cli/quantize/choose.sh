@@ -39,8 +39,13 @@ dscompress quantize "$m" -q --calib "$data" -o plain.onnx --json=plain.json > /d
 grep -c candidates plain.json || true
 echo "-- unasked from 500 rows on"
 npz many.npz x=f4:500,10:0.5,1,-2,0.25,3,7,0.125 kind=i8:500:1,2,3 || exit 99
-for how in "" "--choose off" "--calib-rows 499" "--smooth 0.95 --bias-correction off --equalize off"; do
+for how in "" "--choose off" "--calib-rows 499" "--smooth 0.95 --equalize off"; do
     dscompress quantize "$m" -q -f --calib many.npz $how -o x.onnx --json=x.json > /dev/null || exit
     grep -c candidates x.json || true
+done
+# of biases where the weights are not rounded by data
+for how in gptq nearest; do
+    dscompress quantize "$m" -q -f --calib many.npz --rounding $how --equalize off -o x.onnx --json=x.json > /dev/null || exit
+    python3 -c 'import json; print([c["name"] for c in json.load(open("x.json"))["candidates"]])'
 done
 dscompress quantize "$m" -q --calib "$data" --choose on --method dynamic -o y.onnx
