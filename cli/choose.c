@@ -302,9 +302,8 @@ static enum dsc_status try_smooth(struct chooser *c, struct candidate *x, int n,
 /* --bias-correction and --equalize as they are where nothing is tried. */
 static const char *bias_of(struct dsc_cmd *cmd)
 {
-    return dsc_opt_is_set(cmd, DSC_OPT_bias_correction)
-               ? dsc_opt_text(cmd, DSC_OPT_bias_correction)
-               : biases[0];
+    return dsc_opt_is_set(cmd, DSC_OPT_bias_correction) ? dsc_opt_text(cmd, DSC_OPT_bias_correction)
+                                                        : biases[0];
 }
 
 static const char *even_of(struct dsc_cmd *cmd)
@@ -318,9 +317,8 @@ static void list(struct chooser *c, enum dsc_choice when)
 {
     struct dsc_cmd *cmd = c->r->cmd;
     const bool has_smooth = dsc_opt_is_set(cmd, DSC_OPT_smooth);
-    const bool has_bias =
-        dsc_opt_is_set(cmd, DSC_OPT_bias_correction) ||
-        (when == DSC_CHOOSE_AUTO && c->r->rounding != DSC_ROUND_NEAREST);
+    const bool has_bias = dsc_opt_is_set(cmd, DSC_OPT_bias_correction) ||
+                          (when == DSC_CHOOSE_AUTO && c->r->rounding != DSC_ROUND_NEAREST);
 
     for (int e = 0; e < (c->tries_even ? EVENS : 1); e++)
         for (int s = 0; s < (has_smooth ? 1 : SMOOTHS); s++)

@@ -341,9 +341,8 @@ static enum dsc_status make_codes(struct dsc_weightrun *r, const struct dsc_quan
         goto out;
     }
     m->is_done = true;
-    if (r->n_widths == 0)
+    if (r->n_widths == 0 && !r->q->target.is_weight_only) { /* scales say it all then */
         st = put_codes(m, s, r->m->model.graph, err);
-    if (r->n_widths == 0 && !r->q->target.is_weight_only) { /* scales say it all */
         dsc_heap_free(m->codes.code);
         m->codes.code = NULL;
     }
@@ -591,16 +590,19 @@ enum dsc_status dsc_weightrun_quantize(struct dsc_weightrun *r, struct dsc_err *
 
     if (r->calib)
         DSC_TRY(round_observed(r, err));
-    for (int i = 0; i < r->q->plan.n_sites;
-         i++) /* tables, and layers that nothing was observed of */
+    for (int i = 0; i < r->q->plan.n_sites; i++) { /* tables, and layers that nothing was seen of */
         DSC_TRY(make_site(r, &r->q->plan.sites[i], NULL, err));
+        dsc_model_forget(g);
+    }
     DSC_TRY(dsc_weightrun_report(r, err));
     for (int i = 0; i < r->q->plan.n_sites; i++) {
         const struct dsc_quant_site *s = &r->q->plan.sites[i];
-        const struct dsc_weight_made *m = made_of(r, s);
+        struct dsc_weight_made *m = made_of(r, s);
 
-        if (m)
-            DSC_TRY(dsc_quant_put_weight(g, &r->q->plan, s, &m->codes, err));
+        if (!m)
+            continue;
+        DSC_TRY(dsc_quant_put_weight(g, &r->q->plan, s, &m->codes, err));
+        dsc_weight_codes_clear(&m->codes);
     }
     DSC_TRY(dsc_graph_sort(g, true, err));
     return dsc_graph_verify(g, err);

@@ -332,7 +332,7 @@ static enum dsc_status count_bytes(const struct save *s, const struct onnx_model
 
 static enum dsc_status write_model(struct save *s, struct dsc_write_report *report)
 {
-    const struct onnx_model_out m = {s->g, s->ext_offsets, s->ext_name, s->sparse};
+    const struct onnx_model_out m = {s->g, s->ext_offsets, s->ext_name, s->sparse, false};
     struct wire_out w = {0};
     struct dsc_out out;
     enum dsc_status st;
@@ -393,7 +393,8 @@ enum dsc_status dsc_onnx_size(const struct dsc_graph *g, uint64_t *n_bytes, stru
         char name[SAVE_HASH_DIGITS + 64] = ""; /* longer than a data file's usual name */
 
         memset(name, 'x', sizeof name - 1);
-        st = count_bytes(&s, &(struct onnx_model_out){s.g, s.ext_offsets, name, NULL}, n_bytes);
+        st = count_bytes(&s, &(struct onnx_model_out){s.g, s.ext_offsets, name, NULL, false},
+                         n_bytes);
     }
     close_save(&s);
     return st;

@@ -174,14 +174,22 @@ size_t wire_repeated(struct dsc_rd msg, uint32_t number, size_t elem_bytes, void
     return n;
 }
 
-static size_t varint_bytes(uint64_t v, unsigned char text[10])
+/* In at least n_least of the ten bytes. */
+static size_t varint_bytes(uint64_t v, size_t n_least, unsigned char text[WIRE_VARINT_BYTES])
 {
     size_t n = 0;
 
-    for (; v > 0x7F; v >>= 7)
+    for (; v > 0x7F || n + 1 < n_least; v >>= 7)
         text[n++] = (unsigned char)(v | 0x80);
     text[n++] = (unsigned char)v;
     return n;
+}
+
+size_t wire_int_bytes(uint64_t v)
+{
+    unsigned char text[WIRE_VARINT_BYTES];
+
+    return varint_bytes(v, 1, text);
 }
 
 static void put_raw(struct wire_out *w, const void *data, size_t n_bytes)
@@ -191,22 +199,22 @@ static void put_raw(struct wire_out *w, const void *data, size_t n_bytes)
         dsc_out_write(w->out, data, n_bytes);
 }
 
-static void put_varint(struct wire_out *w, uint64_t v)
+static void put_varint(struct wire_out *w, uint64_t v, size_t n_least)
 {
-    unsigned char text[10];
+    unsigned char text[WIRE_VARINT_BYTES];
 
-    put_raw(w, text, varint_bytes(v, text));
+    put_raw(w, text, varint_bytes(v, n_least, text));
 }
 
 static void put_tag(struct wire_out *w, uint32_t number, enum wire_type type)
 {
-    put_varint(w, (uint64_t)number << 3 | (uint64_t)type);
+    put_varint(w, (uint64_t)number << 3 | (uint64_t)type, 1);
 }
 
 void wire_put_bytes(struct wire_out *w, uint32_t number, const void *data, size_t n_bytes)
 {
     put_tag(w, number, WIRE_BYTES);
-    put_varint(w, n_bytes);
+    put_varint(w, n_bytes, 1);
     put_raw(w, data, n_bytes);
 }
 
@@ -217,8 +225,13 @@ void wire_put_text(struct wire_out *w, uint32_t number, const char *text)
 
 void wire_put_int(struct wire_out *w, uint32_t number, int64_t v)
 {
+    wire_put_wide_int(w, number, v, 1);
+}
+
+void wire_put_wide_int(struct wire_out *w, uint32_t number, int64_t v, size_t n_least)
+{
     put_tag(w, number, WIRE_VARINT);
-    put_varint(w, (uint64_t)v);
+    put_varint(w, (uint64_t)v, n_least);
 }
 
 void wire_put_float(struct wire_out *w, uint32_t number, float v)
@@ -233,9 +246,25 @@ void wire_put_message(struct wire_out *w, uint32_t number, wire_emit_fn *emit, c
 
     emit(&counted, ctx);
     put_tag(w, number, WIRE_BYTES);
-    put_varint(w, counted.n_bytes);
+    put_varint(w, counted.n_bytes, 1);
     if (w->out)
         emit(w, ctx);
     else
         w->n_bytes += counted.n_bytes;
+}
+
+void wire_put_placed_message(struct wire_out *w, uint32_t number, wire_emit_fn *emit,
+                             const void *ctx)
+{
+    struct wire_out counted = {.n_bytes = w->n_bytes + wire_int_bytes((uint64_t)number << 3) +
+                                          WIRE_LENGTH_BYTES};
+    const uint64_t start = counted.n_bytes;
+
+    emit(&counted, ctx);
+    put_tag(w, number, WIRE_BYTES);
+    put_varint(w, counted.n_bytes - start, WIRE_LENGTH_BYTES);
+    if (w->out)
+        emit(w, ctx);
+    else
+        w->n_bytes = counted.n_bytes;
 }

@@ -44,6 +44,9 @@ size_t wire_repeated(struct dsc_rd msg, uint32_t number, size_t elem_bytes, void
 /** True when the n bytes are well-formed UTF-8 without NUL. */
 bool wire_is_text(const unsigned char *p, size_t n);
 
+/* A number's most bytes, and a length's: readers take no longer ones. */
+enum { WIRE_VARINT_BYTES = 10, WIRE_LENGTH_BYTES = 5 };
+
 /** Writer: `out` NULL counts bytes only. */
 struct wire_out {
     struct dsc_out *out;
@@ -57,5 +60,17 @@ void wire_put_text(struct wire_out *w, uint32_t number, const char *text);
 void wire_put_int(struct wire_out *w, uint32_t number, int64_t v);
 void wire_put_float(struct wire_out *w, uint32_t number, float v);
 void wire_put_message(struct wire_out *w, uint32_t number, wire_emit_fn *emit, const void *ctx);
+
+/**
+ * So that bytes can stand at a multiple of 8: a number in at least n_least bytes (<= 10) where
+ * fewer would do, which readers take as they take others, and a message whose emit sees in
+ * w->n_bytes where in the file it stands, when it is counted too. All messages around it have to be
+ * such.
+ */
+void wire_put_wide_int(struct wire_out *w, uint32_t number, int64_t v, size_t n_least);
+void wire_put_placed_message(struct wire_out *w, uint32_t number, wire_emit_fn *emit,
+                             const void *ctx);
+/** Bytes of a number, or of a length, at the least. */
+size_t wire_int_bytes(uint64_t v);
 
 #endif

@@ -51,6 +51,21 @@ static void put_number_prop(struct wire_out *w, uint32_t number, const char *key
     wire_put_message(w, number, emit_prop, &(struct prop_out){key, text});
 }
 
+static uint64_t field_bytes(size_t n)
+{
+    return 1 + wire_int_bytes(n);
+}
+
+/* Bytes of the element type's number with which the data stand at a multiple of 8. */
+static size_t dtype_bytes(const struct wire_out *w, const struct onnx_tensor_out *o)
+{
+    const size_t n_name = strlen(o->name);
+    const uint64_t place = w->n_bytes + 2 + (n_name ? field_bytes(n_name) + n_name : 0) +
+                           field_bytes(dsc_tensor_n_bytes(o->tensor));
+
+    return o->is_placed ? 1 + (size_t)(-place % ONNX_PLACE_BYTES) : 1;
+}
+
 void onnx_emit_tensor(struct wire_out *w, const void *ctx)
 {
     const struct onnx_tensor_out *o = ctx;
@@ -58,7 +73,7 @@ void onnx_emit_tensor(struct wire_out *w, const void *ctx)
 
     for (int i = 0; i < t->rank; i++)
         wire_put_int(w, TENSOR_DIMS, t->dim[i]);
-    wire_put_int(w, TENSOR_DTYPE, dsc_dtype_onnx(t->dtype));
+    wire_put_wide_int(w, TENSOR_DTYPE, dsc_dtype_onnx(t->dtype), dtype_bytes(w, o));
     if (o->name[0])
         wire_put_text(w, TENSOR_NAME, o->name);
     if (!o->location) {
@@ -199,6 +214,14 @@ bool onnx_is_written_init(const struct dsc_graph *g, int value)
            (v->n_uses > 0 || v->is_input || v->is_output || onnx_has_subgraphs(g));
 }
 
+static bool is_placed(const struct onnx_model_out *m, int value)
+{
+    return m->has_placed && onnx_is_written_init(m->g, value) &&
+           !(m->sparse && m->sparse[value].is_used) &&
+           !(m->ext_offsets && m->ext_offsets[value] != UINT64_MAX) &&
+           dsc_tensor_n_bytes(&m->g->values[value].init) >= ONNX_PLACED_MIN_BYTES;
+}
+
 static void emit_graph(struct wire_out *w, const void *ctx)
 {
     const struct onnx_model_out *m = ctx;
@@ -216,7 +239,11 @@ static void emit_graph(struct wire_out *w, const void *ctx)
             t.location = m->ext_name;
             t.offset = m->ext_offsets[i];
         }
-        wire_put_message(w, GRAPH_INIT, onnx_emit_tensor, &t);
+        t.is_placed = is_placed(m, i);
+        if (t.is_placed)
+            wire_put_placed_message(w, GRAPH_INIT, onnx_emit_tensor, &t);
+        else
+            wire_put_message(w, GRAPH_INIT, onnx_emit_tensor, &t);
     }
     for (int i = 0; m->sparse && i < g->n_values; i++)
         if (m->sparse[i].is_used)
@@ -236,11 +263,22 @@ static void emit_graph(struct wire_out *w, const void *ctx)
     }
 }
 
+static bool has_placed(const struct onnx_model_out *m)
+{
+    for (int i = 0; i < m->g->n_values; i++)
+        if (is_placed(m, i))
+            return true;
+    return false;
+}
+
 void onnx_emit_model(struct wire_out *w, const void *ctx)
 {
     const struct onnx_model_out *m = ctx;
     const struct dsc_graph *g = m->g;
+    struct onnx_model_out placed = *m;
 
+    placed.has_placed = true;
+    placed.has_placed = has_placed(&placed);
     wire_put_int(w, MODEL_IR_VERSION, g->ir_version);
     wire_put_text(w, MODEL_PRODUCER_NAME, g->producer_name);
     wire_put_text(w, MODEL_PRODUCER_VERSION, g->producer_version);
@@ -250,7 +288,10 @@ void onnx_emit_model(struct wire_out *w, const void *ctx)
         wire_put_int(w, MODEL_VERSION, g->model_version);
     if (g->doc[0])
         wire_put_text(w, MODEL_DOC, g->doc);
-    wire_put_message(w, MODEL_GRAPH, emit_graph, m);
+    if (placed.has_placed)
+        wire_put_placed_message(w, MODEL_GRAPH, emit_graph, &placed);
+    else
+        wire_put_message(w, MODEL_GRAPH, emit_graph, m);
     for (int i = 0; i < g->n_opsets; i++)
         wire_put_message(w, MODEL_OPSET, emit_opset, &g->opsets[i]);
     for (int i = 0; i < g->n_props; i++)

@@ -11,6 +11,7 @@ struct onnx_tensor_out {
     const char *name; /* "" : none */
     const char *location;
     uint64_t offset;
+    bool is_placed; /* its bytes are to stand at a multiple of 8, by wire_put_placed_message */
 };
 
 /** An initializer by its elements that are not 0; zero-initialise. */
@@ -25,6 +26,9 @@ struct onnx_sparse {
 /* Names, dims and lengths of the message, about. */
 enum { ONNX_SPARSE_OVERHEAD_BYTES = 64 };
 
+/* Initializers from here on are placed, so that they can be used where they are mapped. */
+enum { ONNX_PLACED_MIN_BYTES = 4096, ONNX_PLACE_BYTES = 8 };
+
 /** Errors: MEMORY. Clear it in any case; name stays the caller's to set. */
 enum dsc_status onnx_make_sparse(const struct dsc_tensor *t, struct onnx_sparse *s,
                                  struct dsc_err *err);
@@ -36,6 +40,7 @@ struct onnx_model_out {
     const uint64_t *ext_offsets; /* NULL: everything inline */
     const char *ext_name;
     const struct onnx_sparse *sparse; /* [n_values], or NULL: all dense */
+    bool has_placed;                  /* is set by onnx_emit_model */
 };
 
 wire_emit_fn onnx_emit_tensor; /* ctx: struct onnx_tensor_out */

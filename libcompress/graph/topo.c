@@ -59,41 +59,61 @@ static enum dsc_status mark_needed(struct dsc_graph *g, bool *is_needed, struct 
     return DSC_OK;
 }
 
-static bool is_ready(const struct dsc_graph *g, const struct dsc_node *n, const bool *is_placed)
-{
-    for (int k = 0; k < n->n_in; k++) {
-        const int p = n->in[k] == DSC_NO_VALUE ? -1 : g->values[n->in[k]].producer;
+/* A node that is to be placed, and its input that is looked at next. */
+struct waiting {
+    int node, next_in;
+};
 
-        if (p >= 0 && !is_placed[p])
-            return false;
+enum { UNSEEN, WAITING, PLACED };
+
+/* The producer of the node's next input that has one which is not placed; -1: it has none. */
+static int next_producer(const struct dsc_graph *g, struct waiting *w, const unsigned char *state)
+{
+    const struct dsc_node *n = g->nodes[w->node];
+
+    while (w->next_in < n->n_in) {
+        const int v = n->in[w->next_in++];
+        const int p = v == DSC_NO_VALUE ? -1 : g->values[v].producer;
+
+        if (p >= 0 && state[p] != PLACED)
+            return p;
     }
-    return true;
+    return -1;
 }
 
-/* Kahn's algorithm with a first-in-first-out scan: nodes that are in order stay where they are. */
-static enum dsc_status place_nodes(struct dsc_graph *g, const bool *is_needed, bool *is_placed,
+/* Nodes that are in order stay where they are; one that an earlier node reads comes before it, no
+ * sooner, so that what it gives is not held for long. An explicit stack, since files choose the
+ * depth. */
+static enum dsc_status place_nodes(struct dsc_graph *g, const bool *is_needed, unsigned char *state,
                                    struct dsc_node **sorted, int *n_sorted, struct dsc_err *err)
 {
-    int n_left = 0, first = 0;
+    struct waiting *stack = dsc_heap_alloc((size_t)g->n_nodes + 1, sizeof *stack, err);
+    int n_stack = 0;
 
-    for (int i = 0; i < g->n_nodes; i++)
-        n_left += is_needed[i];
-    while (n_left > 0) {
-        const int n_before = n_left;
+    if (!stack)
+        return DSC_E_MEMORY;
+    for (int i = 0; i < g->n_nodes; i++) {
+        if (!is_needed[i] || state[i] == PLACED)
+            continue;
+        stack[n_stack++] = (struct waiting){i, 0};
+        state[i] = WAITING;
+        while (n_stack > 0) {
+            const int p = next_producer(g, &stack[n_stack - 1], state);
 
-        for (int i = first; i < g->n_nodes; i++) {
-            if (!is_needed[i] || is_placed[i] || !is_ready(g, g->nodes[i], is_placed))
-                continue;
-            is_placed[i] = true;
-            sorted[(*n_sorted)++] = g->nodes[i];
-            n_left--;
+            if (p < 0) {
+                state[stack[n_stack - 1].node] = PLACED;
+                sorted[(*n_sorted)++] = g->nodes[stack[--n_stack].node];
+            } else if (state[p] == WAITING) {
+                dsc_heap_free(stack);
+                return dsc_fail(err, DSC_E_INCONSISTENT, "the graph has a cycle through node '%s'",
+                                g->nodes[p]->name);
+            } else {
+                state[p] = WAITING;
+                stack[n_stack++] = (struct waiting){p, 0};
+            }
         }
-        while (first < g->n_nodes && (!is_needed[first] || is_placed[first]))
-            first++;
-        if (n_left == n_before)
-            return dsc_fail(err, DSC_E_INCONSISTENT, "the graph has a cycle through node '%s'",
-                            g->nodes[first]->name);
     }
+    dsc_heap_free(stack);
     return DSC_OK;
 }
 
@@ -164,25 +184,23 @@ static void drop_removed(struct dsc_graph *g)
 enum dsc_status dsc_graph_sort(struct dsc_graph *g, bool prune, struct dsc_err *err)
 {
     struct dsc_node **sorted = NULL;
-    bool *flags = NULL, *is_needed, *is_placed;
+    bool *is_needed = NULL;
+    unsigned char *state = NULL;
     int n_sorted = 0;
     enum dsc_status st;
 
     drop_removed(g);
     DSC_TRY(find_producers(g, err));
-    flags = dsc_heap_alloc(2 * (size_t)g->n_nodes + 1, sizeof *flags, err);
-    sorted = flags ? dsc_heap_alloc((size_t)g->n_nodes + 1, sizeof *sorted, err) : NULL;
-    if (!sorted) {
-        dsc_heap_free(flags);
-        return DSC_E_MEMORY;
-    }
-    is_needed = flags;
-    is_placed = flags + g->n_nodes;
+    is_needed = dsc_heap_alloc((size_t)g->n_nodes + 1, sizeof *is_needed, err);
+    state = is_needed ? dsc_heap_alloc((size_t)g->n_nodes + 1, sizeof *state, err) : NULL;
+    sorted = state ? dsc_heap_alloc((size_t)g->n_nodes + 1, sizeof *sorted, err) : NULL;
+    if (!sorted)
+        DSC_TRY_OUT(st, DSC_E_MEMORY);
     if (prune)
         DSC_TRY_OUT(st, mark_needed(g, is_needed, err));
     else
         memset(is_needed, true, (size_t)g->n_nodes);
-    DSC_TRY_OUT(st, place_nodes(g, is_needed, is_placed, sorted, &n_sorted, err));
+    DSC_TRY_OUT(st, place_nodes(g, is_needed, state, sorted, &n_sorted, err));
     for (int i = 0; i < g->n_nodes; i++)
         if (!is_needed[i])
             while (g->nodes[i]->n_attrs > 0)
@@ -190,6 +208,7 @@ enum dsc_status dsc_graph_sort(struct dsc_graph *g, bool prune, struct dsc_err *
     st = renumber(g, sorted, n_sorted, prune, err);
 out:
     dsc_heap_free(sorted);
-    dsc_heap_free(flags);
+    dsc_heap_free(state);
+    dsc_heap_free(is_needed);
     return st;
 }

@@ -286,6 +286,32 @@ START_TEST(a_cycle_is_inconsistent)
 }
 END_TEST
 
+/* What a node reads is computed right before it, not sooner; what is in order stays. */
+START_TEST(a_late_node_moves_before_its_reader)
+{
+    static const char *const want[] = {"first", "late1", "late2", "reader", "last"};
+    struct dsc_graph *g = dsc_graph_new(NULL);
+    const struct dsc_op *add = dsc_op_find("", "Add");
+    int x, a, b, c, d, e;
+
+    dsc_graph_value(g, "x", NULL, &x, NULL);
+    dsc_graph_input(g, x, NULL);
+    dsc_graph_value(g, "b", NULL, &b, NULL);
+    dsc_graph_value(g, "e", NULL, &e, NULL);
+    dsc_graph_call(g, NULL, "Relu", "first", 1, &x, &a, NULL, NULL);
+    dsc_graph_call(g, NULL, "Add", "reader", 2, (int[]){a, b}, &c, NULL, NULL);
+    dsc_graph_call(g, NULL, "Relu", "last", 1, &c, &d, NULL, NULL);
+    dsc_graph_node(g, add, "late2", 2, (int[]){x, e}, 1, &b, NULL, NULL);
+    dsc_graph_node(g, add, "late1", 2, (int[]){x, x}, 1, &e, NULL, NULL);
+    dsc_graph_output(g, d, NULL);
+    ck_assert_int_eq(dsc_graph_sort(g, true, NULL), DSC_OK);
+    ck_assert_int_eq(g->n_nodes, 5);
+    for (int i = 0; i < 5; i++)
+        ck_assert_str_eq(g->nodes[i]->name, want[i]);
+    dsc_graph_free(g);
+}
+END_TEST
+
 START_TEST(a_copy_of_a_graph_prints_the_same)
 {
     struct net net = build(DSC_F32);
@@ -392,6 +418,7 @@ int main(void)
 #endif
     tcase_add_test(t, a_wrong_feed_is_refused_with_its_name);
     tcase_add_test(t, a_cycle_is_inconsistent);
+    tcase_add_test(t, a_late_node_moves_before_its_reader);
     tcase_add_test(t, a_copy_of_a_graph_prints_the_same);
     tcase_add_test(t, a_computed_shape_still_tells_the_rank);
     tcase_add_test(t, idle_blocks_are_given_back_when_sizes_change);

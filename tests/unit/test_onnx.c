@@ -247,6 +247,66 @@ START_TEST(writing_twice_gives_the_same_bytes)
 }
 END_TEST
 
+/* x [n,64] + w [64] + big [64,64] + .., with names of all lengths from 1 to 12. */
+static struct dsc_graph *large_weights(enum dsc_dtype dtype)
+{
+    static const int64_t dim[] = {64, 64};
+    struct dsc_graph *g = dsc_graph_new(NULL);
+    const struct dsc_type type = {.dtype = dtype, .rank = 2, .dim = {64, 64}};
+    int sum, w;
+
+    ck_assert_int_eq(dsc_graph_value(g, "x", &type, &sum, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_graph_input(g, sum, NULL), DSC_OK);
+    for (int i = 1; i <= 12; i++) {
+        struct dsc_tensor t;
+        char name[16] = "";
+
+        memset(name, 'a', (size_t)i);
+        ck_assert_int_eq(dsc_tensor_new(&t, dtype, 2, dim, NULL), DSC_OK);
+        for (int64_t k = 0; k < 64 * 64; k++)
+            dsc_tensor_set_i64(&t, k, k % 100 + i);
+        ck_assert_int_eq(dsc_graph_init(g, name, &t, &w, NULL), DSC_OK);
+        dsc_tensor_clear(&t);
+        ck_assert_int_eq(dsc_graph_call(g, NULL, "Add", name, 2, (int[]){sum, w}, &sum, NULL, NULL),
+                         DSC_OK);
+    }
+    ck_assert_int_eq(dsc_graph_output(g, sum, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_graph_set_opset(g, "", 17, NULL), DSC_OK);
+    ck_assert_int_eq(dsc_graph_verify(g, NULL), DSC_OK);
+    return g;
+}
+
+/* Their bytes stand so in the file that nothing is copied when it is read. */
+START_TEST(large_weights_are_used_where_they_are_mapped)
+{
+    const enum dsc_dtype dtype = (const enum dsc_dtype[]){DSC_F32, DSC_F64, DSC_I8}[_i];
+    struct dsc_graph *g = large_weights(dtype), *back;
+    const struct dsc_write_opts force = {.may_replace = true};
+    struct dsc_write_report report = {0};
+    struct dsc_err err = {0};
+    const struct dsc_buffer *file = NULL;
+    uint64_t size_bytes;
+
+    ck_assert_int_eq(dsc_onnx_size(g, &size_bytes, &err), DSC_OK);
+    ck_assert_int_eq(dsc_onnx_write(g, in_dir("a.onnx"), &force, &report, &err), DSC_OK);
+    ck_assert_uint_eq(report.size_bytes, size_bytes);
+    ck_assert_int_eq(dsc_onnx_read(&back, in_dir("a.onnx"), NULL, NULL, &err), DSC_OK);
+    g->producer_name = back->producer_name;
+    assert_same(g, back);
+    for (int i = 0; i < back->n_values; i++) {
+        const struct dsc_tensor *t = &back->values[i].init;
+
+        if (!dsc_tensor_is_present(t))
+            continue;
+        ck_assert_uint_eq((uintptr_t)t->data % 8, 0);
+        ck_assert(!file || t->buf == file);
+        file = t->buf;
+    }
+    dsc_graph_free(g);
+    dsc_graph_free(back);
+}
+END_TEST
+
 START_TEST(an_output_that_exists_is_kept_without_force)
 {
     struct dsc_graph *g = two_layers(3);
@@ -829,6 +889,7 @@ int main(void)
     tcase_add_test(t, a_written_graph_reads_back_the_same);
     tcase_add_test(t, element_types_raise_the_opset);
     tcase_add_test(t, writing_twice_gives_the_same_bytes);
+    tcase_add_loop_test(t, large_weights_are_used_where_they_are_mapped, 0, 3);
     tcase_add_test(t, an_output_that_exists_is_kept_without_force);
     tcase_add_test(t, a_file_that_fails_its_check_leaves_nothing);
     tcase_add_test(t, large_data_go_beside_the_model_and_old_ones_away);

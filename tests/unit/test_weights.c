@@ -542,6 +542,7 @@ static const char block_text[] =
     "block_size=16\n";
 static const char table_text[] =
     "words/codes_out:i8[rows,tokens,6] = Gather(table_quantized, ids)\n"
+    "words/float_out:f32[rows,tokens,6] = Cast(words/codes_out) to=1\n"
     "words/scales_out:f32[rows,tokens,1] = Gather(table_scale, ids)\n";
 
 START_TEST(weights_and_tables_are_spelled_for_every_runtime)
