@@ -2,6 +2,7 @@
 #include "cmd.h"
 #include "dsc/device.h"
 #include "dsc/machine.h"
+#include "formats_model.h"
 
 enum { GIB_SHIFT = 30 };
 
@@ -81,6 +82,17 @@ static void show_cuda(struct dsc_cmd *cmd)
     dsc_json_end(&cmd->json);
 }
 
+/* Where there is none, HDF5 and pickles are not read. */
+static void show_jail(struct dsc_cmd *cmd)
+{
+    struct dsc_err why = {0};
+    const bool is_there = dsc_jail_check(&why) == DSC_OK;
+
+    fprintf(cmd->out, "jail       %s%s\n",
+            is_there ? "works" : "HDF5 files are not read: ", is_there ? "" : why.message);
+    dsc_json_bool(&cmd->json, "jail", is_there);
+}
+
 static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
 {
     int n_wrong;
@@ -88,6 +100,7 @@ static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
     show_machine(cmd);
     DSC_TRY(show_blas(cmd, &n_wrong, err));
     show_cuda(cmd);
+    show_jail(cmd);
     dsc_json_bool(&cmd->json, "pass", n_wrong == 0);
     if (n_wrong == 0)
         return DSC_OK;
@@ -100,7 +113,8 @@ const struct dsc_command dsc_command_doctor = {
     .args = "",
     .summary = "show and check what this machine offers",
     .about = "Prints the processor and the instruction level that kernels are chosen for, "
-             "threads, memory, the BLAS and its self test, and whether the CUDA module is there. "
+             "threads, memory, the BLAS and its self test, whether the CUDA module is there, and "
+             "whether the kernel gives the process without privileges that parses HDF5. "
              "Exit status 1 when the self test fails.",
     .examples = "dscompress doctor\ndscompress doctor --json",
     .run = run,

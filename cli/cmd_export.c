@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-enum target { TO_ONNX, TO_ORT, TO_OPENVINO, TO_TENSORRT, TO_SAFETENSORS, TO_GGUF };
+enum target { TO_ONNX, TO_ORT, TO_OPENVINO, TO_TENSORRT, TO_SAFETENSORS, TO_GGUF, TO_HDF5 };
 
 struct job {
     struct dsc_cmd *cmd;
@@ -30,7 +30,7 @@ struct job {
 
 static bool is_of_tensors(const struct job *j)
 {
-    return j->target == TO_SAFETENSORS || j->target == TO_GGUF;
+    return j->target >= TO_SAFETENSORS;
 }
 
 static enum dsc_status refuse_op(struct job *j, const char *op, const char *what, const char *hint,
@@ -182,8 +182,8 @@ static enum dsc_status write_file(struct job *j, struct dsc_err *err)
     if (j->g && dsc_output_check_nan(j->g, err) != DSC_OK)
         return dsc_err_file(err, j->cmd->args[0]);
     if (is_of_tensors(j))
-        return dsc_export_tensors(j->cmd, j->verify ? &j->m.model : &j->plain, j->target == TO_GGUF,
-                                  j->type, err);
+        return dsc_export_tensors(j->cmd, j->verify ? &j->m.model : &j->plain,
+                                  (enum dsc_export_form)(j->target - TO_SAFETENSORS), j->type, err);
     DSC_TRY(dsc_model_write(j->g, path, &o, &report, err));
     fprintf(j->cmd->out, "%s: %.1f MB, opset %lld\n", path, (double)report.size_bytes / 1e6,
             (long long)report.opset_after);
@@ -308,15 +308,17 @@ const struct dsc_command dsc_command_export = {
     .about =
         "Dropout is dropped. onnx, ort and openvino take the file as quantize writes it; tensorrt "
         "gets float biases, and refuses activations that are not symmetric int8 (values are "
-        "decided by quantize --target, export never changes one). safetensors holds the weights "
-        "alone, of any MODEL or file of tensors; -o DIR/ writes a model that came from a Hugging "
+        "decided by quantize --target, export never changes one). safetensors and hdf5 hold the "
+        "weights alone, of any MODEL or file of tensors; -o DIR/ writes a model that came from a "
+        "Hugging "
         "Face folder as one.\n\n"
         "gguf writes tensors under the names that they have, with the metadata of the source. "
         "--dtype q8_0, q4_0, q4_1, q5_0, q5_1, q4_K or q6_K makes codes of all weights with two "
         "axes and more, by a search for the scales of least squared error; what stays as it is, "
         "is copied. Rows that are no whole blocks become a wider type (q4_K q5_0, q6_K q8_0, "
         "others f16), which is told.\n\n"
-        "--arch gives the graph for a file of tensors (PyTorch, safetensors, GGUF): an ONNX model, "
+        "--arch gives the graph for a file of tensors (PyTorch, safetensors, GGUF, HDF5): an ONNX "
+        "model, "
         "whose weights are replaced by the tensors of their names, or a folder with config.json. "
         "One side may have a prefix that the other has not (state_dict., bert.); weights without a "
         "tensor, and tensors of other shapes, are listed and refused.\n\n"

@@ -16,6 +16,7 @@ enum { NAMED_MAX = 8 };
 struct job {
     struct dsc_cmd *cmd;
     const struct dsc_model *m;
+    enum dsc_export_form form;
     bool is_gguf;
     const char *type; /* NULL: as the source */
     struct dsc_listed *from;
@@ -61,6 +62,8 @@ static enum dsc_status choose(struct job *j, int i, struct dsc_err *err)
         return dsc_gguf_fit(&s->type, &s->dtype, s, err);
     if (j->type && is_weight(j, l))
         s->dtype = plain_of(j->type);
+    if (j->form == DSC_EXPORT_HDF5)
+        DSC_TRY(dsc_h5_fit(s, err));
     return l->dtype ? DSC_OK
                     : dsc_fail(err, DSC_E_UNSUPPORTED, "values of type %s are not read", l->type);
 }
@@ -202,12 +205,13 @@ static void report(struct job *j, const char *path, uint64_t size_bytes)
                        n_wider, j->type);
 }
 
-enum dsc_status dsc_export_tensors(struct dsc_cmd *cmd, const struct dsc_model *m, bool is_gguf,
-                                   const char *type, struct dsc_err *err)
+enum dsc_status dsc_export_tensors(struct dsc_cmd *cmd, const struct dsc_model *m,
+                                   enum dsc_export_form form, const char *type, struct dsc_err *err)
 {
     const char *path = dsc_opt_text(cmd, DSC_OPT_output);
     const bool may_replace = dsc_opt_flag(cmd, DSC_OPT_force);
-    struct job j = {.cmd = cmd, .m = m, .is_gguf = is_gguf, .type = type};
+    const bool is_gguf = form == DSC_EXPORT_GGUF;
+    struct job j = {.cmd = cmd, .m = m, .form = form, .is_gguf = is_gguf, .type = type};
     struct dsc_tensor_source src = {.ctx = &j, .load = load, .raw = raw, .done = done};
     uint64_t size_bytes = 0;
 
@@ -218,7 +222,9 @@ enum dsc_status dsc_export_tensors(struct dsc_cmd *cmd, const struct dsc_model *
     DSC_TRY(collect_meta(&j, &src, err));
     src.items = j.to;
     src.n = j.n;
-    if (is_gguf)
+    if (form == DSC_EXPORT_HDF5)
+        DSC_TRY(dsc_h5_write(&src, path, may_replace, &size_bytes, err));
+    else if (is_gguf)
         DSC_TRY(dsc_gguf_write(&src, path, may_replace, dsc_cmd_n_threads(cmd), &size_bytes, err));
     else
         DSC_TRY(dsc_safetensors_write_from(&src, path, may_replace, &size_bytes, err));

@@ -1,4 +1,5 @@
-/* export --target safetensors|gguf: the tensors of a graph or file, one in memory at a time. */
+/* export --target safetensors|gguf|hdf5: the tensors of a graph or file, one in memory at a time.
+ */
 #ifndef DSC_CLI_EXPORTTENSORS_H
 #define DSC_CLI_EXPORTTENSORS_H
 
@@ -9,15 +10,20 @@
 enum { DSC_EXPORT_N_DTYPES = 10, DSC_EXPORT_N_PLAIN = 3 };
 extern const char *const dsc_export_dtypes[DSC_EXPORT_N_DTYPES];
 
+/** Files of tensors, in the order of --target. */
+enum dsc_export_form { DSC_EXPORT_SAFETENSORS, DSC_EXPORT_GGUF, DSC_EXPORT_HDF5 };
+
 /**
  * Write to -o, and say what each tensor became.
  *
  * type  what weights become, of dsc_export_dtypes: floats of one axis and more (GGUF: two), others
- *       stay as they are; NULL: as the source has them, codes of a GGUF file as values in
- * safetensors Errors  UNSUPPORTED  element types that the format does not have, by name RANGE a
- * value beyond what the type holds as dsc_gguf_write, dsc_safetensors_write_from
+ *       stay as they are; NULL: as the source has them, codes of a GGUF file as values elsewhere
+ * Errors  UNSUPPORTED  element types that the format does not have, by name
+ *         RANGE        a value beyond what the type holds
+ *         as dsc_gguf_write, dsc_h5_write, dsc_safetensors_write_from
  */
-enum dsc_status dsc_export_tensors(struct dsc_cmd *cmd, const struct dsc_model *m, bool is_gguf,
-                                   const char *type, struct dsc_err *err);
+enum dsc_status dsc_export_tensors(struct dsc_cmd *cmd, const struct dsc_model *m,
+                                   enum dsc_export_form form, const char *type,
+                                   struct dsc_err *err);
 
 #endif

@@ -210,6 +210,10 @@ enum dsc_status dsc_tensor_pb_read(struct dsc_tensor *t, char **name, struct dsc
 enum dsc_status dsc_tensor_pb_write(const struct dsc_tensor *t, const char *name, const char *path,
                                     bool may_replace, struct dsc_err *err);
 
+/** HDF5 and pickles are parsed in a child without privileges: does this system give one?
+ *  Errors  DEVICE, MEMORY */
+enum dsc_status dsc_jail_check(struct dsc_err *err);
+
 /**
  * Safetensors. Read takes a file or "model.safetensors.index.json" with its shards; the bundle is
  * initialised by read, sorted, and points into the mapped files. Write sorts by name.
@@ -256,6 +260,18 @@ enum dsc_status dsc_safetensors_write_from(const struct dsc_tensor_source *src, 
 enum dsc_status dsc_gguf_write(const struct dsc_tensor_source *src, const char *path,
                                bool may_replace, int n_threads, uint64_t *size_bytes,
                                struct dsc_err *err);
+
+/**
+ * HDF5: a dataset for each tensor, contiguous and little endian; texts are attributes of the root.
+ * A '/' in a name makes groups, one in front is not kept. The file is read back before it gets its
+ * name.
+ *
+ * Errors  USAGE  a stream; as dsc_out_open, dsc_out_commit, and `load`
+ */
+enum dsc_status dsc_h5_write(const struct dsc_tensor_source *src, const char *path,
+                             bool may_replace, uint64_t *size_bytes, struct dsc_err *err);
+/** Errors  UNSUPPORTED  a type or a name that HDF5 does not have */
+enum dsc_status dsc_h5_fit(const struct dsc_stored *s, struct dsc_err *err);
 
 /**
  * The type that s can be written as, for the one that is asked for: a wider one, where rows are no

@@ -77,18 +77,25 @@ static int count(const struct match *w, const struct rename *r)
     return n;
 }
 
-/* What one name has in front of the other, up to a dot. */
+static bool is_separator(char c)
+{
+    return c == '.' || c == '/';
+}
+
+/* What one name has in front of the other, up to a dot or a slash. */
 static bool rename_between(const char *name, const char *other, struct rename *r)
 {
     const size_t n = strlen(name), n_other = strlen(other);
 
     *r = (struct rename){"", 0, 0};
-    if (n_other > n && other[n_other - n - 1] == '.' && strcmp(other + n_other - n, name) == 0) {
+    if (n_other > n && is_separator(other[n_other - n - 1]) &&
+        strcmp(other + n_other - n, name) == 0) {
         r->add = other;
         r->n_add = n_other - n;
         return true;
     }
-    if (n > n_other && name[n - n_other - 1] == '.' && strcmp(name + n - n_other, other) == 0) {
+    if (n > n_other && is_separator(name[n - n_other - 1]) &&
+        strcmp(name + n - n_other, other) == 0) {
         r->cut = n - n_other;
         return true;
     }

@@ -1,0 +1,47 @@
+/*
+ * A child process for parsers of what is hard to parse: libhdf5, pickles.
+ *
+ * The child is a copy of the program. It has the memory that the parent had, the file's mapping in
+ * it, one end of a pipe, and nothing else: every other descriptor is closed, it can open none,
+ * start nothing, signal nobody, make no memory executable, and wait for nothing. Processor time and
+ * memory are limited. What it finds out comes back as bytes of at most a stated number, which the
+ * parent parses like a file's; an error record comes back checked.
+ *
+ * On Linux (x86-64, aarch64), by seccomp. Elsewhere, and where the kernel or a container refuses
+ * filters, jail_run fails (DEVICE): nothing is parsed without one. `doctor` has a row for it.
+ *
+ * Under AddressSanitizer the child keeps standard error for its reports, may wait for locks, and
+ * has no limit on memory: the sanitizer itself has mapped terabytes.
+ */
+#ifndef JAIL_H
+#define JAIL_H
+
+#include "dsc/io.h"
+#include "dsc/tensor.h"
+
+/** What runs in the child. Whatever it changes is lost with it, but for `answer` and a room. */
+typedef enum dsc_status jail_fn(const void *ctx, struct dsc_bytes *answer, struct dsc_err *err);
+
+struct jail_limits {
+    size_t memory_bytes; /* beyond what the parent has mapped */
+    size_t answer_bytes;
+    unsigned cpu_s;
+};
+
+/**
+ * Run fn(ctx) in a child and wait for its end. `answer` (zeroed) is the caller's to clear, also
+ * after a failure.
+ *
+ * Errors  DEVICE        no jail on this system
+ *         LIMIT         processor time, or an answer that is too large
+ *         INCONSISTENT  it crashed, or did what it may not
+ *         MEMORY        no process; and what fn fails with
+ */
+enum dsc_status jail_run(jail_fn *fn, const void *ctx, const struct jail_limits *limits,
+                         struct dsc_bytes *answer, struct dsc_err *err);
+
+/** Memory of n zero bytes that children of later jail_run calls share with the parent.
+ *  Errors: MEMORY */
+enum dsc_status jail_room(struct dsc_buffer **b, size_t n_bytes, struct dsc_err *err);
+
+#endif

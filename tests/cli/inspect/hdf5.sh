@@ -1,0 +1,1 @@
+dscompress inspect "$MODELS/hdf5/types.h5" --stats --validate
