@@ -83,14 +83,17 @@ static void show_cuda(struct dsc_cmd *cmd)
 }
 
 /* Where there is none, HDF5 and pickles are not read. */
-static void show_jail(struct dsc_cmd *cmd)
+static enum dsc_status show_jail(struct dsc_cmd *cmd, struct dsc_err *err)
 {
     struct dsc_err why = {0};
     const bool is_there = dsc_jail_check(&why) == DSC_OK;
 
+    if (why.status == DSC_E_MEMORY)
+        return dsc_fail(err, why.status, "%s", why.message);
     fprintf(cmd->out, "jail       %s%s\n",
             is_there ? "works" : "HDF5 files are not read: ", is_there ? "" : why.message);
     dsc_json_bool(&cmd->json, "jail", is_there);
+    return DSC_OK;
 }
 
 static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
@@ -100,7 +103,7 @@ static enum dsc_status run(struct dsc_cmd *cmd, struct dsc_err *err)
     show_machine(cmd);
     DSC_TRY(show_blas(cmd, &n_wrong, err));
     show_cuda(cmd);
-    show_jail(cmd);
+    DSC_TRY(show_jail(cmd, err));
     dsc_json_bool(&cmd->json, "pass", n_wrong == 0);
     if (n_wrong == 0)
         return DSC_OK;

@@ -8,6 +8,7 @@
 #include "formats_text.h"
 #include "model/h5.h"
 #include "model/jail.h"
+#include "model/keras.h"
 #include "model/mapped.h"
 
 #include <inttypes.h>
@@ -253,6 +254,8 @@ static enum dsc_status read(struct dsc_model *m, const char *path, const struct 
     m->size_bytes = m->file->n_bytes;
     image = (struct h5_image){m->file->data, m->file->n_bytes};
     DSC_TRY(h5_read(m, &image, o ? o->log : NULL, err));
+    if (dsc_bundle_meta(&m->tensors, "model_config"))
+        return keras_read_h5(m, o ? o->log : NULL, err);
     return m->n_stored ? DSC_OK : dsc_fail(err, DSC_E_EMPTY, "no datasets");
 }
 

@@ -87,22 +87,40 @@ static enum dsc_status infer_node(struct dsc_graph *g, const struct dsc_node *n,
     return DSC_OK;
 }
 
+static enum dsc_status verify_node(struct dsc_graph *g, const struct dsc_node *n,
+                                   struct dsc_arena *scratch, struct dsc_err *err)
+{
+    const struct dsc_arena_mark mark = dsc_arena_mark(scratch);
+    enum dsc_status st = check_arity(n, err);
+
+    if (st == DSC_OK)
+        st = infer_node(g, n, scratch, err);
+    if (st != DSC_OK)
+        dsc_err_where(err, "node '%s' (%s)", n->name, n->op->onnx);
+    dsc_arena_reset(scratch, mark);
+    return st;
+}
+
+enum dsc_status dsc_graph_infer_node(struct dsc_graph *g, const struct dsc_node *n,
+                                     struct dsc_err *err)
+{
+    struct dsc_arena scratch;
+    enum dsc_status st;
+
+    dsc_arena_init(&scratch);
+    st = verify_node(g, n, &scratch, err);
+    dsc_arena_clear(&scratch);
+    return st;
+}
+
 enum dsc_status dsc_graph_verify(struct dsc_graph *g, struct dsc_err *err)
 {
     struct dsc_arena scratch;
     enum dsc_status st = dsc_graph_sort(g, false, err);
 
     dsc_arena_init(&scratch);
-    for (int i = 0; st == DSC_OK && i < g->n_nodes; i++) {
-        const struct dsc_arena_mark mark = dsc_arena_mark(&scratch);
-
-        st = check_arity(g->nodes[i], err);
-        if (st == DSC_OK)
-            st = infer_node(g, g->nodes[i], &scratch, err);
-        if (st != DSC_OK)
-            dsc_err_where(err, "node '%s' (%s)", g->nodes[i]->name, g->nodes[i]->op->onnx);
-        dsc_arena_reset(&scratch, mark);
-    }
+    for (int i = 0; st == DSC_OK && i < g->n_nodes; i++)
+        st = verify_node(g, g->nodes[i], &scratch, err);
     dsc_arena_clear(&scratch);
     return st;
 }

@@ -213,6 +213,10 @@ enum dsc_status dsc_graph_sort(struct dsc_graph *g, bool prune, struct dsc_err *
 /** Structure, arity, attribute kinds, and types by inference; graph's types are refreshed. */
 enum dsc_status dsc_graph_verify(struct dsc_graph *g, struct dsc_err *err);
 
+/** One node's arity, and the types of its outputs: for builders, who need them as they go. */
+enum dsc_status dsc_graph_infer_node(struct dsc_graph *g, const struct dsc_node *n,
+                                     struct dsc_err *err);
+
 /** Metadata. Set replaces; NULL value removes. */
 const char *dsc_graph_prop(const struct dsc_graph *g, const char *key);
 enum dsc_status dsc_graph_set_prop(struct dsc_graph *g, const char *key, const char *value,
