@@ -144,20 +144,52 @@ struct dsc_window {
     int64_t before[DSC_MAX_SPATIAL], after[DSC_MAX_SPATIAL];
 };
 
+/** The same windows with neighbouring axes joined where neither moves anything (1 x 1 kernels). */
+struct dsc_window dsc_window_join(const struct dsc_window *w);
+
+/**
+ * One channel spread out: padded, and one phase of the strides after the other, so that kernel
+ * position t of window p lies at place(t) + at(p), for all p in a row with the same gaps between
+ * the rows. at(p) = sum of p[i] * step[i].
+ */
+struct dsc_window_grid {
+    int64_t pitch[DSC_MAX_SPATIAL], step[DSC_MAX_SPATIAL], phases[DSC_MAX_SPATIAL];
+    int64_t plane, channel; /* elements of a phase, of all */
+    int64_t n_wide;         /* from the first window to the last, gaps included */
+};
+
+/** False where it would be much larger than the channel itself (pads, far dilations). */
+bool dsc_window_grid(struct dsc_window_grid *g, const struct dsc_window *w);
+/** Channels are their own grid, without gaps, and worth being read where they are. */
+bool dsc_window_in_place(const struct dsc_window *w, const struct dsc_window_grid *g);
+
 /**
  * Convolution of x [N, G * c, in ..] with w [G * m, c, kernel ..] to y [N, G * m, out ..], for G
  * groups of channels.
  *
  * Memory  the patches under some windows lie in scratch, DSC_CONV_TASKS times DSC_CONV_TASK_ELEMS
- *         of F32 (F64 where the tensors are), whatever the batch, the image and the kernel
+ *         of F32 (F64 where the tensors are), whatever the batch, the image and the kernel. conv of
+ *         F32 takes dsc_conv_grid_elems more: one image spread out, or as many as 4 MB hold
  */
-enum { DSC_CONV_TASKS = 32, DSC_CONV_TASK_ELEMS = 64 * 576 };
+enum {
+    DSC_CONV_TASKS = 32,
+    DSC_CONV_TASK_ELEMS = 64 * 576,
+    DSC_CONV_MAX_TAPS = 512, /* kernel positions of what is spread out */
+    DSC_CONV_SLACK = 64      /* elements that are read, and not used, behind a grid */
+};
+
+/** Elements of a grid that is worth its memory. */
+#define DSC_CONV_MAX_GRID ((int64_t)1 << 32)
 
 struct dsc_conv_spec {
     struct dsc_window win;
     int64_t n_images, n_groups, c, m;
     bool is_adding; /* of conv: y is added to */
 };
+
+/** 0 where patches are unfolded, or lie in x as they are. *n_at_once: images that are spread out.
+ */
+int64_t dsc_conv_grid_elems(const struct dsc_conv_spec *s, int64_t *n_at_once);
 
 /** Windows of one channel to one number. Means divide by the positions of a window in the input,
  *  with counts_padding by those in the padded input. */

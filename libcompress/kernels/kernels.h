@@ -20,7 +20,9 @@
 typedef void dsc_map_f32_fn(float *y, const float *x, int64_t n);
 /** dx += dy * f'(x) */
 typedef void dsc_map_bwd_f32_fn(float *dx, const float *dy, const float *x, int64_t n);
-/** y = a op b; mul_add: y += a * b */
+/** y[i] = x[i * step], step >= 1 */
+typedef void dsc_take_f32_fn(float *y, const float *x, int64_t step, int64_t n);
+/** y = a op b; mul_add: y += a * b; larger: the one, NaN if one is */
 typedef void dsc_pair_f32_fn(float *y, const float *a, const float *b, int64_t n);
 /** axpy: y += alpha * x; scale: y = alpha * x */
 typedef void dsc_axpy_f32_fn(float *y, float alpha, const float *x, int64_t n);
@@ -237,7 +239,8 @@ void dsc_qgemm_pack(int8_t *packed, int32_t *col_sum, const void *b, bool is_uns
 
 /**
  * y [m,n] = alpha * (A B) + bias, with A [m,k] and B in panels of 16 columns: element [p,j] is at
- * b[j / 16 * b_panel_step + p * b_step + j % 16], and whole panels can be read. Each sum is one
+ * b[j / 16 * b_panel_step + p * b_step + j % 16], with b_at [k] at b_at[p] in place of p * b_step,
+ * and whole panels can be read. Each sum is one
  * chain of fused multiply-adds in the order of p, from 0 on or, `is_adding`, from what y holds, so
  * that every level gives equal bits.
  *
@@ -250,6 +253,7 @@ struct dsc_sgemm_packed {
     int64_t a_step;
     const float *b;
     int64_t b_step, b_panel_step;
+    const int64_t *b_at; /* or NULL */
     float alpha;
     bool is_adding;
     const float *bias;

@@ -47,6 +47,25 @@ void FN(mul_add_f32)(float *y, const float *a, const float *b, int64_t n)
     EACH(y, n, AT(y) + AT(a) * AT(b));
 }
 
+void FN(larger_f32)(float *y, const float *a, const float *b, int64_t n)
+{
+    EACH(y, n, v_max_or_nan(AT(a), AT(b)));
+}
+
+/* Plain loops of a known step: compilers have permutations for them. */
+void FN(take_f32)(float *y, const float *x, int64_t step, int64_t n)
+{
+    if (step == 1)
+        for (int64_t i = 0; i < n; i++)
+            y[i] = x[i];
+    else if (step == 2)
+        for (int64_t i = 0; i < n; i++)
+            y[i] = x[2 * i];
+    else
+        for (int64_t i = 0; i < n; i++)
+            y[i] = x[step * i];
+}
+
 void FN(axpy_f32)(float *y, float alpha, const float *x, int64_t n)
 {
     EACH(y, n, AT(y) + AT(x) * alpha);

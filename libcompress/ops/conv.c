@@ -131,12 +131,15 @@ enum dsc_status dsc_conv_spec_of(struct dsc_conv_spec *s, const struct dsc_node 
                : dsc_window_read(&s->win, n, rank - 2, w_dim + 2, x_dim + 2, err);
 }
 
-enum dsc_status dsc_conv_scratch(struct dsc_exec *x, enum dsc_dtype dtype, struct dsc_tensor **t,
-                                 struct dsc_err *err)
+enum dsc_status dsc_conv_scratch(struct dsc_exec *x, const struct dsc_conv_spec *s,
+                                 enum dsc_dtype dtype, struct dsc_tensor **t, struct dsc_err *err)
 {
-    const int64_t n = (int64_t)DSC_CONV_TASKS * DSC_CONV_TASK_ELEMS;
+    int64_t n_at_once, n = (int64_t)DSC_CONV_TASKS * DSC_CONV_TASK_ELEMS;
 
-    return dsc_exec_temp(x, dtype == DSC_F64 ? DSC_F64 : DSC_F32, 1, &n, t, err);
+    if (dtype == DSC_F64)
+        return dsc_exec_temp(x, DSC_F64, 1, &n, t, err);
+    n += s ? dsc_conv_grid_elems(s, &n_at_once) : 0;
+    return dsc_exec_temp(x, DSC_F32, 1, &n, t, err);
 }
 
 enum dsc_status dsc_conv_bias_back(struct dsc_exec *x, const struct dsc_tensor *dbias,

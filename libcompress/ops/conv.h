@@ -17,9 +17,9 @@ enum dsc_status dsc_conv_spec_of(struct dsc_conv_spec *s, const struct dsc_node 
                                  const int64_t *x_dim, const int64_t *w_dim, int rank,
                                  bool is_transposed, struct dsc_err *err);
 
-/** What the primitives work in. */
-enum dsc_status dsc_conv_scratch(struct dsc_exec *x, enum dsc_dtype dtype, struct dsc_tensor **t,
-                                 struct dsc_err *err);
+/** What the primitives work in; s: for conv, NULL for the adjoints alone. */
+enum dsc_status dsc_conv_scratch(struct dsc_exec *x, const struct dsc_conv_spec *s,
+                                 enum dsc_dtype dtype, struct dsc_tensor **t, struct dsc_err *err);
 /** dbias += dy summed over all but the channels. */
 enum dsc_status dsc_conv_bias_back(struct dsc_exec *x, const struct dsc_tensor *dbias,
                                    const struct dsc_tensor *dy, struct dsc_err *err);

@@ -16,7 +16,7 @@ static enum dsc_status forward(DSC_FORWARD_PARAMS)
     struct dsc_tensor *scratch;
 
     DSC_TRY(dsc_conv_spec_of(&s, n, in[0]->dim, in[1]->dim, in[0]->rank, false, err));
-    DSC_TRY(dsc_conv_scratch(x, out[0]->dtype, &scratch, err));
+    DSC_TRY(dsc_conv_scratch(x, &s, out[0]->dtype, &scratch, err));
     return dsc_conv(x->dev, &s, out[0], in[0], in[1], bias, scratch, err);
 }
 
@@ -27,7 +27,7 @@ static enum dsc_status backward(DSC_BACKWARD_PARAMS)
     struct dsc_tensor *scratch;
 
     DSC_TRY(dsc_conv_spec_of(&s, n, in[0].dim, in[1].dim, in[0].rank, false, err));
-    DSC_TRY(dsc_conv_scratch(x, dout[0]->dtype, &scratch, err));
+    DSC_TRY(dsc_conv_scratch(x, NULL, dout[0]->dtype, &scratch, err));
     if (din[0])
         DSC_TRY(dsc_conv_dx(x->dev, &s, din[0], dout[0], saved->in[1], scratch, err));
     if (din[1])

@@ -32,7 +32,7 @@ static enum dsc_status forward(DSC_FORWARD_PARAMS)
     struct dsc_tensor *scratch;
 
     DSC_TRY(dsc_conv_spec_of(&s, n, in[0]->dim, in[1]->dim, in[0]->rank, true, err));
-    DSC_TRY(dsc_conv_scratch(x, out[0]->dtype, &scratch, err));
+    DSC_TRY(dsc_conv_scratch(x, NULL, out[0]->dtype, &scratch, err));
     DSC_TRY(start(x, out[0], n->n_in > DSC_CONV_BIAS ? in[DSC_CONV_BIAS] : NULL, err));
     return dsc_conv_dx(x->dev, &s, out[0], in[0], in[1], scratch, err);
 }
@@ -44,7 +44,7 @@ static enum dsc_status backward(DSC_BACKWARD_PARAMS)
     struct dsc_tensor *scratch;
 
     DSC_TRY(dsc_conv_spec_of(&s, n, in[0].dim, in[1].dim, in[0].rank, true, err));
-    DSC_TRY(dsc_conv_scratch(x, dout[0]->dtype, &scratch, err));
+    DSC_TRY(dsc_conv_scratch(x, &s, dout[0]->dtype, &scratch, err));
     s.is_adding = true;
     if (din[0])
         DSC_TRY(dsc_conv(x->dev, &s, din[0], dout[0], saved->in[1], NULL, scratch, err));

@@ -26,6 +26,12 @@ CALL(dsc_pair_f32_fn)
 {
     AS(dsc_pair_f32_fn)(j->out[0], j->in[0], j->in[1], j->n);
 }
+CALL(dsc_take_f32_fn)
+{
+    const int64_t step = 1 + j->n % 4;
+
+    AS(dsc_take_f32_fn)(j->out[0], j->in[0], step, (j->n + step - 1) / step);
+}
 CALL(dsc_axpy_f32_fn)
 {
     AS(dsc_axpy_f32_fn)(j->out[0], 1.7f, j->in[0], j->n);
@@ -247,6 +253,7 @@ CALL(dsc_qgemm_fn)
 CALL(dsc_sgemm_packed_fn)
 {
     static float packed[1 << 15];
+    static int64_t at[61];
     struct dsc_sgemm_packed q = {.k = 1 + j->n % 61, .m = 1 + j->n % 19, .n = 1 + j->n % 113};
 
     if (j->n < 128)
@@ -268,6 +275,12 @@ CALL(dsc_sgemm_packed_fn)
         dsc_sgemm_pack(packed, j->in[1], q.k, q.n, q.n, 1);
     else
         dsc_sgemm_pack(packed, j->in[1], q.k, q.n, 1, q.k);
+    for (int64_t p = 0; p < q.k; p++) /* rows anywhere, one over another */
+        at[p] = (p * 37 + j->n) % 64;
+    if (j->n % 11 > 5) {
+        q.b_at = at;
+        q.b_panel_step = DSC_SGEMM_PANEL;
+    }
     AS(dsc_sgemm_packed_fn)(&q);
 }
 

@@ -225,6 +225,48 @@ START_TEST(backward_equals_finite_differences)
 }
 END_TEST
 
+static void compare_types(const struct sample *s, int output, const struct dsc_tensor *f32,
+                          const struct dsc_tensor *f64)
+{
+    for (int64_t e = 0; e < dsc_tensor_n_elems(f32); e++) {
+        const double got = dsc_tensor_get_f64(f32, e), want = dsc_tensor_get_f64(f64, e);
+
+        ck_assert_msg(fabs(got - want) <= 1e-4 * (1 + fabs(want)), "%s: output %d[%lld]: %g, %g",
+                      where(s), output, (long long)e, got, want);
+    }
+}
+
+/* Windows have kernels of F32 alone. */
+START_TEST(windows_in_f32_equal_f64)
+{
+    const struct sample *s = &samples[_i];
+    struct dsc_tensor out[2][SAMPLE_MAX_OUT];
+    struct sample_graph sg[2];
+    struct dsc_session *session[2];
+    struct dsc_device *dev;
+
+    if (!strstr(s->op, "Conv") && !strstr(s->op, "Pool"))
+        return;
+    MUST(s, dsc_device_open(&dev, "cpu", 1, &err));
+    for (int k = 0; k < 2; k++) {
+        sample_build(&sg[k], s, k ? DSC_F64 : DSC_F32);
+        MUST(s, dsc_graph_verify(sg[k].g, &err));
+        MUST(s, dsc_session_open(&session[k], sg[k].g, dev, &err));
+        MUST(s, dsc_session_run(session[k], &(struct dsc_run){0}, sg[k].feed, out[k], &err));
+    }
+    for (int i = 0; i < s->n_out; i++) {
+        compare_types(s, i, &out[0][i], &out[1][i]);
+        dsc_tensor_clear(&out[0][i]);
+        dsc_tensor_clear(&out[1][i]);
+    }
+    for (int k = 0; k < 2; k++) {
+        dsc_session_close(session[k]);
+        sample_clear(&sg[k]);
+    }
+    dsc_device_close(dev);
+}
+END_TEST
+
 static void add_to_hash(const struct sample *s, struct dsc_sha256 *h, struct dsc_tensor *t)
 {
     struct dsc_tensor host;
@@ -298,6 +340,7 @@ int main(void)
     tcase_add_loop_test(t, inference_says_the_real_types, 0, n_samples);
     tcase_add_loop_test(t, inference_survives_unknown_inputs, 0, n_samples);
     tcase_add_loop_test(t, backward_equals_finite_differences, 0, n_samples);
+    tcase_add_loop_test(t, windows_in_f32_equal_f64, 0, n_samples);
     tcase_add_loop_test(t, devices_and_threads_give_the_same_bytes, 0, n_samples);
     srunner_run_all(r, CK_ENV);
     n_failed = srunner_ntests_failed(r);

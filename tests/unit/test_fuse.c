@@ -122,6 +122,21 @@ static void norm_behind_a_product(struct dsc_graph *g)
               NULL);
 }
 
+static void norm_behind_a_convolution(struct dsc_graph *g)
+{
+    const int in[2] = {x_of(g, "x", 4, DIM(2, 4, 5, 6)), weight(g, "w", 4, DIM(6, 2, 3, 2))};
+
+    one(g, "Relu", batchnorm(g, with_int(g, "Conv", 2, in, "group", 2), 6, NULL));
+}
+
+static void norm_behind_a_transposed_convolution(struct dsc_graph *g)
+{
+    const int in[3] = {x_of(g, "x", 3, DIM(2, 4, 5)), weight(g, "w", 3, DIM(4, 3, 2)),
+                       weight(g, "b", 1, DIM(6))};
+
+    batchnorm(g, with_int(g, "ConvTranspose", 3, in, "group", 2), 6, NULL);
+}
+
 static void norm_of_sequences(struct dsc_graph *g) /* channels are tokens */
 {
     batchnorm(g, two(g, "MatMul", x_of(g, "x", 3, DIM(2, 4, 6)), weight(g, "w", 2, DIM(6, 8))), 4,
@@ -479,6 +494,8 @@ static const struct fuse_case cases[] = {
     {"norm, layer", norm_behind_a_layer, {{"BatchNormalization", 0}, {"PackedGemm", 1}}},
     {"norm, no bias", norm_behind_a_layer_without_bias, {{"BatchNormalization", 0}}},
     {"norm, product", norm_behind_a_product, {{"BatchNormalization", 0}, {"PackedGemm", 1}}},
+    {"norm, convolution", norm_behind_a_convolution, {{"BatchNormalization", 0}, {"Conv", 1}}},
+    {"norm, transposed", norm_behind_a_transposed_convolution, {{"BatchNormalization", 0}}},
     {"norm, sequences", norm_of_sequences, {{"BatchNormalization", 1}}},
     {"norm, read layer", norm_behind_a_layer_that_is_read, {{"BatchNormalization", 1}}},
     {"norm of the batch", norm_of_the_batch, {{"BatchNormalization", 1}}},

@@ -3,6 +3,7 @@
  * some channels, backward tiles whole channels, whose windows overlap. Means are summed in double.
  */
 #include "device/cpu/cpu_window.h"
+#include "kernels/kernels.h"
 
 #include <math.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 enum { CHANNELS = 16 }; /* of a tile: the divisors are the same for all */
 
 struct pool_job {
+    const struct dsc_kernels *kernels;
     const struct dsc_pool_spec *s;
     struct dsc_window win, padded; /* padded: its input is the window's with the padding */
     enum dsc_dtype dtype;
@@ -140,6 +142,31 @@ static int64_t place_of(const struct pool_job *j, int64_t channel, int64_t at)
     return channel * j->n_in + place;
 }
 
+/* Without places: rows of F32 by kernels. */
+static void max_rows(const struct pool_job *j, const struct dsc_cpu_block *b, const float *x,
+                     float *y)
+{
+    const int64_t step = j->win.stride[j->win.rank - 1];
+    struct dsc_cpu_run run[DSC_CPU_BLOCK];
+    float taken[DSC_CPU_BLOCK];
+
+    for (int i = 0; i < b->n; i++)
+        y[i] = -INFINITY;
+    for (int64_t tap = 0; tap < j->n_taps; tap++) {
+        const int n_runs = dsc_cpu_block_runs(b, tap, run);
+
+        for (int k = 0; k < n_runs; k++) {
+            const float *from = x + run[k].src;
+
+            if (step > 1) {
+                j->kernels->take_f32(taken, from, step, run[k].n);
+                from = taken;
+            }
+            j->kernels->larger_f32(y + run[k].at, y + run[k].at, from, run[k].n);
+        }
+    }
+}
+
 static void max_channel(const struct pool_job *j, const struct dsc_cpu_block *b, int64_t channel)
 {
     const char *x = j->x + channel * j->n_in * j->size;
@@ -147,7 +174,9 @@ static void max_channel(const struct pool_job *j, const struct dsc_cpu_block *b,
     char *y = j->y + out * j->size;
     int64_t *at = j->place ? j->place + out : NULL;
 
-    if (j->dtype == DSC_F32)
+    if (j->dtype == DSC_F32 && !at)
+        max_rows(j, b, (const float *)(const void *)x, (float *)(void *)y);
+    else if (j->dtype == DSC_F32)
         max_block_f32(j, b, (const float *)(const void *)x, (float *)(void *)y, at);
     else if (j->dtype == DSC_F64)
         max_block_f64(j, b, (const double *)(const void *)x, (double *)(void *)y, at);
@@ -226,10 +255,12 @@ static void back_tile(void *ctx, int64_t tile)
     }
 }
 
-static void job_init(struct pool_job *j, const struct dsc_pool_spec *s, enum dsc_dtype dtype)
+static void job_init(struct pool_job *j, struct dsc_device *d, const struct dsc_pool_spec *s,
+                     enum dsc_dtype dtype)
 {
-    *j = (struct pool_job){.s = s,
-                           .win = dsc_cpu_window_join(&s->win),
+    *j = (struct pool_job){.kernels = d->kernels,
+                           .s = s,
+                           .win = dsc_window_join(&s->win),
                            .padded = s->win,
                            .dtype = dtype,
                            .size = (int64_t)dsc_dtype_bytes(dtype, 1)};
@@ -260,7 +291,7 @@ enum dsc_status dsc_cpu_pool(struct dsc_device *d, const struct dsc_pool_spec *s
     }
     if (x->dtype != DSC_F32 && x->dtype != DSC_F64 && !(is_code && spec->fn == DSC_POOL_MAX))
         return dsc_cpu_no_dtype("pool", x, e);
-    job_init(&j, spec, x->dtype);
+    job_init(&j, d, spec, x->dtype);
     j.y = y->data;
     j.place = place ? place->data : NULL;
     j.x = x->data;
@@ -283,7 +314,7 @@ enum dsc_status dsc_cpu_pool_bwd(struct dsc_device *d, const struct dsc_pool_spe
     }
     if (dx->dtype != DSC_F32 && dx->dtype != DSC_F64)
         return dsc_cpu_no_dtype("pool_bwd", dx, e);
-    job_init(&j, spec, dx->dtype);
+    job_init(&j, d, spec, dx->dtype);
     j.dx = dx->data;
     j.dy = dy->data;
     j.x = x ? x->data : NULL;

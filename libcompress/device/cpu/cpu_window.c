@@ -1,34 +1,6 @@
 /* Windows as runs of neighbours along the last axis: bounds are looked at once a run. */
 #include "device/cpu/cpu_window.h"
 
-static bool is_still(const struct dsc_window *w, int i)
-{
-    return w->kernel[i] == 1 && w->stride[i] == 1 && w->before[i] == 0 && w->in[i] == w->out[i];
-}
-
-struct dsc_window dsc_cpu_window_join(const struct dsc_window *w)
-{
-    struct dsc_window j = {0};
-
-    for (int i = 0; i < w->rank; i++) {
-        const int last = j.rank - 1;
-
-        if (j.rank > 0 && is_still(&j, last) && is_still(w, i)) {
-            j.in[last] *= w->in[i];
-            j.out[last] *= w->out[i];
-            continue;
-        }
-        j.in[j.rank] = w->in[i];
-        j.out[j.rank] = w->out[i];
-        j.kernel[j.rank] = w->kernel[i];
-        j.stride[j.rank] = w->stride[i];
-        j.dilation[j.rank] = w->dilation[i];
-        j.before[j.rank] = w->before[i];
-        j.after[j.rank++] = w->after[i];
-    }
-    return j;
-}
-
 static int64_t product(const int64_t *v, int n)
 {
     int64_t p = 1;

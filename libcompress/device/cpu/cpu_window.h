@@ -26,8 +26,6 @@ struct dsc_cpu_block {
     struct dsc_cpu_piece piece[DSC_CPU_BLOCK];
 };
 
-/** The same windows with neighbouring axes joined where neither moves anything (1 x 1 kernels). */
-struct dsc_window dsc_cpu_window_join(const struct dsc_window *w);
 int64_t dsc_cpu_window_n_in(const struct dsc_window *w);
 int64_t dsc_cpu_window_n_out(const struct dsc_window *w);
 int64_t dsc_cpu_window_n_taps(const struct dsc_window *w);

@@ -15,8 +15,9 @@
 enum dsc_status dsc_pass_strip_dropout(struct dsc_graph *g, struct dsc_err *err);
 
 /**
- * BatchNormalization with constant statistics into the Gemm or MatMul of matrices in front of it;
- * those that have another product, or none, stay. Needs a sorted graph; n_folded may be NULL.
+ * BatchNormalization with constant statistics into the Gemm, MatMul of matrices, Conv or
+ * ConvTranspose in front of it; those that have another product, or none, stay. Needs a sorted
+ * graph; n_folded may be NULL.
  */
 enum dsc_status dsc_pass_fold_batchnorm(struct dsc_graph *g, int *n_folded, struct dsc_err *err);
 
