@@ -11,14 +11,15 @@ FUZZ_SECONDS ?= 60
 TSAN_TESTS ?= core cpu_prims exec metrics gate train_golden ops plan fuse weights linalg awq \
     cli-eval cli-gate cli-train cli-quantize cli-diagnose
 
-.PHONY: help build demo test fuzz tsan faults install clean
+.PHONY: help build demo test fuzz tsan torture install clean
 
 help:
 	@echo "make demo     set up, build, and run the main job on real data"
 	@echo "make test     set up, build with gcc and clang and sanitizers, run every test"
 	@echo "make fuzz     fuzz every reader and the operators, FUZZ_SECONDS=60 each (clang)"
 	@echo "make tsan     build with ThreadSanitizer and run the tests that start threads"
-	@echo "make faults   let every allocation of every verb fail, one after the other (an hour)"
+	@echo "make torture  let every allocation and file operation of every verb fail, one after the"
+	@echo "              other, under sanitizers; kill runs at random; totals at the end (hours)"
 	@echo "make build    set up and build: $(BUILD)/cli/dscompress"
 	@echo "make install  build and install to PREFIX=$(PREFIX)"
 	@echo "make clean    remove what was built (the cache in $(CACHE) stays)"
@@ -61,8 +62,9 @@ tsan:
 	    meson test -C build-tsan --no-rebuild --num-processes $(JOBS) --print-errorlogs \
 	    --timeout-multiplier 10 $(TSAN_TESTS)
 
-faults: build
-	@meson test -C $(BUILD) --no-rebuild --suite long --print-errorlogs
+torture:
+	@tools/setup-packages test
+	@DSC_TEST_WAYS=torture JOBS="$(JOBS)" tools/run-tests
 
 install: build
 	@meson configure $(BUILD) -Dprefix="$(abspath $(PREFIX))"

@@ -68,6 +68,12 @@ struct dsc_read_opts {
  */
 void dsc_model_forget(const struct dsc_graph *g);
 
+/**
+ * The error for a model that was written and then not read back, or not as it was, for the reason
+ * `why`: memory and the disk are named as such, all else is a defect of ours. Returns its class.
+ */
+enum dsc_status dsc_model_not_read_back(const struct dsc_err *why, struct dsc_err *err);
+
 /** Called with the file as read back, before it gets its name: a failure leaves nothing behind. */
 typedef enum dsc_status dsc_write_check_fn(void *ctx, const struct dsc_graph *reread,
                                            struct dsc_err *err);

@@ -260,10 +260,12 @@ static enum dsc_status put_tensor(struct dsc_out *out, const struct dsc_tensor_s
 static enum dsc_status read_back(const struct dsc_tensor_source *src, const char *path,
                                  struct dsc_err *err)
 {
+    struct dsc_err why = {0};
     struct dsc_model m;
     bool is_same;
 
-    DSC_TRY(dsc_model_open(&m, path, NULL, err));
+    if (dsc_model_open(&m, path, NULL, &why) != DSC_OK)
+        return dsc_model_not_read_back(&why, err);
     is_same = m.format == &dsc_format_gguf && m.n_stored == src->n;
     for (int i = 0; i < src->n && is_same; i++) {
         const struct dsc_stored *a = &src->items[i], *b = &m.stored[i];

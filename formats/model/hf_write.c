@@ -388,11 +388,8 @@ static enum dsc_status check_written(struct hf_out *w)
         if (strcmp(p->key, HF_PROP_CONFIG) != 0 && (!v || strcmp(v, p->value) != 0))
             st = dsc_fail(&why, DSC_E_INCONSISTENT, "the metadata '%s' differs", p->key);
     }
-    if (st != DSC_OK && why.status == DSC_E_MEMORY)
-        dsc_fail(w->err, DSC_E_MEMORY, "%s", why.message);
-    else if (st != DSC_OK)
-        dsc_fail(w->err, DSC_E_INTERNAL, "the written folder reads back differently: %s",
-                 why.message);
+    if (st != DSC_OK)
+        dsc_model_not_read_back(&why, w->err);
     else if (w->o->check)
         st = w->o->check(w->o->check_ctx, m.graph, w->err);
     dsc_model_close(&m);

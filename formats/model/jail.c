@@ -137,7 +137,7 @@ static bool limit(int what, size_t n)
     return setrlimit(what, &r) == 0;
 }
 
-/* What is mapped already counts. */
+/* What is mapped already counts; 0: the system does not tell. */
 static size_t mapped_bytes(void)
 {
     const int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
@@ -159,6 +159,7 @@ static bool lock(int fd, const struct jail_limits *l)
                                   SIGPIPE, SIGALRM, SIGUSR1, SIGUSR2};
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGXCPU};
     const unsigned cpu_s = l->cpu_s * (IS_SANITIZED ? SANITIZED_SLOWER : 1);
+    const size_t mapped = mapped_bytes();
 
     for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
         signal(ignored[i], SIG_IGN);
@@ -166,7 +167,8 @@ static bool lock(int fd, const struct jail_limits *l)
         signal(faults[i], SIG_DFL);
     return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && prctl(PR_SET_DUMPABLE, 0) == 0 &&
            close_others(fd) && limit(RLIMIT_CORE, 0) && limit(RLIMIT_CPU, cpu_s) &&
-           (IS_SANITIZED || limit(RLIMIT_AS, mapped_bytes() + l->memory_bytes)) && lock_calls(fd);
+           (IS_SANITIZED || (mapped > 0 && limit(RLIMIT_AS, mapped + l->memory_bytes))) &&
+           lock_calls(fd);
 }
 
 static bool write_all(int fd, const void *data, size_t n)

@@ -174,3 +174,14 @@ enum dsc_status dsc_model_check_size(const struct dsc_write_opts *o, uint64_t n_
                     "it would have %" PRIu64 " bytes, at most %" PRIu64 " are asked for", n_bytes,
                     o->max_bytes);
 }
+
+enum dsc_status dsc_model_not_read_back(const struct dsc_err *why, struct dsc_err *err)
+{
+    const bool is_disk = why->status == DSC_E_NOINPUT || why->status == DSC_E_IO;
+    const enum dsc_status st = is_disk                       ? DSC_E_IO
+                               : why->status == DSC_E_MEMORY ? DSC_E_MEMORY
+                                                             : DSC_E_INTERNAL;
+
+    return dsc_fail(err, st, "what was written does not read back: %s%s%s", why->message,
+                    why->where[0] ? " at " : "", why->where);
+}

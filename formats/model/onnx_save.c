@@ -306,11 +306,8 @@ static enum dsc_status verify_file(struct save *s, const char *temp_path)
 
     if (st == DSC_OK)
         st = dsc_graph_same(s->g, reread, &inner);
-    if (st != DSC_OK && inner.status == DSC_E_MEMORY)
-        dsc_fail(s->err, DSC_E_MEMORY, "%s", inner.message);
-    else if (st != DSC_OK)
-        st = dsc_fail(s->err, DSC_E_INTERNAL, "the written file does not read back: %s%s%s",
-                      inner.message, inner.where[0] ? " at " : "", inner.where);
+    if (st != DSC_OK)
+        st = dsc_model_not_read_back(&inner, s->err);
     if (st == DSC_OK && s->opts->check)
         st = s->opts->check(s->opts->check_ctx, reread, s->err);
     dsc_graph_free(reread);

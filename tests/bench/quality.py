@@ -33,7 +33,7 @@ KINDS = {
     "qat": ["--method", "qat", "--seed", "{seed}", "--train", "{data}", "--eval"],
     "w4": ["--method", "weight-only", "--scheme", "w4", "--granularity", "group:64", "--calib"],
     "w4a8": ["--scheme", "w4a8", "--calib"],
-    "half": ["--scheme", "w3a8", "--embeddings", "w4", "--target-size", HALF, "--calib"],
+    "half": ["--scheme", "w3a8", "--target-size", HALF, "--calib"],
 }
 
 

@@ -1,19 +1,28 @@
 /*
  * The n-th allocation of a verb fails, for n = 1, 2, 3 .. until the verb passes: every such run
  * must end with the exit status of MEMORY and one line of error, and leave no file behind; under
- * AddressSanitizer also nothing in memory.
+ * AddressSanitizer also nothing in memory. So with system calls: the n-th open, write, fsync or
+ * rename fails, or the program is killed there, and what has its name is whole, or is not there.
  *
- *     crash [-a] MODELS       -a: every n up to ALL, else up to EARLY, and some after it
- *     crash -v VERB N MODELS  that run alone, its standard error shown
+ *     crash [-k KINDS] [-a [VERBS]] MODELS
+ *     crash -v KIND VERB N MODELS     that run alone, its standard error shown
+ *
+ * With threads nothing fails: the files have to be the same for 1, 2 and 3.
+ *
+ * KINDS are rows of kinds, alloc if not given. -a: every n up to ALL, of verbs whose names begin
+ * so; else the first ones and some after these.
  *
  * Each run is a child by fork, before any thread is started, that calls main of the program.
- * Results are TAP: a verb is a test.
+ * Results are TAP: a verb under a kind is a test.
  */
 #include "dsc/arena.h"
+#include "syscalls.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +32,37 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_ARGS = 40, EARLY = 12, LATER = 12, ALL = 4000, EXIT_MEMORY = 71, MAX_SHOWN = 8 };
+enum { MAX_ARGS = 40, ALL = 4000, MAX_SHOWN = 8 };
+
+/* No fault: the verb runs with n threads in place of those that it is given. */
+enum { THREADS = -3 };
+
+/* What fails. */
+struct kind {
+    const char *name;
+    unsigned calls; /* 0: allocations */
+    int outcome;
+    int n_early, n_later; /* that many first ones, and some after them, unless all are asked for */
+    const char *codes;    /* the exit statuses that may come of it */
+    const char *classes;  /* and the classes of the one line */
+    bool may_pass;        /* or nothing comes of it */
+};
+
+static const struct kind kinds[] = {
+    {"alloc", 0, 0, 12, 12, "71", "[MEMORY]", true},
+    {"open", CALL_OPEN, EIO, 2, 2, "66 73 74 71 65 69", "[NOINPUT] [EXISTS] [IO] [MEMORY] [DEVICE]",
+     true},
+    {"map", CALL_MAP, ENOMEM, 2, 2, "71 74 66", "[MEMORY] [IO] [NOINPUT]", true},
+    {"make", CALL_MAKE, ENOSPC, 2, 2, "74 73", "[NOSPACE] [IO] [EXISTS]", true},
+    {"write", CALL_WRITE, EIO, 2, 2, "74", "[IO]", false},
+    {"full", CALL_WRITE, ENOSPC, 1, 1, "74", "[NOSPACE]", false},
+    {"short", CALL_WRITE, CALL_IS_SHORT, 1, 1, "", "", true},
+    {"sync", CALL_SYNC, EIO, 1, 1, "74", "[IO]", false},
+    {"name", CALL_NAME, EIO, 1, 1, "74", "[IO]", false},
+    {"kill", CALL_ALL, CALL_KILLS, 1, 2, "", "", true},
+    {"threads", 0, THREADS, 3, 0, "", "", true},
+};
+enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
 
 int dscompress_main(int argc, char **argv);
 
@@ -156,6 +195,7 @@ static const struct verb verbs[] = {
 enum { N_VERBS = sizeof verbs / sizeof verbs[0] };
 
 struct run {
+    const struct kind *kind;
     const char *models;
     long *left; /* shared: what was left of the countdown when the child ended */
     bool is_shown;
@@ -163,9 +203,16 @@ struct run {
 
 static long *left_at_exit;
 
+static long fail_at(const struct kind *k, long n)
+{
+    return k->calls ? syscalls_fail_at(k->calls, k->outcome, n) : dsc_heap_fail_at(n);
+}
+
+static const struct kind *kind_at_exit;
+
 static void note_left(void)
 {
-    *left_at_exit = dsc_heap_fail_at(0);
+    *left_at_exit = kind_at_exit->outcome == THREADS ? 0 : fail_at(kind_at_exit, 0);
 }
 
 static void die(const char *what)
@@ -174,8 +221,8 @@ static void die(const char *what)
     exit(99);
 }
 
-/* "a %/b" -> {"dscompress", "a", "MODELS/b"}; never freed */
-static int split(const char *args, const char *models, char **argv)
+/* "a %/b" -> {"dscompress", "a", "MODELS/b"}; n_threads 0: as given; never freed */
+static int split(const char *args, const char *models, long n_threads, char **argv)
 {
     char *text = strdup(args), *save = NULL;
     int n = 0;
@@ -183,7 +230,10 @@ static int split(const char *args, const char *models, char **argv)
     argv[n++] = strdup("dscompress");
     for (char *w = strtok_r(text, " ", &save); w && n < MAX_ARGS - 1;
          w = strtok_r(NULL, " ", &save)) {
-        if (*w != '%')
+        if (n_threads > 0 && strcmp(argv[n - 1], "-j") == 0 &&
+            asprintf(&argv[n], "%ld", n_threads) > 0)
+            n++;
+        else if (*w != '%')
             argv[n++] = strdup(w);
         else if (asprintf(&argv[n], "%s%s", models, w + 1) >= 0)
             n++;
@@ -196,7 +246,8 @@ static int split(const char *args, const char *models, char **argv)
 static void run_child(const struct run *r, const struct verb *v, long k)
 {
     char *argv[MAX_ARGS];
-    const int argc = split(v->args, r->models, argv);
+    const bool has_threads = r->kind->outcome == THREADS;
+    const int argc = split(v->args, r->models, has_threads && k < LONG_MAX ? k : 0, argv);
 
     if (chdir("case") != 0)
         die("chdir");
@@ -204,8 +255,10 @@ static void run_child(const struct run *r, const struct verb *v, long k)
         (!r->is_shown && !freopen("../stderr", "w", stderr)))
         _exit(99);
     left_at_exit = r->left;
+    kind_at_exit = r->kind;
     atexit(note_left);
-    dsc_heap_fail_at(k);
+    if (!has_threads)
+        fail_at(r->kind, k);
     exit(dscompress_main(argc, argv));
 }
 
@@ -240,17 +293,20 @@ static bool is_empty(const char *path)
 }
 
 /* What a run leaves must be what the run without a fault leaves, file by file; the JSON report of a
- * failure and the state of a resumable run may differ. */
-static bool is_left_right(bool must_be_all)
+ * failure and the state of a resumable run may differ, and a killed run leaves what had no name
+ * yet. */
+static bool is_left_right(const struct kind *k, bool must_be_all)
 {
-    char command[160];
+    const char *hidden = k->outcome == CALL_KILLS ? " -x '.*'" : "";
+    char command[200];
 
     if (!must_be_all && is_empty("case"))
         return true;
     snprintf(command, sizeof command,
-             "diff -rq -x '*.json' -x state case want | grep -v '^Only in want' >diff; %s; "
+             "diff -rq -x '*.json' -x state%s case want | grep -v '^Only in want' >diff; %s%s%s; "
              "test ! -s diff",
-             must_be_all ? "diff -rq -x '*.json' -x state case want >>diff" : "true");
+             hidden, must_be_all ? "diff -rq -x '*.json' -x state" : "true",
+             must_be_all ? hidden : "", must_be_all ? " case want >>diff" : "");
     return system(command) == 0;
 }
 
@@ -261,8 +317,16 @@ static bool is_stdout_right(void)
                   "cmp -s out.now out.want") == 0;
 }
 
-/* One line of error, of class MEMORY; a hint and warnings may stand beside it. */
-static bool is_one_error(char *shown, size_t n_shown)
+/* The line ends in one of the classes "[A] [B]". */
+static bool has_class(const char *line, const char *classes)
+{
+    const char *last = strrchr(line, '[');
+
+    return last && strstr(classes, last);
+}
+
+/* One line of error, of a class of the kind; a hint and warnings may stand beside it. */
+static bool is_one_error(const struct kind *k, char *shown, size_t n_shown)
 {
     FILE *f = fopen("stderr", "r");
     char line[256];
@@ -271,7 +335,7 @@ static bool is_one_error(char *shown, size_t n_shown)
     *shown = '\0';
     while (f && fgets(line, sizeof line, f)) {
         line[strcspn(line, "\n")] = '\0';
-        if (strncmp(line, "dscompress: error: ", 19) == 0 && strstr(line, " [MEMORY]"))
+        if (strncmp(line, "dscompress: error: ", 19) == 0 && has_class(line, k->classes))
             n_errors++;
         else if (strncmp(line, "dscompress: ", 12) != 0 && strncmp(line, "  hint: ", 8) != 0)
             n_other++;
@@ -294,44 +358,53 @@ static void empty_case(void)
 /* The same command without a fault goes on from the state that is there. */
 static bool is_resumed(const struct run *r, const struct verb *v)
 {
-    return run_once(r, v, 0) == 0 && is_left_right(true);
+    return run_once(r, v, 0) == 0 && is_left_right(r->kind, true);
 }
 
-/* A fault either ends the run with MEMORY, or nothing came of it: same files, same output. */
-static bool check_fault(const struct run *r, const struct verb *v, int want, long k)
+static bool is_code_of(const struct kind *k, int code)
 {
-    const int code = run_once(r, v, k);
+    char text[16];
+
+    snprintf(text, sizeof text, "%d", code);
+    return strstr(k->codes, text) != NULL;
+}
+
+/* A fault either ends the run as its kind says, or nothing came of it: same files, same output. */
+static bool check_fault(const struct run *r, const struct verb *v, int want, long n)
+{
+    const int code = run_once(r, v, n);
+    const bool is_killed = r->kind->outcome == CALL_KILLS && code == -SIGKILL;
     char shown[256];
-    const bool has_line = is_one_error(shown, sizeof shown);
-    const bool has_files = is_left_right(code == want),
-               is_harmless = code == want && is_stdout_right();
-    bool is_good =
-        has_files && ((is_harmless && *r->left <= 0) || /* else a child's may have failed */
-                      (code == EXIT_MEMORY && has_line));
+    const bool has_line = is_one_error(r->kind, shown, sizeof shown);
+    const bool has_files = is_left_right(r->kind, code == want),
+               is_harmless = r->kind->may_pass && code == want && is_stdout_right();
+    /* *r->left: where nothing failed here, a child's may have failed */
+    bool is_good = has_files && (is_killed || (is_harmless && *r->left <= 0) ||
+                                 (is_code_of(r->kind, code) && has_line));
 
     if (is_good && code != want && strstr(v->args, "--state") && !is_resumed(r, v)) {
-        printf("# %s, allocation %ld: the next run does not go on\n", v->name, k);
+        printf("# %s, %s %ld: the next run does not go on\n", v->name, r->kind->name, n);
         is_good = false;
     } else if (!is_good) {
-        printf("# %s, allocation %ld: exit status %d%s%s%s\n", v->name, k, code,
+        printf("# %s, %s %ld: exit status %d%s%s%s\n", v->name, r->kind->name, n, code,
                *r->left == LONG_MIN ? ", died" : "", has_files ? "" : ", files left behind",
-               code == want && !is_harmless ? ", other output" : "");
+               code == want && !is_harmless ? ", nothing is said of it, or other output" : "");
         printf("#   %s\n", shown);
     }
     empty_case();
     return is_good;
 }
 
-/* The verb as it is, which makes the files for later ones and counts the allocations. */
+/* The verb as it is, which makes the files for later ones and counts what may fail. */
 static bool check_verb(const struct run *r, const struct verb *v, bool is_all, bool is_chosen)
 {
-    const long n_early = is_all ? ALL : EARLY;
+    const long n_early = is_all ? ALL : r->kind->n_early, n_later = r->kind->n_later;
     int n_bad = 0, code;
-    long n_allocs, step, n_runs = 0;
+    long n_points, step, n_runs = 0;
 
     empty_case();
     code = run_once(r, v, LONG_MAX);
-    n_allocs = LONG_MAX - *r->left;
+    n_points = r->kind->outcome == THREADS ? r->kind->n_early : LONG_MAX - *r->left;
     if (code != 0 && !(code == 1 && strstr(v->args, "--diff"))) {
         printf("# %s: exit status %d without a fault\n", v->name, code);
         return false;
@@ -342,12 +415,13 @@ static bool check_verb(const struct run *r, const struct verb *v, bool is_all, b
         die("cp");
     if (!is_chosen)
         return true;
-    step = n_allocs <= n_early + LATER ? 1 : (n_allocs - n_early) / LATER + 1;
-    for (long k = 1; k <= n_allocs && n_bad < MAX_SHOWN; k += k <= n_early ? 1 : step) {
+    step = n_points <= n_early + n_later ? 1 : (n_points - n_early) / n_later + 1;
+    for (long k = 1; k <= n_points && n_bad < MAX_SHOWN; k += k <= n_early ? 1 : step) {
         n_bad += !check_fault(r, v, code, k);
         n_runs++;
     }
-    printf("# %s: %ld allocations, %ld of them failed\n", v->name, n_allocs, n_runs);
+    printf("# %s, %s: %ld points, faults at %ld of them\n", v->name, r->kind->name, n_points,
+           n_runs);
     return n_bad == 0;
 }
 
@@ -399,15 +473,14 @@ static void clean_up(const char *folder)
         die(folder);
 }
 
-static int show_one(const struct run *r, const char *name, long k)
+static int show_one(struct run *r, const char *name, long n)
 {
-    int code;
-
     for (int i = 0; i < N_VERBS; i++) {
         const bool is_it = strcmp(verbs[i].name, name) == 0;
-        const struct run quiet = {r->models, r->left, is_it};
+        int code;
 
-        code = run_once(&quiet, &verbs[i], is_it ? k : LONG_MAX);
+        r->is_shown = is_it;
+        code = run_once(r, &verbs[i], is_it ? n : LONG_MAX);
         if (is_it) {
             printf("exit status %d, %ld left\n", code, *r->left);
             return 0;
@@ -429,31 +502,64 @@ static bool is_named(const char *names, const char *verb)
     return !names;
 }
 
-/* crash [-a [NAME,NAME..]] MODELS: -a, (nearly) all allocations, of those verbs alone;
- * crash -v NAME N MODELS: one of them, its error shown. */
+/* "a,b" -> kinds; their number. */
+static int read_kinds(const char *names, const struct kind **chosen)
+{
+    int n = 0;
+
+    for (int i = 0; i < N_KINDS; i++)
+        if (is_named(names, kinds[i].name))
+            chosen[n++] = &kinds[i];
+    return n;
+}
+
+static int check_kind(struct run *r, const char *names, bool is_all, int n_before)
+{
+    int n_failed = 0;
+
+    for (int i = 0; i < N_VERBS; i++) {
+        const bool is_chosen = is_named(names, verbs[i].name);
+        const bool is_good = check_verb(r, &verbs[i], is_all, is_chosen);
+
+        printf("%s %d - %s ends well by %s%s\n", is_good ? "ok" : "not ok", n_before + i + 1,
+               verbs[i].name, r->kind->name, is_chosen ? "" : " # SKIP not named");
+        n_failed += !is_good;
+    }
+    return n_failed;
+}
+
 int main(int argc, char **argv)
 {
     char folder[] = "/tmp/dsc-crash-XXXXXX";
     struct run r = {.models = argc > 1 ? argv[argc - 1] : "."};
-    const bool is_all = argc > 1 && strcmp(argv[1], "-a") == 0;
-    const char *names = is_all && argc > 3 ? argv[2] : NULL;
-    int n_failed = 0;
+    const struct kind *chosen[N_KINDS];
+    const char *kind_names = kinds[0].name, *verb_names = NULL;
+    bool is_all = false;
+    int n_kinds, n_failed = 0;
 
     r.left = mmap(NULL, sizeof *r.left, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (r.left == MAP_FAILED)
         die("mmap");
-    set_up(folder);
-    if (argc == 5 && strcmp(argv[1], "-v") == 0)
-        return show_one(&r, argv[2], strtol(argv[3], NULL, 10));
-    printf("1..%d\n", N_VERBS);
-    for (int i = 0; i < N_VERBS; i++) {
-        const bool is_chosen = is_named(names, verbs[i].name);
-        const bool is_good = check_verb(&r, &verbs[i], is_all, is_chosen);
-
-        printf("%s %d - %s ends well when memory ends%s\n", is_good ? "ok" : "not ok", i + 1,
-               verbs[i].name, is_chosen ? "" : " # SKIP not named");
-        n_failed += !is_good;
+    if (argc == 6 && strcmp(argv[1], "-v") == 0 && read_kinds(argv[2], &r.kind) == 1) {
+        set_up(folder);
+        return show_one(&r, argv[3], strtol(argv[4], NULL, 10));
     }
-    clean_up(folder);
+    for (int i = 1; i < argc - 1; i++) {
+        if (strcmp(argv[i], "-k") == 0)
+            kind_names = argv[++i];
+        else if (strcmp(argv[i], "-a") == 0)
+            is_all = true;
+        else
+            verb_names = argv[i];
+    }
+    n_kinds = read_kinds(strcmp(kind_names, "all") == 0 ? NULL : kind_names, chosen);
+    printf("1..%d\n", n_kinds * N_VERBS);
+    for (int i = 0; i < n_kinds; i++) {
+        strcpy(folder, "/tmp/dsc-crash-XXXXXX");
+        set_up(folder);
+        r.kind = chosen[i];
+        n_failed += check_kind(&r, verb_names, is_all, i * N_VERBS);
+        clean_up(folder);
+    }
     return n_failed != 0;
 }
