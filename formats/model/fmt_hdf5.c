@@ -5,7 +5,6 @@
  * Source  HDF5 File Format Specification 3.0, sections II.A (superblock)
  */
 #include "dsc/checked.h"
-#include "formats_text.h"
 #include "model/h5.h"
 #include "model/jail.h"
 #include "model/keras.h"
@@ -39,22 +38,6 @@ bool h5_is_signature(const unsigned char *data, size_t n_bytes)
 
 /* ---- what the child says ---- */
 
-static char *take_text(struct dsc_rd *r, struct dsc_arena *arena, size_t max_bytes)
-{
-    const uint32_t n = dsc_rd_u32le(r);
-    const char *text = dsc_rd_bytes(r, n);
-
-    if (dsc_rd_status(r) != DSC_OK)
-        return NULL;
-    if (n > max_bytes)
-        dsc_fail(r->err, DSC_E_LIMIT, "a text of over %zu bytes", max_bytes);
-    else if (dsc_utf8_check(text, n) != n || memchr(text, 0, n))
-        dsc_fail(r->err, DSC_E_ENCODING, "a name or text that is no UTF-8");
-    else
-        return dsc_arena_strndup(arena, text, n, r->err);
-    return NULL;
-}
-
 /* Values that would be far more than what is stored of them are refused before they are read. */
 static enum dsc_status check_place(const struct dsc_stored *s, const struct h5_image *image,
                                    uint64_t n_stored, uint64_t at, struct dsc_err *err)
@@ -75,17 +58,11 @@ static enum dsc_status check_place(const struct dsc_stored *s, const struct h5_i
                           n_stored);
 }
 
-static enum dsc_status take_dims(struct dsc_rd *r, struct dsc_stored *s)
+static enum dsc_status take_shape(struct dsc_rd *r, struct dsc_stored *s)
 {
-    const uint8_t rank = dsc_rd_u8(r);
     int64_t n = 0;
 
-    if (rank > DSC_MAX_RANK)
-        return dsc_fail(r->err, DSC_E_LIMIT, "more than %d axes", DSC_MAX_RANK);
-    s->rank = rank;
-    for (int i = 0; i < s->rank; i++)
-        s->dim[i] = (int64_t)dsc_rd_u64le(r);
-    DSC_TRY(dsc_rd_status(r));
+    DSC_TRY(jail_take_dims(r, &s->rank, s->dim));
     DSC_TRY(dsc_shape_check(s->dtype ? s->dtype : DSC_U8, s->rank, s->dim, &n, r->err));
     s->n_bytes = s->dtype ? dsc_dtype_bytes(s->dtype, n) : 0;
     return DSC_OK;
@@ -96,16 +73,11 @@ static enum dsc_status take_tensor(struct dsc_model *m, const struct h5_image *i
 {
     struct h5_coding *coding;
     uint64_t n_stored, at;
-    uint8_t dtype;
 
     DSC_NEW(coding, &m->tensors.arena, 1, r->err);
-    s->type = take_text(r, &m->tensors.arena, H5_NAME_BYTES);
-    dtype = dsc_rd_u8(r);
-    DSC_TRY(dsc_rd_status(r));
-    if (dtype >= DSC_DTYPE_COUNT)
-        return dsc_fail(r->err, DSC_E_INCONSISTENT, "an unknown element type");
-    s->dtype = (enum dsc_dtype)dtype;
-    DSC_TRY(take_dims(r, s));
+    s->type = jail_take_text(r, &m->tensors.arena, H5_NAME_BYTES);
+    DSC_TRY(jail_take_dtype(r, &s->dtype));
+    DSC_TRY(take_shape(r, s));
     n_stored = dsc_rd_u64le(r);
     at = dsc_rd_u64le(r);
     DSC_TRY(dsc_rd_status(r));
@@ -128,8 +100,8 @@ static enum dsc_status take_meta(struct dsc_model *m, struct dsc_rd *r)
     enum dsc_status st;
 
     dsc_arena_init(&tmp);
-    key = take_text(r, &tmp, H5_MAX_NAME_BYTES);
-    text = key ? take_text(r, &tmp, H5_MAX_TEXT_BYTES) : NULL;
+    key = jail_take_text(r, &tmp, H5_MAX_NAME_BYTES);
+    text = key ? jail_take_text(r, &tmp, H5_MAX_TEXT_BYTES) : NULL;
     st = text ? dsc_bundle_set_meta(&m->tensors, key, text, r->err) : dsc_rd_status(r);
     dsc_arena_clear(&tmp);
     return st;
@@ -163,7 +135,7 @@ static enum dsc_status take_records(struct dsc_model *m, const struct h5_image *
             return dsc_fail(r->err, DSC_E_INCONSISTENT,
                             "the reader of the file answers what it "
                             "cannot");
-        s->name = take_text(r, &m->tensors.arena, H5_MAX_NAME_BYTES);
+        s->name = jail_take_text(r, &m->tensors.arena, H5_MAX_NAME_BYTES);
         if (!s->name)
             return dsc_rd_status(r);
         if (take_tensor(m, image, r, s) != DSC_OK)

@@ -1,14 +1,17 @@
 /*
  * Files of torch.save and torch.jit.save: a zip of a pickle and storages, or (before PyTorch 1.6)
- * pickles with the storages behind them. The weights are read, by pickle.c; no code is.
+ * pickles with the storages behind them. The weights are read, by pickle.c in a child process; no
+ * code is. What the child says of tensors is checked as if it stood in the file.
  *
  * Source  torch/serialization.py, torch/csrc/jit/serialization (PyTorch 2)
  */
 #include "dsc/checked.h"
 #include "formats_model.h"
 #include "formats_text.h"
+#include "model/jail.h"
 #include "model/mapped.h"
 #include "model/pickle.h"
+#include "model/pt.h"
 #include "model/zip_dir.h"
 
 #include <inttypes.h>
@@ -16,9 +19,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAGIC_BYTES = 10, LEGACY_PROTOCOL = 1001, PATH_BYTES = 1024, KEY_BYTES = 256 };
+enum {
+    MAGIC_BYTES = 10,
+    LEGACY_PROTOCOL = 1001,
+    PATH_BYTES = 1024,
+    KEY_BYTES = 256,
+    MIN_RECORD_BYTES = 4 + 1 + 1 + 8
+};
 
-static const size_t BASE_BYTES = (size_t)32 << 20;
+static const size_t BASE_BYTES = (size_t)32 << 20, BYTES_PER_S = (size_t)64 << 20;
 
 /* LONG1 of torch's magic number 0x1950a86a20f9469cfc6c, behind PROTO 2. */
 static const unsigned char legacy_head[] = {0x80, 0x02, 0x8a, MAGIC_BYTES, 0x6c, 0xfc, 0x9c,
@@ -397,54 +406,155 @@ static enum dsc_status read_legacy(struct pt *pt)
     return place_keys(pt, &r, keys.as.list, &storages);
 }
 
-/* ---- the format ---- */
+/* ---- in and out of the child ---- */
+
+/* Where the elements of a tensor are, from its first one on. */
+struct view {
+    int64_t stride[DSC_MAX_RANK];
+};
 
 static bool is_legacy(const unsigned char *head, size_t n)
 {
     return n >= sizeof legacy_head && memcmp(head, legacy_head, sizeof legacy_head) == 0;
 }
 
+static void put_tensor(struct dsc_bytes *answer, const struct dsc_stored *s)
+{
+    const struct pk_tensor *t = s->coding;
+
+    jail_put_text(answer, s->name, strlen(s->name));
+    jail_put_number(answer, (uint64_t)s->dtype, 1);
+    jail_put_number(answer, (uint64_t)s->rank, 1);
+    for (int i = 0; i < s->rank; i++)
+        jail_put_number(answer, (uint64_t)s->dim[i], 8);
+    for (int i = 0; i < s->rank; i++)
+        jail_put_number(answer, (uint64_t)t->stride[i], 8);
+    jail_put_number(answer, s->offset, 8);
+}
+
+enum dsc_status pt_child_list(const void *ctx, struct dsc_bytes *answer, struct dsc_err *err)
+{
+    struct dsc_model m = *(const struct dsc_model *)ctx;
+    struct pt pt = {.m = &m, .err = err};
+    enum dsc_status st =
+        is_legacy(m.file->data, m.file->n_bytes) ? read_legacy(&pt) : read_zip(&pt);
+
+    if (st == DSC_OK)
+        st = collect(&pt);
+    for (int i = 0; st == DSC_OK && i < m.n_stored; i++)
+        put_tensor(answer, &m.stored[i]);
+    dsc_bundle_clear(&m.tensors);
+    return st;
+}
+
+/* The last element lies in the file, too. */
+static enum dsc_status check_place(const struct dsc_model *m, const struct dsc_stored *s,
+                                   const struct view *v, int64_t n_elems, struct dsc_err *err)
+{
+    int64_t last = 0, step, n_bytes;
+    bool fits = s->offset <= m->file->n_bytes;
+
+    for (int i = 0; i < s->rank && n_elems > 0 && fits; i++)
+        fits = v->stride[i] >= 0 && dsc_mul_i64(s->dim[i] - 1, v->stride[i], &step) &&
+               dsc_add_i64(last, step, &last);
+    fits =
+        fits && last < INT64_MAX && dsc_mul_i64(last + 1, dsc_dtype_bits(s->dtype) / 8, &n_bytes);
+    if (fits && (n_elems == 0 || (uint64_t)n_bytes <= m->file->n_bytes - s->offset))
+        return DSC_OK;
+    return dsc_fail(err, DSC_E_RANGE, "elements outside the file");
+}
+
+static enum dsc_status take_tensor(struct dsc_model *m, struct dsc_rd *r, struct dsc_stored *s)
+{
+    struct view *v;
+    int64_t n;
+
+    s->name = jail_take_text(r, &m->tensors.arena, PATH_BYTES);
+    DSC_TRY(jail_take_dtype(r, &s->dtype));
+    DSC_TRY(jail_take_dims(r, &s->rank, s->dim));
+    DSC_NEW(v, &m->tensors.arena, 1, r->err);
+    for (int i = 0; i < s->rank; i++)
+        v->stride[i] = (int64_t)dsc_rd_u64le(r);
+    s->offset = dsc_rd_u64le(r);
+    DSC_TRY(dsc_rd_status(r));
+    if (s->dtype == DSC_DTYPE_NONE)
+        return dsc_fail(r->err, DSC_E_INCONSISTENT, "a tensor without a type");
+    DSC_TRY(dsc_shape_check(s->dtype, s->rank, s->dim, &n, r->err));
+    s->type = dsc_dtype_text(s->dtype);
+    s->n_bytes = dsc_dtype_bytes(s->dtype, n);
+    s->coding = v;
+    return check_place(m, s, v, n, r->err);
+}
+
+static enum dsc_status take_tensors(struct dsc_model *m, const struct dsc_bytes *answer,
+                                    struct dsc_err *err)
+{
+    struct dsc_rd r;
+
+    dsc_rd_init(&r, answer->data, answer->n_bytes, err);
+    DSC_NEW(m->stored, &m->tensors.arena, answer->n_bytes / MIN_RECORD_BYTES + 1, err);
+    while (dsc_rd_left(&r) > 0) {
+        if (dsc_rd_left(&r) < MIN_RECORD_BYTES)
+            return dsc_fail(err, DSC_E_INCONSISTENT,
+                            "the reader of the file answers what it cannot");
+        DSC_TRY(take_tensor(m, &r, &m->stored[m->n_stored]));
+        m->n_stored++;
+    }
+    return dsc_model_sort_stored(m, err);
+}
+
+/* ---- the format ---- */
+
 static enum dsc_status read(struct dsc_model *m, const char *path, const struct dsc_read_opts *o,
                             struct dsc_err *err)
 {
-    struct pt pt = {.m = m, .err = err};
+    struct dsc_bytes answer = {0};
+    struct jail_limits limits;
     struct dsc_file file;
+    enum dsc_status st;
 
     (void)o;
     DSC_TRY(dsc_file_open(&file, path, 0, err));
     DSC_TRY(mapped_buffer(&file, &m->file, err));
     m->size_bytes = m->file->n_bytes;
-    DSC_TRY(is_legacy(m->file->data, m->file->n_bytes) ? read_legacy(&pt) : read_zip(&pt));
-    return collect(&pt);
+    limits = (struct jail_limits){.memory_bytes = 4 * max_bytes(m),
+                                  .answer_bytes = max_bytes(m),
+                                  .cpu_s = (unsigned)(1 + m->size_bytes / BYTES_PER_S)};
+    st = jail_run(pt_child_list, m, &limits, &answer, err);
+    if (st == DSC_OK)
+        st = take_tensors(m, &answer, err);
+    dsc_bytes_clear(&answer);
+    return st;
 }
 
 /* Elements along any strides, in row-major order. */
-static void gather(const struct pk_tensor *t, const unsigned char *src, struct dsc_tensor *dst)
+static void gather(const struct dsc_stored *s, const struct view *v, const unsigned char *src,
+                   struct dsc_tensor *dst)
 {
-    const size_t n_elem = (size_t)dsc_dtype_bits(t->dtype) / 8;
+    const size_t n_elem = (size_t)dsc_dtype_bits(s->dtype) / 8;
     int64_t at[DSC_MAX_RANK] = {0}, from = 0;
 
     for (int64_t i = 0; i < dsc_tensor_n_elems(dst); i++) {
         memcpy((unsigned char *)dst->data + (size_t)i * n_elem, src + (size_t)from * n_elem,
                n_elem);
-        for (int k = t->rank - 1; k >= 0; k--) {
-            from += t->stride[k];
-            if (++at[k] < t->dim[k])
+        for (int k = s->rank - 1; k >= 0; k--) {
+            from += v->stride[k];
+            if (++at[k] < s->dim[k])
                 break;
-            from -= t->stride[k] * t->dim[k];
+            from -= v->stride[k] * s->dim[k];
             at[k] = 0;
         }
     }
 }
 
-static bool is_contiguous(const struct pk_tensor *t)
+static bool is_contiguous(const struct dsc_stored *s, const struct view *v)
 {
     int64_t n = 1;
 
-    for (int k = t->rank - 1; k >= 0; k--) {
-        if (t->dim[k] != 1 && t->stride[k] != n)
+    for (int k = s->rank - 1; k >= 0; k--) {
+        if (s->dim[k] != 1 && v->stride[k] != n)
             return false;
-        n *= t->dim[k];
+        n *= s->dim[k];
     }
     return true;
 }
@@ -453,12 +563,12 @@ static enum dsc_status load(const struct dsc_model *m, const struct dsc_stored *
                             struct dsc_tensor *t, struct dsc_err *err)
 {
     const unsigned char *src = (const unsigned char *)m->file->data + s->offset;
-    const struct pk_tensor *p = s->coding;
+    const struct view *v = s->coding;
 
-    if (s->n_bytes == 0 || is_contiguous(p))
+    if (s->n_bytes == 0 || is_contiguous(s, v))
         return mapped_tensor(t, s->dtype, s->rank, s->dim, src, m->file, false, err);
     DSC_TRY(dsc_tensor_new(t, s->dtype, s->rank, s->dim, err));
-    gather(p, src, t);
+    gather(s, v, src, t);
     return DSC_OK;
 }
 

@@ -4,6 +4,7 @@
  * Source  HDF5 1.10 reference manual, H5Pset_file_image_callbacks
  */
 #include "model/h5.h"
+#include "model/jail.h"
 
 #include <hdf5.h>
 #include <inttypes.h>
@@ -123,23 +124,6 @@ static hid_t open_image(const struct h5_image *image)
     file = H5Fopen("/image", H5F_ACC_RDONLY, plist);
     H5Pclose(plist);
     return file;
-}
-
-/* ---- records ---- */
-
-static void put_number(struct dsc_bytes *b, uint64_t v, int n_bytes)
-{
-    unsigned char bytes[8];
-
-    for (int i = 0; i < n_bytes; i++)
-        bytes[i] = (unsigned char)(v >> (8 * i));
-    dsc_bytes_add(b, bytes, (size_t)n_bytes);
-}
-
-static void put_text(struct dsc_bytes *b, const char *text, size_t n)
-{
-    put_number(b, n, 4);
-    dsc_bytes_add(b, text, n);
 }
 
 /* ---- element types ---- */
@@ -286,15 +270,15 @@ static enum dsc_status put_dataset(struct walk *w, hid_t set, hid_t type, hid_t 
 
     DSC_TRY(check_layout(w, plist));
     DSC_TRY(get_dims(w, space, &rank, dim));
-    put_number(w->answer, H5_RECORD_TENSOR, 1);
-    put_text(w->answer, w->path, strlen(w->path));
-    put_text(w->answer, text, strlen(text));
-    put_number(w->answer, (uint64_t)dtype, 1);
-    put_number(w->answer, (uint64_t)rank, 1);
+    jail_put_number(w->answer, H5_RECORD_TENSOR, 1);
+    jail_put_text(w->answer, w->path, strlen(w->path));
+    jail_put_text(w->answer, text, strlen(text));
+    jail_put_number(w->answer, (uint64_t)dtype, 1);
+    jail_put_number(w->answer, (uint64_t)rank, 1);
     for (int i = 0; i < rank; i++)
-        put_number(w->answer, dim[i], 8);
-    put_number(w->answer, H5Dget_storage_size(set), 8);
-    put_number(w->answer, at == HADDR_UNDEF ? H5_NOWHERE : at, 8);
+        jail_put_number(w->answer, dim[i], 8);
+    jail_put_number(w->answer, H5Dget_storage_size(set), 8);
+    jail_put_number(w->answer, at == HADDR_UNDEF ? H5_NOWHERE : at, 8);
     return DSC_OK;
 }
 
@@ -316,9 +300,9 @@ static enum dsc_status list_dataset(struct walk *w, hid_t set)
 
 static enum dsc_status put_meta(struct walk *w, const char *name, const char *text, size_t n)
 {
-    put_number(w->answer, H5_RECORD_META, 1);
-    put_text(w->answer, name, strlen(name));
-    put_text(w->answer, text, n);
+    jail_put_number(w->answer, H5_RECORD_META, 1);
+    jail_put_text(w->answer, name, strlen(name));
+    jail_put_text(w->answer, text, n);
     return DSC_OK;
 }
 

@@ -221,17 +221,26 @@ static bool read_all(int fd, void *dst, size_t n)
     return true;
 }
 
-/* Texts of the child are shown only where they are texts. */
-static bool take_text(char *dst, const char *src, size_t n_bytes)
+/* What a terminal might obey becomes '?', and what is no UTF-8 does. */
+static bool take_message(char *dst, const char *src, size_t n_bytes)
 {
     const size_t n = strnlen(src, n_bytes);
 
-    for (size_t i = 0; i < n; i++)
-        if ((unsigned char)src[i] < ' ' || src[i] == 0x7f)
-            return false;
-    if (n == n_bytes || dsc_utf8_check(src, n) != n)
+    if (n == n_bytes)
         return false;
-    memcpy(dst, src, n + 1);
+    for (size_t i = 0; i < n;) {
+        const unsigned char c = (unsigned char)src[i];
+        const size_t n_char = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+        const bool is_text = n_char <= n - i && dsc_utf8_check(src + i, n_char) == n_char &&
+                             c >= ' ' && c != 0x7f &&
+                             (c != 0xc2 || (unsigned char)src[i + 1] >= 0xa0);
+
+        memset(dst + i, '?', 1);
+        if (is_text)
+            memcpy(dst + i, src + i, n_char);
+        i += is_text ? n_char : 1;
+    }
+    dst[n] = '\0';
     return true;
 }
 
@@ -240,9 +249,9 @@ static enum dsc_status take_error(const struct reply *r, struct dsc_err *err)
     struct dsc_err e = {.status = r->status};
 
     if ((int)r->status <= DSC_OK || r->status >= DSC_STATUS_COUNT || r->err.status != r->status ||
-        !take_text(e.where, r->err.where, sizeof e.where) ||
-        !take_text(e.message, r->err.message, sizeof e.message) ||
-        !take_text(e.hint, r->err.hint, sizeof e.hint))
+        !take_message(e.where, r->err.where, sizeof e.where) ||
+        !take_message(e.message, r->err.message, sizeof e.message) ||
+        !take_message(e.hint, r->err.hint, sizeof e.hint))
         return dsc_fail(err, DSC_E_INCONSISTENT, "the reader of the file answers what it cannot");
     dsc_fail(err, e.status, "%s", e.message);
     if (e.hint[0])
@@ -353,6 +362,60 @@ enum dsc_status dsc_jail_check(struct dsc_err *err)
     struct dsc_bytes answer = {0};
 
     return jail_run(do_nothing, NULL, &limits, &answer, err);
+}
+
+/* ---- records ---- */
+
+void jail_put_number(struct dsc_bytes *answer, uint64_t v, int n_bytes)
+{
+    unsigned char bytes[8];
+
+    for (int i = 0; i < n_bytes; i++)
+        bytes[i] = (unsigned char)(v >> (8 * i));
+    dsc_bytes_add(answer, bytes, (size_t)n_bytes);
+}
+
+void jail_put_text(struct dsc_bytes *answer, const char *text, size_t n_bytes)
+{
+    jail_put_number(answer, n_bytes, 4);
+    dsc_bytes_add(answer, text, n_bytes);
+}
+
+char *jail_take_text(struct dsc_rd *r, struct dsc_arena *arena, size_t max_bytes)
+{
+    const uint32_t n = dsc_rd_u32le(r);
+    const char *text = dsc_rd_bytes(r, n);
+
+    if (dsc_rd_status(r) != DSC_OK)
+        return NULL;
+    if (n > max_bytes)
+        dsc_fail(r->err, DSC_E_LIMIT, "a name or text of over %zu bytes", max_bytes);
+    else if (dsc_utf8_check(text, n) != n || memchr(text, 0, n))
+        dsc_fail(r->err, DSC_E_ENCODING, "a name or text that is no UTF-8");
+    else
+        return dsc_arena_strndup(arena, text, n, r->err);
+    return NULL;
+}
+
+enum dsc_status jail_take_dims(struct dsc_rd *r, int *rank, int64_t dim[DSC_MAX_RANK])
+{
+    *rank = dsc_rd_u8(r);
+    if (*rank > DSC_MAX_RANK)
+        return dsc_fail(r->err, DSC_E_LIMIT, "more than %d axes", DSC_MAX_RANK);
+    for (int i = 0; i < *rank; i++)
+        dim[i] = (int64_t)dsc_rd_u64le(r);
+    return dsc_rd_status(r);
+}
+
+enum dsc_status jail_take_dtype(struct dsc_rd *r, enum dsc_dtype *dtype)
+{
+    const uint8_t code = dsc_rd_u8(r);
+
+    *dtype = DSC_DTYPE_NONE;
+    if (code >= DSC_DTYPE_COUNT)
+        return dsc_fail(r->err, DSC_E_INCONSISTENT, "an unknown element type");
+    *dtype = (enum dsc_dtype)code;
+    return dsc_rd_status(r);
 }
 
 static void release_room(struct dsc_buffer *b)

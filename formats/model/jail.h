@@ -44,4 +44,15 @@ enum dsc_status jail_run(jail_fn *fn, const void *ctx, const struct jail_limits 
  *  Errors: MEMORY */
 enum dsc_status jail_room(struct dsc_buffer **b, size_t n_bytes, struct dsc_err *err);
 
+/* Records of an answer: written by the child, read as a file's bytes are. Texts are u32 length and
+ * bytes; numbers are little endian; dims are u8 and u64 each. */
+void jail_put_number(struct dsc_bytes *answer, uint64_t v, int n_bytes);
+void jail_put_text(struct dsc_bytes *answer, const char *text, size_t n_bytes);
+/** UTF-8 without NUL, in the arena; NULL after an error (LIMIT, ENCODING, TRUNC, MEMORY). */
+char *jail_take_text(struct dsc_rd *r, struct dsc_arena *arena, size_t max_bytes);
+/** Errors  LIMIT  more than DSC_MAX_RANK axes; TRUNC */
+enum dsc_status jail_take_dims(struct dsc_rd *r, int *rank, int64_t dim[DSC_MAX_RANK]);
+/** Errors  INCONSISTENT, TRUNC */
+enum dsc_status jail_take_dtype(struct dsc_rd *r, enum dsc_dtype *dtype);
+
 #endif
