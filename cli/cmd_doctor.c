@@ -90,8 +90,9 @@ static enum dsc_status show_jail(struct dsc_cmd *cmd, struct dsc_err *err)
 
     if (why.status == DSC_E_MEMORY)
         return dsc_fail(err, why.status, "%s", why.message);
-    fprintf(cmd->out, "jail       %s%s\n",
-            is_there ? "works" : "HDF5 and PyTorch files are not read: ", is_there ? "" : why.message);
+    fprintf(
+        cmd->out, "jail       %s%s\n",
+        is_there ? "works" : "HDF5 and PyTorch files are not read: ", is_there ? "" : why.message);
     dsc_json_bool(&cmd->json, "jail", is_there);
     return DSC_OK;
 }
@@ -115,10 +116,11 @@ const struct dsc_command dsc_command_doctor = {
     .name = "doctor",
     .args = "",
     .summary = "show and check what this machine offers",
-    .about = "Prints the processor and the instruction level that kernels are chosen for, "
-             "threads, memory, the BLAS and its self test, whether the CUDA module is there, and "
-             "whether the kernel gives the process without privileges that parses HDF5 and pickles. "
-             "Exit status 1 when the self test fails.",
+    .about =
+        "Prints the processor and the instruction level that kernels are chosen for, "
+        "threads, memory, the BLAS and its self test, whether the CUDA module is there, and "
+        "whether the kernel gives the process without privileges that parses HDF5 and pickles. "
+        "Exit status 1 when the self test fails.",
     .examples = "dscompress doctor\ndscompress doctor --json",
     .run = run,
 };

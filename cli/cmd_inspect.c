@@ -214,7 +214,8 @@ static enum dsc_status count_values(struct job *j, const struct dsc_listed *t, b
         j->has_values = false;
         return DSC_OK;
     }
-    DSC_TRY(dsc_listed_open(&j->m, t, &values, err));
+    if (dsc_listed_open(&j->m, t, &values, err) != DSC_OK)
+        return dsc_err_file(err, j->cmd->args[0]);
     dsc_tensor_census(&values, has_stats, c);
     dsc_tensor_clear(&values);
     return DSC_OK;

@@ -113,7 +113,8 @@ static enum dsc_status load(void *ctx, int idx, struct dsc_tensor *t, struct dsc
     enum dsc_status st;
 
     DSC_TRY(dsc_cmd_stopped(j->cmd, err));
-    DSC_TRY(dsc_listed_open(j->m, &j->from[idx], t, err));
+    if (dsc_listed_open(j->m, &j->from[idx], t, err) != DSC_OK)
+        return dsc_err_file(err, j->cmd->args[0]);
     if (t->dtype == j->to[idx].dtype)
         return DSC_OK;
     st = convert(t, j->to[idx].dtype, &own, err);

@@ -14,7 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIGNATURE_BYTES = 8, FIRST_USERBLOCK = 512, MIN_RECORD_BYTES = 27 };
+enum {
+    SIGNATURE_BYTES = 8,
+    SUPERBLOCK_MIN_BYTES = 48,
+    FIRST_USERBLOCK = 512,
+    MIN_RECORD_BYTES = 27
+};
 
 static const size_t CHILD_BASE_BYTES = (size_t)48 << 20;
 
@@ -47,6 +52,9 @@ static enum dsc_status check_place(const struct dsc_stored *s, const struct h5_i
     if (at != H5_NOWHERE && (at > image->n_bytes || s->n_bytes > image->n_bytes - at))
         return dsc_fail(err, DSC_E_RANGE, "%" PRIu64 " bytes at %" PRIu64 " of a file of %zu",
                         s->n_bytes, at, image->n_bytes);
+    if (at != H5_NOWHERE && n_stored < s->n_bytes)
+        return dsc_fail(err, DSC_E_INCONSISTENT, "%" PRIu64 " bytes are stored of %" PRIu64,
+                        n_stored, s->n_bytes);
     if (at != H5_NOWHERE || s->n_bytes <= H5_FREE_BYTES)
         return DSC_OK;
     if (!dsc_mul_size(n_stored < image->n_bytes ? n_stored : image->n_bytes, H5_MAX_RATIO, &most))
@@ -149,7 +157,8 @@ static enum dsc_status take_records(struct dsc_model *m, const struct h5_image *
         n_other++;
         *s = (struct dsc_stored){0};
     }
-    tell_left_out(log, other, other_type, n_other);
+    if (m->n_stored > 0)
+        tell_left_out(log, other, other_type, n_other);
     return dsc_rd_status(r);
 }
 
@@ -171,8 +180,12 @@ enum dsc_status h5_read(struct dsc_model *m, const struct h5_image *image,
     const struct jail_limits limits = limits_of(image, 0);
     struct dsc_bytes answer = {0};
     struct dsc_rd r;
-    enum dsc_status st = jail_run(h5_child_list, image, &limits, &answer, err);
+    enum dsc_status st;
 
+    if (image->n_bytes < SUPERBLOCK_MIN_BYTES)
+        return dsc_fail(err, DSC_E_TRUNC, "HDF5: %zu bytes, less than a superblock",
+                        image->n_bytes);
+    st = jail_run(h5_child_list, image, &limits, &answer, err);
     if (st == DSC_OK) {
         dsc_rd_init(&r, answer.data, answer.n_bytes, err);
         st = take_records(m, image, &r, log);
@@ -228,7 +241,7 @@ static enum dsc_status read(struct dsc_model *m, const char *path, const struct 
     DSC_TRY(h5_read(m, &image, o ? o->log : NULL, err));
     if (dsc_bundle_meta(&m->tensors, "model_config"))
         return keras_read_h5(m, o ? o->log : NULL, err);
-    return m->n_stored ? DSC_OK : dsc_fail(err, DSC_E_EMPTY, "no datasets");
+    return m->n_stored ? DSC_OK : dsc_fail(err, DSC_E_EMPTY, "no datasets of numbers");
 }
 
 static bool probe(const struct dsc_probe *p)

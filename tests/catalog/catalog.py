@@ -4,9 +4,10 @@
     catalog.py write DIR [KIND ..]      write the files, and cases.tsv: file, class, place
     catalog.py run PROGRAM [KIND ..]    let the program inspect each (TAP)
 
-KIND is gguf or pt: KIND_cases.py holds a function cases() of (name, bytes, class, place). A class is
+KIND is gguf, hdf5, keras or pt: KIND_cases.py holds a function cases() of (name, bytes, class, place). A class is
 that of the one error line: exit status 65, the file named, and in it the object or byte that
-`place` says; nothing on stdout. None is a file that must be read. Each takes at most 2 s of
+`place` says; nothing on stdout, unless a + stands before the class: a fault of values, which are read
+when other things have been said. None is a file that must be read. Each takes at most 2 s of
 processor time, and 64 MiB and four times the file of memory (not asked under DSC_SANITIZED).
 """
 import importlib
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 
-KINDS = ["gguf", "pt"]
+KINDS = ["gguf", "hdf5", "keras", "pt"]
 SECONDS, BASE_BYTES = 2, 64 << 20
 
 
@@ -51,6 +52,8 @@ def faults_of(path, n_bytes, cls, place, has_memory, got):
     code, out, err, seconds, peak = got
     lines = [s for s in err.split("\n") if s and not s.startswith("  hint: ")]
     faults = []
+    is_late = bool(cls) and cls[0] == "+"
+    cls = cls.lstrip("+") if cls else cls
     if code != (65 if cls else 0):
         faults.append(f"exit status {code}")
     if cls and (len(lines) != 1 or not lines[0].startswith(f"dscompress: error: {path}: ")):
@@ -59,7 +62,7 @@ def faults_of(path, n_bytes, cls, place, has_memory, got):
         faults.append(f"no [{cls}]")
     if cls and place not in err:
         faults.append(f"no {place!r} in it")
-    if cls and out:
+    if cls and out and not is_late:
         faults.append("an output")
     if seconds > SECONDS:
         faults.append(f"{seconds:.1f} s")
