@@ -80,11 +80,12 @@ static void data(FILE *f)
     put(f,
         "Rows of text are a .tsv, .csv or .jsonl with the columns text, text_b (if there are "
         "pairs) "
-        "and label. Rows of arrays are an .npz with one array for each input of the model, named "
-        "as it is, and label; rows lie along the first axis, and types and sizes have to be the "
-        "input's. The label of an .npz is the number of the class from 0, or a float for a value. "
+        "and label. Rows of arrays are an .npz or .h5 with one array for each input of the model, "
+        "named as it is, and label; rows lie along the first axis, and types and sizes have to be "
+        "the "
+        "input's. The label of arrays is the number of the class from 0, or a float for a value. "
         "--columns renames either.\n\n"
-        "--split takes the first 8 hex digits, mod 100, of the sha256 of the text; of an .npz, of "
+        "--split takes the first 8 hex digits, mod 100, of the sha256 of the text; of arrays, of "
         "the bytes of all inputs of the row, in the order of the arrays' names. Of equal rows the "
         "first one counts.");
     fputc('\n', f);

@@ -136,7 +136,7 @@ enum dsc_status dsc_textmodel_check_texts(const struct dsc_textmodel *m, struct 
     if (!m->tok) {
         dsc_fail(err, DSC_E_SCHEMA, "the model carries no tokenizer");
         return dsc_err_hint(err, "give one with --tokenizer tokenizer.json or vocab.txt; a model "
-                                 "that reads no text takes rows from an .npz");
+                                 "that reads no text takes rows from an .npz or .h5");
     }
     if (m->input[DSC_ROLE_IDS] < 0)
         return fail_names(g, true, "no input takes token ids", err);

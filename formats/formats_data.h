@@ -1,14 +1,16 @@
 /*
- * Rows with labels: texts from .tsv, .csv and .jsonl files, arrays from .npz, or either from stdin.
+ * Rows with labels: texts from .tsv, .csv and .jsonl files, arrays from .npz and .h5, or either
+ * from stdin.
  *
  * TSV and CSV start with a header row; TSV has no quoting, CSV quotes as RFC 4180. JSONL has one
  * object a line. Columns are `text`, `text_b` (optional) and `label`, or what `columns` maps them
  * to. A byte order mark is skipped; blank lines are skipped and counted. NUL is a character like
  * any other in a text, and refused in names and labels.
  *
- * An .npz holds an array for each input, named as it is, and `label`; rows lie along the first
- * axis. Labels that are whole numbers (or booleans) are classes counted from 0, others are values.
- * Stored arrays are read where they lie in the file, deflated ones stay in memory.
+ * An .npz (or .h5, of which all of this holds too) has an array for each input, named as it is, and
+ * `label`; rows lie along the first axis. Labels that are whole numbers (or booleans) are classes
+ * counted from 0, others are values. Stored arrays are read where they lie in the file, deflated
+ * ones stay in memory.
  */
 #ifndef FORMATS_DATA_H
 #define FORMATS_DATA_H
@@ -62,8 +64,8 @@ struct dsc_table_facts;
  * How to read. Zero-initialised: format by the file's extension, columns by their own names,
  * strict UTF-8, labels inferred where there are any, no split.
  *
- * format      "tsv", "csv", "jsonl", "npz", or NULL: by extension; stdin is then sniffed ("PK"
- *             first: npz; '{' first: JSONL; a tab in the first line: TSV; else CSV)
+ * format      "tsv", "csv", "jsonl", "npz", "hdf5", or NULL: by extension; stdin is then sniffed
+ *             ("PK" first: npz; '{' first: JSONL; a tab in the first line: TSV; else CSV)
  * columns     "text=review,label=fraud" or NULL; of .npz "INPUT=ARRAY,label=ARRAY"
  * labels      the label map of an artefact: label idx = place in it; NULL: inferred. A map of the
  *             placeholders LABEL_0, LABEL_1 .. also accepts the numbers 0, 1 ..; a number of an

@@ -46,6 +46,8 @@ static const char *sniff(const struct dsc_file *f)
 
     if (f->n_bytes >= 2 && memcmp(f->data, "PK", 2) == 0)
         return "npz";
+    if (f->n_bytes >= 4 && memcmp(f->data, "\x89HDF", 4) == 0)
+        return "hdf5";
     while (i < f->n_bytes && strchr(" \t\r\n", f->data[i]) && f->data[i])
         i++;
     if (i < f->n_bytes && f->data[i] == '{')
@@ -71,7 +73,7 @@ static enum dsc_status pick_reader(const struct dsc_reader **reader, const char 
     }
     dsc_fail(err, format ? DSC_E_USAGE : DSC_E_UNSUPPORTED,
              "'%s' is not a format of rows that is read", word);
-    return dsc_err_hint(err, "known are .csv, .jsonl, .npz and .tsv");
+    return dsc_err_hint(err, "known are .csv, .h5, .jsonl, .npz and .tsv");
 }
 
 void dsc_bad_add(struct dsc_bad *b, enum dsc_status s, size_t row, size_t line, size_t byte,

@@ -228,6 +228,50 @@ enum dsc_status h5_load(const struct dsc_model *m, const struct dsc_stored *s, s
     return decode(s, &coding->image, t, err);
 }
 
+/* The bytes belong to nobody here: the buffer lives as long as the bundle. */
+static void release_nothing(struct dsc_buffer *b)
+{
+    (void)b;
+}
+
+static enum dsc_status view_all(const struct dsc_model *m, struct dsc_bundle *b,
+                                struct dsc_err *err)
+{
+    for (int i = 0; i < m->n_stored; i++) {
+        struct dsc_tensor t;
+        enum dsc_status st;
+
+        DSC_TRY(h5_load(m, &m->stored[i], &t, err));
+        st = dsc_bundle_add(b, m->stored[i].name, &t, err);
+        dsc_tensor_clear(&t);
+        DSC_TRY(st);
+    }
+    return b->n ? dsc_bundle_sort(b, err) : dsc_fail(err, DSC_E_EMPTY, "no datasets of numbers");
+}
+
+enum dsc_status h5_view_bytes(struct dsc_bundle *b, const void *data, size_t n_bytes,
+                              const struct dsc_log *log, struct dsc_err *err)
+{
+    const struct h5_image image = {data, n_bytes};
+    struct dsc_model m = {0};
+    enum dsc_status st;
+
+    dsc_bundle_init(b);
+    DSC_NEW(m.file, &b->arena, 1, err);
+    atomic_init(&m.file->n_refs, 1);
+    m.file->data = (void *)(uintptr_t)data;
+    m.file->n_bytes = n_bytes;
+    m.file->release = release_nothing;
+    st = h5_is_signature(data, n_bytes) ? h5_read(&m, &image, log, err)
+                                        : dsc_fail(err, DSC_E_MAGIC, "not an HDF5 file");
+    if (st == DSC_OK)
+        st = view_all(&m, b, err);
+    dsc_bundle_clear(&m.tensors);
+    if (st != DSC_OK)
+        dsc_bundle_clear(b);
+    return st;
+}
+
 static enum dsc_status read(struct dsc_model *m, const char *path, const struct dsc_read_opts *o,
                             struct dsc_err *err)
 {

@@ -319,7 +319,7 @@ START_TEST(objects_are_refused_and_texts_are_not_arrays)
     begin(&f);
     read_file(&f, golden("mlp/classes.npz"), (struct dsc_data_spec){0});
     ck_assert_int_eq(f.status, DSC_E_UNSUPPORTED);
-    ck_assert_str_eq(f.err.message, "an .npz holds arrays, rows of text are needed here");
+    ck_assert_str_eq(f.err.message, "the file holds arrays, rows of text are needed here");
     drop(&f);
 }
 END_TEST
