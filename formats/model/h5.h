@@ -68,8 +68,8 @@ bool h5_is_signature(const unsigned char *data, size_t n_bytes);
  */
 enum dsc_status h5_read(struct dsc_model *m, const struct h5_image *image,
                         const struct dsc_log *log, struct dsc_err *err);
-/** All datasets of a file's bytes, which outlive the bundle, as tensors by name. Errors: as h5_read,
- *  h5_load; EMPTY */
+/** All datasets of a file's bytes, which outlive the bundle, as tensors by name. Errors: as
+ * h5_read, h5_load; EMPTY */
 enum dsc_status h5_view_bytes(struct dsc_bundle *b, const void *data, size_t n_bytes,
                               const struct dsc_log *log, struct dsc_err *err);
 enum dsc_status h5_load(const struct dsc_model *m, const struct dsc_stored *s, struct dsc_tensor *t,

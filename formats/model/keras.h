@@ -155,6 +155,8 @@ int keras_transpose(struct keras_build *b, int x, const int64_t *perm);
 int keras_cast(struct keras_build *b, int x, enum dsc_dtype dtype);
 /** x by a named activation. Errors: UNSUPPORTED */
 int keras_activation(struct keras_build *b, int x, const char *name);
+/** It looks at one element at a time. */
+bool keras_is_pointwise(const char *activation);
 const struct dsc_type *keras_type(const struct keras_build *b, int x);
 int keras_rank(const struct keras_build *b, int x);
 /** Size of an axis (negative: from the end); -1 when it is not known. */
@@ -162,6 +164,8 @@ int64_t keras_dim(const struct keras_build *b, int x, int axis);
 /** The same value with channels first, and back to last. */
 int keras_channels_first(struct keras_build *b, int x);
 int keras_channels_last(struct keras_build *b, int x);
+/** All values have been turned: in[i] with channels first in first[i]. */
+bool keras_has_channels_first(const struct keras_build *b, int n, const int *in, int *first);
 
 /**
  * The weight `name` of a part; idx: its number among the part's variables. rank, dim: what it must
@@ -183,6 +187,8 @@ extern const int keras_n_classes;
     "units activation recurrent_activation use_bias return_sequences go_backwards "         \
     "unroll zero_output_for_mask implementation input_dim input_length time_major dropout " \
     "recurrent_dropout unit_forget_bias"
+
+#define KERAS_CONV_KEYS "kernel_size strides padding dilation_rate activation use_bias rank"
 
 #define KERAS_LAYER(name, build, keys) int build(struct keras_build *b, int n_in, const int *in);
 #include "model/keras_layers.def"

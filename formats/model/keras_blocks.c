@@ -214,15 +214,28 @@ static void note_turned(struct keras_build *b, int last, int first)
     b->channels_first[2 * b->n_turned++ + 1] = first;
 }
 
+bool keras_has_channels_first(const struct keras_build *b, int n, const int *in, int *first)
+{
+    int n_found = 0;
+
+    for (int k = 0; k < n; k++)
+        for (int i = 0; i < b->n_turned; i++)
+            if (b->channels_first[2 * i] == in[k]) {
+                first[k] = b->channels_first[2 * i + 1];
+                n_found++;
+                break;
+            }
+    return n_found == n;
+}
+
 int keras_channels_first(struct keras_build *b, int x)
 {
     const int rank = keras_rank(b, x);
     int64_t perm[DSC_MAX_RANK] = {0, rank - 1};
     int first;
 
-    for (int i = 0; i < b->n_turned; i++)
-        if (b->channels_first[2 * i] == x)
-            return b->channels_first[2 * i + 1];
+    if (keras_has_channels_first(b, 1, &x, &first))
+        return first;
     for (int i = 2; i < rank; i++)
         perm[i] = i - 1;
     first = keras_transpose(b, x, perm);
@@ -294,6 +307,11 @@ static int softmax(struct keras_build *b, int x)
 static int log_softmax(struct keras_build *b, int x)
 {
     return over_last_axis(b, x, "LogSoftmax");
+}
+
+bool keras_is_pointwise(const char *activation)
+{
+    return strcmp(activation, "softmax") != 0 && strcmp(activation, "log_softmax") != 0;
 }
 
 int keras_activation(struct keras_build *b, int x, const char *name)

@@ -42,9 +42,15 @@ int keras_embedding(struct keras_build *b, int n_in, const int *in)
 
 /* ---- activations ---- */
 
+/* Between convolutions it is computed with channels first, where the value is at hand so. */
 int keras_activate(struct keras_build *b, int n_in, const int *in)
 {
-    return keras_activation(b, in[0], keras_function(b, "activation", "linear"));
+    const char *name = keras_function(b, "activation", "linear");
+    int first;
+
+    if (keras_is_pointwise(name) && keras_has_channels_first(b, 1, in, &first))
+        return keras_channels_last(b, keras_activation(b, first, name));
+    return keras_activation(b, in[0], name);
 }
 
 int keras_softmax(struct keras_build *b, int n_in, const int *in)
@@ -61,6 +67,7 @@ int keras_relu(struct keras_build *b, int n_in, const int *in)
     const double slope = keras_float(b, "negative_slope", 0),
                  most = keras_float(b, "max_value", -1);
     int y = in[0];
+    const bool is_first = keras_has_channels_first(b, 1, in, &y);
 
     if (keras_float(b, "threshold", 0) != 0)
         return keras_fail(b, DSC_E_UNSUPPORTED, "a threshold other than 0");
@@ -68,7 +75,8 @@ int keras_relu(struct keras_build *b, int n_in, const int *in)
         y = keras_op(b, "LeakyRelu", 1, &y, 1, (struct keras_attr[]){KERAS_FLOAT("alpha", slope)});
     else
         y = keras_op1(b, "Relu", y);
-    return most < 0 ? y : keras_op2(b, "Min", y, keras_f32(b, "max", most));
+    y = most < 0 ? y : keras_op2(b, "Min", y, keras_f32(b, "max", most));
+    return is_first ? keras_channels_last(b, y) : y;
 }
 
 /* Named alpha before Keras 3. */

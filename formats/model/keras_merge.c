@@ -13,15 +13,22 @@ static bool check_ranks(struct keras_build *b, int n_in, const int *in)
     return b->st == DSC_OK;
 }
 
+/* Where all inputs are at hand with channels first, so is the result. */
 static int fold(struct keras_build *b, const char *op, int n_in, const int *in)
 {
-    int y = in[0];
+    int first[KERAS_MAX_INPUTS], y;
+    bool is_first;
 
     if (!check_ranks(b, n_in, in))
         return DSC_NO_VALUE;
+    is_first = keras_has_channels_first(b, n_in, in, first);
+    for (int i = 1; i < n_in; i++)
+        is_first &= keras_rank(b, in[i]) == keras_rank(b, in[0]);
+    in = is_first ? first : in;
+    y = in[0];
     for (int i = 1; i < n_in; i++)
         y = keras_op2(b, op, y, in[i]);
-    return y;
+    return is_first ? keras_channels_last(b, y) : y;
 }
 
 static int join(struct keras_build *b, const char *op, int n_in, const int *in)
@@ -63,7 +70,14 @@ int keras_minimum(struct keras_build *b, int n_in, const int *in)
 
 int keras_concatenate(struct keras_build *b, int n_in, const int *in)
 {
-    const struct keras_attr axis = KERAS_INT("axis", keras_int(b, "axis", -1));
+    const int64_t axis = keras_int(b, "axis", -1);
+    const struct keras_attr here = KERAS_INT("axis", axis), channels = KERAS_INT("axis", 1);
+    int first[KERAS_MAX_INPUTS];
 
-    return check_ranks(b, n_in, in) ? keras_op(b, "Concat", n_in, in, 1, &axis) : DSC_NO_VALUE;
+    if (!check_ranks(b, n_in, in))
+        return DSC_NO_VALUE;
+    if ((axis == -1 || axis == keras_rank(b, in[0]) - 1) &&
+        keras_has_channels_first(b, n_in, in, first))
+        return keras_channels_last(b, keras_op(b, "Concat", n_in, first, 1, &channels));
+    return keras_op(b, "Concat", n_in, in, 1, &here);
 }

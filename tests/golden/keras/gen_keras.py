@@ -115,6 +115,24 @@ def activations():
     return keras.Model(x, L.Concatenate()([L.Activation(n)(x) for n in names]), name="act")
 
 
+def convolutions():
+    x, y, z = keras.Input((20, 3), name="x"), keras.Input((9, 8, 4), name="y"), keras.Input((5, 6, 4, 2), name="z")
+    a = L.Conv1D(4, 3, padding="causal", dilation_rate=2, activation="relu")(x)
+    a = L.Conv1D(5, 4, strides=2, padding="same", use_bias=False)(L.ZeroPadding1D((1, 2))(a))
+    a = L.SeparableConv1D(6, 3, depth_multiplier=2)(L.MaxPooling1D(3, strides=2, padding="same")(a))
+    a = L.Cropping1D((1, 0))(L.Conv1DTranspose(3, 4, strides=3)(a))
+    b = L.Conv2D(6, 3, strides=2, padding="same")(y)
+    s = L.Activation("relu")(L.BatchNormalization()(b))
+    s = L.Add()([L.SeparableConv2D(6, (3, 2), padding="same", activation="tanh")(s), b])
+    s = L.ReLU(6.0)(L.DepthwiseConv2D(3, padding="same", depth_multiplier=2)(L.Dropout(0.1)(s)))
+    up = L.Conv2DTranspose(4, 3, strides=2, padding="same")(L.AveragePooling2D(2, padding="same")(s))
+    up = L.Conv2DTranspose(3, 2, strides=3)(L.Concatenate()([L.Cropping2D(((1, 0), (0, 0)))(up), L.Conv2D(2, 2, padding="same")(s)]))
+    up = L.Conv2D(3, 1, activation="softmax")(L.ZeroPadding2D(1)(up))
+    c = L.MaxPooling3D((1, 2, 2))(L.Conv3D(4, 3, padding="same", groups=2, activation="elu")(z))
+    c = L.GlobalAveragePooling3D()(L.Conv3DTranspose(3, (2, 3, 2), padding="same")(L.AveragePooling3D(2, strides=1)(c)))
+    return keras.Model([x, y, z], [a, up, c], name="conv")
+
+
 def write_two(name, config, weights, is_list=False):
     """As Keras 2.2.4: fixed-length texts, ":0" behind names."""
     with h5py.File(path(name + ".h5"), "w") as f:
@@ -187,6 +205,7 @@ def main():
     save(merges(), "merges")
     save(nested(), "nested", ("keras", "h5"))
     save(activations(), "activations")
+    save(convolutions(), "convolutions")
     two()
 
 
