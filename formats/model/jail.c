@@ -43,12 +43,6 @@ struct reply {
 #define JAIL_ARCH AUDIT_ARCH_AARCH64
 #endif
 
-#ifdef __SANITIZE_ADDRESS__
-enum { IS_SANITIZED = 1 };
-#else
-enum { IS_SANITIZED = 0 };
-#endif
-
 enum { SANITIZED_SLOWER = 20 };
 
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (offsetof(struct seccomp_data, field)))
@@ -79,7 +73,7 @@ static bool lock_calls(int fd)
         UNLESS_CALL(write, 4),
         LOAD(args[0]),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)fd, 1, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IS_SANITIZED ? STDERR_FILENO : (unsigned)fd, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, JAIL_IS_SANITIZED ? STDERR_FILENO : (unsigned)fd, 0, 1),
         RETURN(SECCOMP_RET_ALLOW),
         LOAD(nr),
         ALLOW(exit_group),
@@ -88,13 +82,14 @@ static bool lock_calls(int fd)
         ALLOW(mremap),
         ALLOW(madvise),
         ALLOW(clock_gettime),
+        ALLOW(gettimeofday),
         ALLOW(getrandom),
         DENY(openat),
 #ifdef __NR_open
         DENY(open),
         ALLOW(time),
 #endif
-#ifdef __SANITIZE_ADDRESS__
+#if JAIL_IS_SANITIZED
         ALLOW(futex),
         ALLOW(sched_yield),
         ALLOW(sigaltstack),
@@ -122,15 +117,15 @@ static bool lock_calls(int fd)
 
 static bool close_others(int fd)
 {
-    const unsigned from = IS_SANITIZED ? STDERR_FILENO + 1 : 0;
+    const unsigned from = JAIL_IS_SANITIZED ? STDERR_FILENO + 1 : 0;
 
-    if (IS_SANITIZED && (close(STDIN_FILENO), close(STDOUT_FILENO), fd < (int)from))
+    if (JAIL_IS_SANITIZED && (close(STDIN_FILENO), close(STDOUT_FILENO), fd < (int)from))
         return false;
     return (fd == (int)from || close_range(from, (unsigned)fd - 1, 0) == 0) &&
            close_range((unsigned)fd + 1, ~0U, 0) == 0;
 }
 
-static bool limit(int what, size_t n)
+static bool limit(__rlimit_resource_t what, size_t n)
 {
     const struct rlimit r = {.rlim_cur = n, .rlim_max = n};
 
@@ -158,16 +153,16 @@ static bool lock(int fd, const struct jail_limits *l)
     static const int ignored[] = {SIGINT,  SIGQUIT, SIGTERM, SIGHUP,
                                   SIGPIPE, SIGALRM, SIGUSR1, SIGUSR2};
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGXCPU};
-    const unsigned cpu_s = l->cpu_s * (IS_SANITIZED ? SANITIZED_SLOWER : 1);
+    const unsigned cpu_s = l->cpu_s * (JAIL_IS_SANITIZED ? SANITIZED_SLOWER : 1);
     const size_t mapped = mapped_bytes();
 
     for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
         signal(ignored[i], SIG_IGN);
-    for (size_t i = 0; !IS_SANITIZED && i < sizeof faults / sizeof faults[0]; i++)
+    for (size_t i = 0; !JAIL_IS_SANITIZED && i < sizeof faults / sizeof faults[0]; i++)
         signal(faults[i], SIG_DFL);
     return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && prctl(PR_SET_DUMPABLE, 0) == 0 &&
            close_others(fd) && limit(RLIMIT_CORE, 0) && limit(RLIMIT_CPU, cpu_s) &&
-           (IS_SANITIZED || (mapped > 0 && limit(RLIMIT_AS, mapped + l->memory_bytes))) &&
+           (JAIL_IS_SANITIZED || (mapped > 0 && limit(RLIMIT_AS, mapped + l->memory_bytes))) &&
            lock_calls(fd);
 }
 

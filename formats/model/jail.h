@@ -10,14 +10,25 @@
  * On Linux (x86-64, aarch64), by seccomp. Elsewhere, and where the kernel or a container refuses
  * filters, jail_run fails (DEVICE): nothing is parsed without one. `doctor` has a row for it.
  *
- * Under AddressSanitizer the child keeps standard error for its reports, may wait for locks, and
- * has no limit on memory: the sanitizer itself has mapped terabytes.
+ * Under a sanitizer of memory or threads the child keeps standard error for its reports, may wait
+ * for locks, has twenty times the seconds and no limit on memory: the sanitizer itself has mapped
+ * terabytes.
  */
 #ifndef JAIL_H
 #define JAIL_H
 
 #include "dsc/io.h"
 #include "dsc/tensor.h"
+
+#ifndef __has_feature /* clang's way to say it */
+#define __has_feature(x) 0
+#endif
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__ || \
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define JAIL_IS_SANITIZED 1
+#else
+#define JAIL_IS_SANITIZED 0
+#endif
 
 /** What runs in the child. Whatever it changes is lost with it, but for `answer` and a room. */
 typedef enum dsc_status jail_fn(const void *ctx, struct dsc_bytes *answer, struct dsc_err *err);

@@ -13,12 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#ifdef __SANITIZE_ADDRESS__
-enum { IS_SANITIZED = 1 };
-#else
-enum { IS_SANITIZED = 0 };
-#endif
-
 static const struct jail_limits limits = {
     .memory_bytes = 32 << 20, .answer_bytes = 1 << 20, .cpu_s = 1};
 
@@ -200,7 +194,7 @@ START_TEST(time_memory_and_answers_are_limited)
     struct dsc_err err[3] = {0};
 
     ck_assert_int_eq(run(too_much, block, &err[0]), DSC_E_LIMIT);
-    if (IS_SANITIZED) /* no limit on memory there, and twenty times the seconds */
+    if (JAIL_IS_SANITIZED) /* no limit on memory there, and twenty times the seconds */
         return;
     ck_assert_int_eq(run(allocate, NULL, &err[1]), DSC_E_MEMORY);
     ck_assert_int_eq(run(spin, NULL, &err[2]), DSC_E_LIMIT);
