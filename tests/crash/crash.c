@@ -181,6 +181,9 @@ static const struct verb verbs[] = {
     {"train-arrays", "train %/mlp/binary.onnx --train %/mlp/binary.npz --eval %/mlp/binary.npz "
                      "--split 80/10/10 --epochs 1 --batch 300 -j 1 -q -o binary.onnx"},
     {"eval-arrays", "eval %/mlp/values.onnx --data %/mlp/values.npz --limit 9 -j 1"},
+    {"eval-hdf5",
+     "eval %/mlp/binary.onnx --data %/mlp/binary.h5 --columns x=rows/x,label=rows/label "
+     "--limit 9 -j 1"},
     {"quantize-arrays", "quantize %/mlp/classes.onnx --calib %/mlp/classes.npz -j 1 -o ca.onnx"},
     {"quantize-drawn", "quantize %/mlp/values.onnx --method dynamic -j 1 -o drawn.onnx"},
     {"recipe",
