@@ -108,7 +108,7 @@ def headers():
     yield of("no-type", lambda f: [header(m[:1] + m[2:]) for m in [messages(f)]][0], "INCONSISTENT")
     yield of("no-layout", lambda f: header(messages(f)[:2]), "INCONSISTENT")
     yield of("version-7", lambda f: b"\7" + header(messages(f))[1:], "VERSION")
-    yield of("itself", lambda f: header([*messages(f), message(16, struct.pack("<QQ", 96, 2**40))]), "LIMIT")
+    yield of("continued-2^40", lambda f: header([*messages(f), message(16, struct.pack("<QQ", 2**40, 64))]), "RANGE")
     yield of("unknown-message", lambda f: header([*messages(f), message(0x7F, bytes(8), flags=0x80)]), "INCONSISTENT")
 
 
