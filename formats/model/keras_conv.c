@@ -337,3 +337,35 @@ int keras_crop(struct keras_build *b, int n_in, const int *in)
                             keras_i64s(b, "axes", n, axes)},
                     0, NULL);
 }
+
+/* Each element of an axis n times: an axis of n behind it, joined with it. */
+int keras_upsample(struct keras_build *b, int n_in, const int *in)
+{
+    int64_t times[MAX_AXES], split[DSC_MAX_RANK] = {0}, wide[DSC_MAX_RANK] = {1}, joined[5] = {0};
+    const int n = keras_rank(b, in[0]) - 2;
+    int x;
+
+    if (n < 1 || n > MAX_AXES || keras_dim(b, in[0], -1) < 0)
+        return keras_fail(b, DSC_E_SHAPE, "an input of %d axes", n + 2);
+    if (strcmp(keras_text(b, "interpolation", "nearest"), "nearest") != 0)
+        return keras_fail(b, DSC_E_UNSUPPORTED, "another interpolation than nearest");
+    if (!keras_ints(b, "size", n, times))
+        return keras_fail(b, DSC_E_SCHEMA, "no 'size'");
+    for (int i = 0; i < n; i++) {
+        const int64_t size = keras_dim(b, in[0], 1 + i);
+
+        if (size < 0)
+            return keras_fail(b, DSC_E_UNSUPPORTED, "an axis whose size is not known");
+        if (times[i] < 1 || times[i] > MAX_SIZE || size > MAX_SIZE)
+            return keras_fail(b, DSC_E_RANGE, "a size of %lld", (long long)times[i]);
+        split[1 + 2 * i] = size;
+        split[2 + 2 * i] = wide[1 + 2 * i] = 1;
+        wide[2 + 2 * i] = times[i];
+        joined[1 + i] = size * times[i];
+    }
+    split[1 + 2 * n] = joined[1 + n] = keras_dim(b, in[0], -1);
+    wide[1 + 2 * n] = 1;
+    x = keras_reshape(b, in[0], 2 * n + 2, split);
+    x = keras_op2(b, "Expand", x, keras_i64s(b, "times", 2 * n + 2, wide));
+    return keras_reshape(b, x, n + 2, joined);
+}

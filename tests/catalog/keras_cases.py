@@ -188,6 +188,24 @@ def layers():
     yield "rnn-of-2-axes", one("l", "LSTM", units=2), "UNSUPPORTED", "'d'"
     yield "attention-heads-2^40", archive(model(layer("d", "MultiHeadAttention", ("x", "x"), num_heads=2**40, key_dim=2),
                                                 first=entry((None, 4, 3)))), "RANGE", "'d'"
+    image = (None, 4, 4, 3)
+    conv = {"filters": 2, "kernel_size": [3, 3], "strides": [1, 1], "padding": "valid"}
+    yield "conv-channels-first", one("c", "Conv2D", image, None, **conv, data_format="channels_first"), "UNSUPPORTED", "channels_first"
+    yield "conv-size-2^40", one("c", "Conv2D", image, None, **{**conv, "kernel_size": [2**40, 1]}), "RANGE", "'d'"
+    yield "conv-stride-0", one("c", "Conv2D", image, None, **{**conv, "strides": [0, 1]}), "RANGE", "'d'"
+    yield "conv-of-3-sizes", one("c", "Conv2D", image, None, **{**conv, "kernel_size": [1, 1, 1]}), "SCHEMA", "'kernel_size'"
+    yield "conv-groups-2", one("c", "Conv2D", image, None, **conv, groups=2), "SHAPE", "'d'"
+    yield "conv-groups-0", one("c", "Conv2D", image, None, **conv, groups=0), "SHAPE", "'d'"
+    yield "conv-padding", one("c", "Conv2D", image, None, **{**conv, "padding": "magic"}), "UNSUPPORTED", "magic"
+    yield "conv-without-weights", one("c", "Conv2D", image, None, **conv), "INCONSISTENT", "'kernel'"
+    yield "conv-of-2-axes", one("c", "Conv2D", (None, 3), None, **conv), "SHAPE", "'d'"
+    yield "pool-0", one("p", "MaxPooling2D", image, None, pool_size=[0, 2], padding="valid"), "RANGE", "'d'"
+    yield "pool-larger", one("p", "MaxPooling2D", image, None, pool_size=[9, 9], padding="valid"), "SHAPE", "'d/MaxPool'"
+    yield "pad-minus-1", one("p", "ZeroPadding2D", image, None, padding=[[-1, 0], [0, 0]]), "SCHEMA", "'padding'"
+    yield "pad-2^40", one("p", "ZeroPadding2D", image, None, padding=2**40), "SCHEMA", "'padding'"
+    yield "upsample-unknown", one("u", "UpSampling2D", (None, None, 4, 3), None, size=[2, 2]), "UNSUPPORTED", "'d'"
+    yield "upsample-bilinear", one("u", "UpSampling2D", image, None, size=[2, 2], interpolation="bilinear"), "UNSUPPORTED", "'d'"
+    yield "upsample-2^40", one("u", "UpSampling2D", image, None, size=[2**40, 2]), "RANGE", "'d'"
     yield "wrapped-itself", one("t", "TimeDistributed", (None, 4, 3), None, layer={"class_name": "TimeDistributed",
                                 "config": {"name": "t"}}), "UNSUPPORTED", "'d'"
     yield "both-ways-of-dense", one("b", "Bidirectional", (None, 4, 3), None, merge_mode="concat", layer={
