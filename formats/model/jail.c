@@ -286,13 +286,17 @@ out:
 }
 
 /* How it ended; st and is_whole: what came over the pipe. */
-static enum dsc_status judge(int how, enum dsc_status st, bool is_whole,
+static enum dsc_status judge(int how, const struct rusage *used, enum dsc_status st, bool is_whole,
                              const struct jail_limits *l, struct dsc_err *err)
 {
+    const bool is_over = used->ru_utime.tv_sec + used->ru_stime.tv_sec + 1 >= (time_t)l->cpu_s;
+
     if (st != DSC_OK || is_whole)
         return st;
-    if (WIFSIGNALED(how) && (WTERMSIG(how) == SIGXCPU || WTERMSIG(how) == SIGKILL))
+    if (WIFSIGNALED(how) && (WTERMSIG(how) == SIGXCPU || (WTERMSIG(how) == SIGKILL && is_over)))
         return dsc_fail(err, DSC_E_LIMIT, "reading it takes over %u s of processor time", l->cpu_s);
+    if (WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL)
+        return dsc_fail(err, DSC_E_MEMORY, "its reader was killed, as when memory is short");
     if (WIFSIGNALED(how) && WTERMSIG(how) == SIGSYS)
         return dsc_fail(err, DSC_E_INCONSISTENT, "its reader did what it may not, and was stopped");
     if (WIFSIGNALED(how))
@@ -313,6 +317,7 @@ enum dsc_status jail_run(jail_fn *fn, const void *ctx, const struct jail_limits 
 {
     enum dsc_status st;
     bool is_whole;
+    struct rusage used = {0};
     int fd[2], how = 0;
     pid_t child;
 
@@ -329,9 +334,9 @@ enum dsc_status jail_run(jail_fn *fn, const void *ctx, const struct jail_limits 
     }
     st = take_answer(fd[0], limits, answer, &is_whole, err);
     close(fd[0]); /* one that still writes ends */
-    while (waitpid(child, &how, 0) < 0 && errno == EINTR)
+    while (wait4(child, &how, 0, &used) < 0 && errno == EINTR)
         ;
-    return judge(how, st, is_whole, limits, err);
+    return judge(how, &used, st, is_whole, limits, err);
 }
 
 #else
