@@ -55,6 +55,11 @@ static enum dsc_status prune_gates(struct job *j, struct dsc_err *err)
     return dsc_prune_to_units(&j->r, DSC_AXIS_GATES, err);
 }
 
+static enum dsc_status prune_channels(struct job *j, struct dsc_err *err)
+{
+    return dsc_prune_to_units(&j->r, DSC_AXIS_CHANNELS, err);
+}
+
 static enum dsc_status prune_layers(struct job *j, struct dsc_err *err)
 {
     return dsc_prune_to_layers(&j->r, err);
@@ -77,6 +82,7 @@ static const struct size_row size_rows[] = {
     {.name = "heads", .run = prune_heads, .has_scope = true},
     {.name = "hidden", .run = prune_hidden, .has_scope = true},
     {.name = "gates", .run = prune_gates, .has_scope = true},
+    {.name = "channels", .run = prune_channels, .has_scope = true},
     {.name = "layers", .run = prune_layers},
     {.name = "vocab", .run = prune_vocab, .is_by_data = true},
     {.name = "lowrank", .run = prune_lowrank, .has_rank = true},
@@ -110,8 +116,9 @@ static enum dsc_status read_importance(struct job *j, struct dsc_err *err)
     j->is_taylor = strcmp(name, "taylor") == 0;
     j->r.is_movement = strcmp(name, "movement") == 0;
     if (j->is_taylor && !j->sizes)
-        return dsc_fail(err, DSC_E_USAGE,
-                        "--importance taylor is of --pattern ffn, heads, hidden and gates");
+        return dsc_fail(
+            err, DSC_E_USAGE,
+            "--importance taylor is of --pattern ffn, heads, hidden, gates and channels");
     if (j->r.is_movement && j->sizes)
         return dsc_fail(err, DSC_E_USAGE,
                         "--importance movement is of --pattern unstructured, N:M and block:RxC");
@@ -365,11 +372,8 @@ const struct dsc_command dsc_command_prune = {
         "--importance movement (unstructured, N:M, blocks) keeps the weights that training moves "
         "away from 0, by the sum of -w dL/dw over the same steps; what was hidden can come back "
         "until they end (Sanh et al. 2020). "
-        "--importance taylor (ffn, heads, hidden, gates) ranks units by the loss's derivative by a "
-        "factor "
-        "on "
-        "them, on "
-        "16 batches of --train, before training. "
+        "--importance taylor (ffn, heads, hidden, gates, channels) ranks units by the loss's "
+        "derivative by a factor on them, on 16 batches of --train, before training. "
         "--teacher self learns from the model as it was. Options of training mean what they mean "
         "for train.\n\n"
         "Patterns of zeros. unstructured: any element, --sparsity of each tensor or of all "
@@ -379,7 +383,8 @@ const struct dsc_command dsc_command_prune = {
         "makes and reads them, so that more magnitude stays (Pool and Yu 2021). block:RxC: blocks "
         "of R "
         "outputs by C along that axis, by their Frobenius norm. Zeros that are there count. Pruned "
-        "are float constants that Gemm, MatMul, LSTM, GRU and RNN read, through Transpose too. "
+        "are float constants that Gemm, MatMul, Conv, LSTM, GRU and RNN read, through Transpose "
+        "too. "
         "Looked-up tables, "
         "biases and gains are left unless --include names them; a tensor that is read in two roles "
         "is always left. The reason for every tensor is in --json. Such zeros make a model no "
@@ -389,7 +394,10 @@ const struct dsc_command dsc_command_prune = {
         "dense in memory; other runtimes may refuse it.\n\n"
         "Patterns of units, which are really gone: ffn removes neurons between two products, heads "
         "removes heads of attention, hidden narrows the residual stream that runs through all "
-        "layers, with its norms, gates removes hidden units of LSTM, GRU and RNN layers. Which "
+        "layers, with its norms, gates removes hidden units of LSTM, GRU and RNN layers, channels "
+        "removes channels between convolutions, with the norms and pools there (of a convolution "
+        "in "
+        "groups one place of every group, of a depthwise one groups). Which "
         "axes of which weights shrink together follows from the "
         "graph, not from names; a unit is worth the Euclidean norm of all weights that go with it "
         "(with --scope global over the mean of its group). What the rules cannot carry is left, "
@@ -431,6 +439,7 @@ const struct dsc_command dsc_command_prune = {
                 "factors.onnx\n"
                 "dscompress prune sms.onnx --pattern ffn --sparsity 0.5 -o narrow.onnx\n"
                 "dscompress prune fraud.onnx --pattern gates --sparsity 0.5 -o units.onnx\n"
+                "dscompress prune cnn.onnx --pattern channels --sparsity 0.5 -o thin.onnx\n"
                 "dscompress prune narrow.onnx --pattern heads --sparsity 0.25 --require-size 99% "
                 "-o fewer.onnx",
     .needs = "pattern,output",

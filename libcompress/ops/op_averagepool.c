@@ -33,6 +33,7 @@ const struct dsc_op dsc_op_averagepool = {
     .n_out = 1,
     .since = 1,
     .is_rowwise = true,
+    .prune = DSC_PRUNE_CHANNELS,
     .fn = DSC_POOL_MEAN,
     .infer = dsc_pooling_infer,
     .forward = forward,

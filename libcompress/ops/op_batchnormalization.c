@@ -158,6 +158,7 @@ const struct dsc_op dsc_op_batchnormalization = {
     .param_in = DSC_IN(IN_SCALE) | DSC_IN(IN_BIAS),
     .param_scalar_in = DSC_IN(IN_SCALE) | DSC_IN(IN_BIAS),
     .no_grad = DSC_IN(IN_MEAN) | DSC_IN(IN_VAR),
+    .prune = DSC_PRUNE_CHANNELS,
     .upgrade = upgrade,
     .infer = infer,
     .forward = forward,

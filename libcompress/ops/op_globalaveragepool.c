@@ -8,6 +8,7 @@ const struct dsc_op dsc_op_globalaveragepool = {
     .n_out = 1,
     .since = 1,
     .is_rowwise = true,
+    .prune = DSC_PRUNE_CHANNELS,
     .fn = DSC_REDUCE_mean,
     .infer = dsc_global_pool_infer,
     .forward = dsc_global_pool_forward,

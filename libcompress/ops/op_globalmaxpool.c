@@ -10,6 +10,7 @@ const struct dsc_op dsc_op_globalmaxpool = {
     .since = 1,
     .saves = DSC_IN(0) | DSC_OUT(0),
     .is_rowwise = true,
+    .prune = DSC_PRUNE_CHANNELS,
     .fn = DSC_REDUCE_max,
     .infer = dsc_global_pool_infer,
     .forward = dsc_global_pool_forward,

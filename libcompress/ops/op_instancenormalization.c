@@ -62,6 +62,7 @@ const struct dsc_op dsc_op_instancenormalization = {
     .since = 6,
     .saves = DSC_IN(0) | DSC_IN(1),
     .param_in = DSC_IN(1) | DSC_IN(2),
+    .prune = DSC_PRUNE_CHANNELS,
     .infer = infer,
     .forward = forward,
     .backward = backward,

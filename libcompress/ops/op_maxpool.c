@@ -42,6 +42,7 @@ const struct dsc_op dsc_op_maxpool = {
     .since = 1,
     .saves = DSC_IN(0),
     .is_rowwise = true,
+    .prune = DSC_PRUNE_CHANNELS,
     .fn = DSC_POOL_MAX,
     .infer = dsc_pooling_infer,
     .forward = forward,

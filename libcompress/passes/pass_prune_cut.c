@@ -75,6 +75,7 @@ enum dsc_status dsc_prune_cut(struct dsc_graph *g, const struct dsc_axis_groups 
                 DSC_TRY(resize(g, a, n_kept(group, a), err));
         }
     }
+    DSC_TRY(dsc_prune_set_groups(g, err));
     DSC_TRY(dsc_graph_sort(g, true, err));
     return dsc_graph_verify(g, err);
 }

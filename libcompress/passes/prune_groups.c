@@ -249,11 +249,24 @@ static enum dsc_status begin_gates(struct search *s, const struct dsc_node *n)
     return r && r->rank == 3 ? begin(s, n, n->in[2], 2, r->dim[2]) : DSC_OK;
 }
 
+/* The outputs of a convolution with a constant. */
+static enum dsc_status begin_channels(struct search *s, const struct dsc_node *n)
+{
+    const struct dsc_tensor *w =
+        n->op->prune == DSC_PRUNE_CONV ? dsc_constant(s->g, n->in[1]) : NULL;
+
+    if (!w || w->rank < 3)
+        return DSC_OK;
+    return begin(s, n, n->out[0], 1,
+                 dsc_node_is(n, "", "Conv") ? w->dim[0] : w->dim[1] * dsc_node_int(n, "group", 1));
+}
+
 static enum dsc_status begin_at(struct search *s, const struct dsc_node *n)
 {
-    return s->pattern == DSC_AXIS_FFN     ? begin_ffn(s, n)
-           : s->pattern == DSC_AXIS_GATES ? begin_gates(s, n)
-                                          : begin_heads(s, n);
+    return s->pattern == DSC_AXIS_FFN        ? begin_ffn(s, n)
+           : s->pattern == DSC_AXIS_GATES    ? begin_gates(s, n)
+           : s->pattern == DSC_AXIS_CHANNELS ? begin_channels(s, n)
+                                             : begin_heads(s, n);
 }
 
 static enum dsc_status nothing(const struct dsc_axis_groups *groups, enum dsc_axis_pattern pattern,
@@ -264,6 +277,7 @@ static enum dsc_status nothing(const struct dsc_axis_groups *groups, enum dsc_ax
         [DSC_AXIS_HEADS] = "product that is of two activations",
         [DSC_AXIS_HIDDEN] = "layer of attention",
         [DSC_AXIS_GATES] = "recurrent layer (LSTM, GRU, RNN) with constant weights",
+        [DSC_AXIS_CHANNELS] = "convolution with constant filters",
     };
     char text[480] = "";
     size_t at = 0;

@@ -350,6 +350,7 @@ static rule_fn *const rules[] = {
     [DSC_PRUNE_SPLIT] = beside,        [DSC_PRUNE_REDUCE] = reduce,
     [DSC_PRUNE_ALONG] = along,         [DSC_PRUNE_SHAPE] = shape,
     [DSC_PRUNE_SLICE] = slice,         [DSC_PRUNE_RECURRENT] = dsc_tie_recurrent,
+    [DSC_PRUNE_CONV] = dsc_tie_conv,   [DSC_PRUNE_CHANNELS] = dsc_tie_channels,
 };
 
 bool dsc_tie_through(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_tie_port *p)

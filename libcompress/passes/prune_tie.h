@@ -44,6 +44,11 @@ bool dsc_tie_reshape(struct dsc_tie *t, const struct dsc_node *n, const struct d
 
 /** The rule of recurrent operators. */
 bool dsc_tie_recurrent(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_tie_port *p);
+/** The rules of convolutions, and of what works on each channel by itself. */
+bool dsc_tie_conv(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_tie_port *p);
+bool dsc_tie_channels(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_tie_port *p);
+/** Attribute `group` of convolutions that have lost some: as many as the channels make. */
+enum dsc_status dsc_prune_set_groups(struct dsc_graph *g, struct dsc_err *err);
 /** First states of recurrent layers that are zeros: none. */
 void dsc_prune_drop_zero_states(struct dsc_graph *g);
 

@@ -46,7 +46,7 @@ enum dsc_status dsc_mask_pattern_parse(const char *text, struct dsc_mask_pattern
     }
     dsc_fail(err, DSC_E_USAGE, "there is no pattern '%s'", text);
     dsc_err_hint(err, "unstructured, N:M (2:4), block:RxC (block:4x1), ffn, heads, hidden, gates, "
-                      "layers, vocab, lowrank");
+                      "channels, layers, vocab, lowrank");
     return DSC_E_USAGE;
 }
 
@@ -73,6 +73,8 @@ static int summed_axis(const struct dsc_node *n, int k, int rank)
         return k == 0 ? dsc_node_int(n, "transA", 0) == 0 : dsc_node_int(n, "transB", 0) != 0;
     if (n->op->prune == DSC_PRUNE_MATMUL && k < 2)
         return k == 0 || rank == 1 ? rank - 1 : rank - 2;
+    if (n->op->prune == DSC_PRUNE_CONV && rank > 2 && k == 1)
+        return dsc_node_is(n, "", "Conv");
     if (n->op->prune == DSC_PRUNE_RECURRENT && (k == 1 || k == 2)) /* W, R [D, gates, summed] */
         return rank - 1;
     return -1;

@@ -88,7 +88,9 @@ enum dsc_prune_rule {
     DSC_PRUNE_ALONG,     /* computes along `axis` (-1), the others stay */
     DSC_PRUNE_SLICE,     /* the axes of input 3 are cut */
     DSC_PRUNE_SHAPE,     /* reads sizes alone */
-    DSC_PRUNE_RECURRENT  /* LSTM, GRU, RNN: units of the state, on all that has a gate or a state */
+    DSC_PRUNE_RECURRENT, /* LSTM, GRU, RNN: units of the state, on all that has a gate or a state */
+    DSC_PRUNE_CONV,      /* channels of x and y, in groups, with the filters that meet them */
+    DSC_PRUNE_CHANNELS /* each channel (axis 1) by itself; one value of the other inputs for each */
 };
 
 struct dsc_op {

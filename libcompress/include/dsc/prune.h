@@ -131,10 +131,11 @@ struct dsc_axis_groups {
 };
 
 enum dsc_axis_pattern {
-    DSC_AXIS_FFN,    /* the inner width of products with elementwise nodes between them */
-    DSC_AXIS_HEADS,  /* heads of attention: a batch axis of products of two activations */
-    DSC_AXIS_HIDDEN, /* the width of the residual stream, as layers have it */
-    DSC_AXIS_GATES   /* hidden units of recurrent layers, with their gates */
+    DSC_AXIS_FFN,     /* the inner width of products with elementwise nodes between them */
+    DSC_AXIS_HEADS,   /* heads of attention: a batch axis of products of two activations */
+    DSC_AXIS_HIDDEN,  /* the width of the residual stream, as layers have it */
+    DSC_AXIS_GATES,   /* hidden units of recurrent layers, with their gates */
+    DSC_AXIS_CHANNELS /* channels between convolutions, with norms and pools there */
 };
 
 /**
