@@ -171,6 +171,8 @@ static void narrow(struct dsc_quant_site *s, int bits)
 {
     const bool has_type = s->kind == DSC_SITE_WEIGHT && bits == 4;
 
+    if (s->is_conv)
+        return;
     s->dtype = has_type ? DSC_I4 : DSC_I8;
     s->bits = has_type || bits == 8 ? 0 : bits;
 }
@@ -238,6 +240,8 @@ static const struct dsc_quantizer *quantizer_of_bits(int bits, bool is_lsq)
 
 static void set_bits(struct dsc_quant_site *s, int bits, bool is_lsq)
 {
+    if (s->is_conv)
+        return;
     s->quantizer = quantizer_of_bits(bits, is_lsq);
     s->bits = s->quantizer ? 0 : bits;
 }

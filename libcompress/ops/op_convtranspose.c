@@ -70,6 +70,7 @@ const struct dsc_op dsc_op_convtranspose = {
     .param_in = DSC_IN(DSC_CONV_W) | DSC_IN(DSC_CONV_BIAS),
     .param_scalar_in = DSC_IN(DSC_CONV_W) | DSC_IN(DSC_CONV_BIAS),
     .is_rowwise = true,
+    .quant = DSC_QUANT_CONV,
     .prune = DSC_PRUNE_CONV,
     .infer = infer,
     .forward = forward,

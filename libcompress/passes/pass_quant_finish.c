@@ -323,19 +323,22 @@ static enum dsc_status replace_bias(struct dsc_graph *g, struct dsc_node *gemm,
 static bool is_per_output(const struct dsc_graph *g, const struct dsc_node *gemm,
                           const struct dsc_node *w, const struct dsc_tensor *scale)
 {
-    const int out_axis = dsc_node_int(gemm, "transB", 0) ? 0 : 1;
+    const bool is_first = dsc_node_int(gemm, "transB", 0) || dsc_node_is(gemm, "", "Conv");
+    const int rank = g->values[w->out[0]].type.rank;
     const int64_t axis = dsc_node_int(w, "axis", 1);
 
     if (dsc_tensor_n_elems(scale) == 1)
         return true;
-    return (axis < 0 ? axis + 2 : axis) == out_axis &&
+    return (axis < 0 ? axis + rank : axis) == !is_first &&
            dsc_tensor_n_elems(scale) == dsc_constant(g, gemm->in[2])->dim[0];
 }
 
-/* Bias of a Gemm whose other inputs are dequantized: int32 codes, scale sx * sw. */
+/* Bias of a Gemm or a convolution whose other inputs are dequantized: int32 codes, scale sx * sw.
+ */
 static enum dsc_status finish_bias(struct dsc_graph *g, struct dsc_node *gemm, struct dsc_err *err)
 {
-    const struct dsc_node *rows = dsc_rows_of(g, gemm->in[0]);
+    const struct dsc_node *rows =
+        dsc_node_is(gemm, "", "Gemm") ? dsc_rows_of(g, gemm->in[0]) : NULL;
     const struct dsc_node *x = dsc_producer(g, rows ? rows->in[0] : gemm->in[0]);
     const struct dsc_node *w = dsc_producer(g, gemm->in[1]);
     const struct dsc_tensor *b, *sx, *sw;
@@ -381,7 +384,7 @@ enum dsc_status dsc_quant_finish(struct dsc_graph *g, const struct dsc_quant_tar
                                                         : finish_activation(g, g->nodes[i], err));
     DSC_TRY(dsc_graph_sort(g, true, err));
     for (int i = 0, n = g->n_nodes; target->has_int_bias && i < n; i++)
-        if (dsc_node_is(g->nodes[i], "", "Gemm"))
+        if (dsc_node_is(g->nodes[i], "", "Gemm") || g->nodes[i]->op->quant == DSC_QUANT_CONV)
             DSC_TRY(finish_bias(g, g->nodes[i], err));
     DSC_TRY(dsc_graph_sort(g, true, err));
     return dsc_graph_verify(g, err);

@@ -120,11 +120,14 @@ static bool takes_over(const struct inserter *p, const struct dsc_node *n, int k
 {
     const bool is_table = s->kind == DSC_SITE_TABLE;
 
+    if (s->is_output)
+        return n->in[k] == s->value;
     if (n->op->quant == DSC_QUANT_RECURRENT)
         return s->kind == DSC_SITE_WEIGHT && n->in[k] == s->value && (k == 1 || k == 2) &&
                dsc_is_planned(p->plan, n);
     return n->in[k] == s->value && k <= (is_table ? 0 : 1) &&
-           n->op->quant == (is_table ? DSC_QUANT_TABLE : DSC_QUANT_WEIGHT) &&
+           (is_table ? n->op->quant == DSC_QUANT_TABLE
+                     : n->op->quant == DSC_QUANT_WEIGHT || n->op->quant == DSC_QUANT_CONV) &&
            dsc_is_planned(p->plan, n);
 }
 

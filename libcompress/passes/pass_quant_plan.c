@@ -158,6 +158,49 @@ static const char *plan_product(struct planner *p, const struct dsc_node *n,
     return NULL;
 }
 
+/* What a convolution gives, behind the Relu that nobody else reads past: runtimes run one kernel
+ * from codes to codes, and none that ends in floats. */
+static void plan_output(struct planner *p, int value)
+{
+    const struct dsc_node *relu = NULL;
+
+    for (int i = 0; i < p->g->n_nodes && p->g->values[value].n_uses == 1; i++)
+        if (dsc_node_is(p->g->nodes[i], "", "Relu") && p->g->nodes[i]->in[0] == value)
+            relu = p->g->nodes[i];
+    value = relu ? relu->out[0] : value;
+    if (!p->g->values[value].is_output && !is_read_by_fake(p->g, value))
+        add_site(p->plan, DSC_SITE_ACTIVATION, value, -1)->is_output = true;
+}
+
+static const char *plan_conv(struct planner *p, const struct dsc_node *n,
+                             enum dsc_quant_choice choice)
+{
+    const struct dsc_tensor *w = dsc_constant(p->g, n->in[1]);
+    const int axis = dsc_node_is(n, "", "Conv") ? 0 : 1;
+
+    if (p->plan->target->is_dynamic || p->plan->target->is_weight_only)
+        return "a convolution; static and qat quantize it";
+    if (axis == 1 && choice != DSC_QUANT_ASKED_FOR)
+        return "a transposed convolution, for which runtimes have few kernels; --include asks for "
+               "it";
+    if (!is_f32(p->g, n->in[0]) || !is_f32(p->g, n->in[1]))
+        return "its inputs are not f32";
+    if (is_fake(p->g, n->in[0]) || is_fake(p->g, n->in[1]))
+        return "it is quantized already";
+    if (!w || w->rank < 3 || dsc_tensor_n_elems(w) == 0)
+        return "its filters are no constants";
+    if (dsc_constant(p->g, n->in[0]))
+        return "its activation is a constant";
+    if (axis == 1 && dsc_node_int(n, "group", 1) != 1)
+        return "a transposed convolution in groups: an output channel has no axis of its own";
+    if (is_along_other_axis(p->plan, n->in[1], axis))
+        return "its filters are quantized along another axis";
+    add_site(p->plan, DSC_SITE_ACTIVATION, n->in[0], -1);
+    add_site(p->plan, DSC_SITE_WEIGHT, n->in[1], axis)->is_conv = true;
+    plan_output(p, n->out[0]);
+    return NULL;
+}
+
 static const char *plan_table(struct planner *p, const struct dsc_node *n)
 {
     const struct dsc_tensor *w = dsc_constant(p->g, n->in[0]);
@@ -194,10 +237,14 @@ static const char *plan_recurrent(struct planner *p, const struct dsc_node *n)
 
 static const char *weight_name(const struct dsc_graph *g, const struct dsc_node *n)
 {
-    for (int k = 0; k < n->n_in; k++)
-        if (dsc_constant(g, n->in[k]) &&
-            g->values[n->in[k]].init.rank == (n->op->quant == DSC_QUANT_RECURRENT ? 3 : 2))
+    for (int k = 0; k < n->n_in; k++) {
+        const struct dsc_tensor *w = dsc_constant(g, n->in[k]);
+
+        if (w && (n->op->quant == DSC_QUANT_RECURRENT ? w->rank == 3
+                  : n->op->quant == DSC_QUANT_CONV    ? w->rank > 2
+                                                      : w->rank == 2))
             return g->values[n->in[k]].name;
+    }
     return "";
 }
 
@@ -207,7 +254,8 @@ static void plan_node(struct planner *p, const struct dsc_node *n)
     enum dsc_quant_choice choice = DSC_QUANT_CHOSEN;
     const char *why;
 
-    if (rule != DSC_QUANT_WEIGHT && rule != DSC_QUANT_TABLE && rule != DSC_QUANT_RECURRENT)
+    if (rule != DSC_QUANT_WEIGHT && rule != DSC_QUANT_CONV && rule != DSC_QUANT_TABLE &&
+        rule != DSC_QUANT_RECURRENT)
         return;
     if (rule == DSC_QUANT_TABLE && !dsc_constant(p->g, n->in[0]))
         return;
@@ -217,6 +265,7 @@ static void plan_node(struct planner *p, const struct dsc_node *n)
         why = "left out by --include or --exclude";
     else
         why = rule == DSC_QUANT_WEIGHT      ? plan_product(p, n, choice)
+              : rule == DSC_QUANT_CONV      ? plan_conv(p, n, choice)
               : rule == DSC_QUANT_RECURRENT ? plan_recurrent(p, n)
                                             : plan_table(p, n);
     p->plan->fates[p->plan->n_fates++] =
@@ -248,7 +297,7 @@ enum dsc_status dsc_quant_make_plan(const struct dsc_graph *g,
                         "%s has no fast kernels for ranges that are computed at run time",
                         target->name);
     *plan = (struct dsc_quant_plan){.target = target};
-    DSC_NEW(plan->sites, arena, 2 * g->n_nodes + 1, err);
+    DSC_NEW(plan->sites, arena, 3 * g->n_nodes + 1, err);
     DSC_NEW(plan->fates, arena, g->n_nodes + 1, err);
     for (int i = 0; i < g->n_nodes; i++)
         plan_node(&p, g->nodes[i]);

@@ -120,7 +120,7 @@ bool dsc_tie_conv(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_
 {
     const bool is_filter = !p->is_out && p->k == DSC_CONV_W;
     const bool is_channel = p->at->axis == (!p->is_out && p->k == DSC_CONV_BIAS ? 0 : 1);
-    struct shape s;
+    struct shape s = {0};
     bool is_input;
     int *unit;
 

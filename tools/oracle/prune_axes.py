@@ -35,15 +35,18 @@ def masked(path, report):
     """The source with zeros at the summed axes of the units that went."""
     model = onnx.load(path)
     inits = {i.name: i for i in model.graph.initializer}
+    transposed = {n.input[1] for n in model.graph.node if n.op_type == "ConvTranspose"}
     for group in report["groups"]:
         for t in group["tensors"]:
             if not t["is_summed"]:
                 continue
             w = numpy_helper.to_array(inits[t["name"]]).copy()
             per_unit = t["size_before"] // group["units"]  # a unit's elements stand together
+            is_grouped = t["name"] in transposed and w.ndim > 2  # but for these: at one place of each group
             for u in group["removed_units"]:
                 at = [slice(None)] * w.ndim
-                at[t["axis"]] = slice(u * per_unit, (u + 1) * per_unit)
+                at[t["axis"]] = slice(u, None, group["units"]) if is_grouped \
+                    else slice(u * per_unit, (u + 1) * per_unit)
                 w[tuple(at)] = 0
             inits[t["name"]].CopyFrom(numpy_helper.from_array(w, t["name"]))
     return model.SerializeToString()
@@ -198,6 +201,8 @@ def main():
              for p in ("ffn", "heads") for s in ("local", "global")]
     cases += [(m, n, "hidden", "local") for m, n in models(args.golden) if "sentence-mean" not in m and "minilm" not in m]
     cases += [(os.path.join(args.golden, "torch", f"recurrent_{x}.onnx"), 0, "gates", s)
+              for x in ("ts", "dynamo") for s in ("local", "global")]
+    cases += [(os.path.join(args.golden, "torch", f"conv_{x}.onnx"), 0, "channels", s)
               for x in ("ts", "dynamo") for s in ("local", "global")]
     cases += [(m, n, p, "local") for p in CHECKS for m, n in models(args.golden)
               if "minilm" not in m]

@@ -67,6 +67,7 @@ enum dsc_quant_rule {
     DSC_QUANT_NONE,      /* stays float: Q/DQ never next to it */
     DSC_QUANT_INPUTS,    /* Q/DQ on its float inputs where the target has an integer kernel */
     DSC_QUANT_WEIGHT,    /* matrix product: activations and weights (inputs 0 and 1), bias 2 */
+    DSC_QUANT_CONV,      /* convolution: as a product, and its output, behind a Relu where one is */
     DSC_QUANT_TABLE,     /* lookup of rows of input 0: int8 rows, DQ behind */
     DSC_QUANT_RECURRENT, /* weights 1 and 2 [D, gates, K] by gate; activations stay float */
     DSC_QUANT_PASS       /* moves data: the output has the input's scale */

@@ -57,6 +57,8 @@ struct dsc_quant_site {
     bool is_stochastic;                    /* rounding is drawn while training */
     int axis;                              /* of the scales; -1: one scale */
     int out_axis;                          /* of a weight's output channels, of a table's columns */
+    bool is_conv;                          /* a weight's: filters, which have 8 bits */
+    bool is_output;     /* an activation's: everything that reads it reads the codes */
     int64_t n_channels; /* of an activation that meets constant weights, all of one K; else 0 */
     float *channel_max; /* [n_channels] largest magnitudes, for dsc_quant_smooth; starts as 0 */
 };
