@@ -26,6 +26,8 @@ int dsc_planned_bias(const struct dsc_node *n);
 
 /** Softmax(q k^T + biases) v -> dsc.Attention. */
 enum dsc_status dsc_pass_fuse_attention(struct dsc_graph *g, struct dsc_err *err);
+/** Filters behind DequantizeLinear -> floats. */
+enum dsc_status dsc_pass_fold_filters(struct dsc_graph *g, struct dsc_err *err);
 /** Mul by a constant row, then QuantizeLinear -> dsc.ScaleQuantize. */
 enum dsc_status dsc_pass_fuse_quantize(struct dsc_graph *g, struct dsc_err *err);
 /** Products with weights in codes that integers do not run -> dsc.CodeGemm. */

@@ -24,6 +24,7 @@ enum dsc_status dsc_pass_inference(struct dsc_graph *g, int *n_int, struct dsc_e
     DSC_TRY(dsc_pass_strip_dropout(g, err));
     DSC_TRY(dsc_pass_fold_batchnorm(g, NULL, err));
     DSC_TRY(dsc_quant_lower(g, n_int, err));
+    DSC_TRY(dsc_pass_fold_filters(g, err));
     DSC_TRY(dsc_pass_fuse_attention(g, err));
     DSC_TRY(dsc_pass_fuse_quantize(g, err));
     DSC_TRY(dsc_pass_pack_codes(g, err));

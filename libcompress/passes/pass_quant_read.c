@@ -4,16 +4,14 @@
  */
 #include "dsc/quant.h"
 #include "passes/codebook.h"
-#include "passes/rewrite.h"
+#include "passes/quant_spelling.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* (code - zero) * scale of a constant, rounded once: an int32 code may not fit a float. */
-static enum dsc_status dequantize_constant(const struct dsc_tensor *code,
-                                           const struct dsc_tensor *s, const struct dsc_tensor *z,
-                                           int64_t axis, struct dsc_tensor *out,
-                                           struct dsc_err *err)
+enum dsc_status dsc_dequantize_constant(const struct dsc_tensor *code, const struct dsc_tensor *s,
+                                        const struct dsc_tensor *z, int64_t axis,
+                                        struct dsc_tensor *out, struct dsc_err *err)
 {
     const int64_t n = dsc_tensor_n_elems(code), n_scales = dsc_tensor_n_elems(s);
     int64_t inner = 1;
@@ -142,7 +140,7 @@ static enum dsc_status add_master(struct dsc_graph *g, const struct dq *d, int c
     char name[300];
     enum dsc_status st;
 
-    DSC_TRY(dequantize_constant(&g->values[code].init, d->scale, d->zero, d->axis, &w, err));
+    DSC_TRY(dsc_dequantize_constant(&g->values[code].init, d->scale, d->zero, d->axis, &w, err));
     cut_suffix(g->values[code].name, "_quantized", name, sizeof name); /* finish added it */
     st = dsc_add_init(g, name, &w, master, err);
     dsc_tensor_clear(&w);

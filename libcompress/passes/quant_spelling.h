@@ -26,6 +26,11 @@ bool dsc_is_zero(const struct dsc_tensor *t);
 /** `packed` and `col_sum` of dsc.QGemm as new initializers, for code [K,N] or [N,K]. */
 enum dsc_status dsc_add_packed(struct dsc_graph *g, const char *name, const struct dsc_tensor *code,
                                bool is_trans, int *packed, int *col_sum, struct dsc_err *err);
+/** (code - zero) * scale, rounded once: an int32 code may not fit a float. Errors: SHAPE, MEMORY.
+ */
+enum dsc_status dsc_dequantize_constant(const struct dsc_tensor *code, const struct dsc_tensor *s,
+                                        const struct dsc_tensor *z, int64_t axis,
+                                        struct dsc_tensor *out, struct dsc_err *err);
 /** LSTM on dequantized int8 weights -> com.microsoft DynamicQuantizeLSTM. */
 enum dsc_status dsc_quant_dynamic_lstm(struct dsc_graph *g, struct dsc_err *err);
 /** The dynamic spelling and products of two activations, of dsc_quant_lower. */

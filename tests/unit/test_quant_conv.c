@@ -1,4 +1,5 @@
 /* Convolutions in codes: where Q/DQ stand, that what is written is what was simulated, and back. */
+#include "dsc/pass.h"
 #include "quant_graphs.h"
 
 enum { IMAGES = 2, C = 3, SIDE = 9 };
@@ -90,6 +91,26 @@ START_TEST(what_is_written_is_what_was_simulated)
 }
 END_TEST
 
+START_TEST(filters_are_dequantized_once)
+{
+    struct dsc_graph *g = quantized("ort", true), *plan = copy(g);
+    struct dsc_tensor x, want, got;
+
+    OK(dsc_pass_inference(plan, NULL, &err));
+    ck_assert_int_eq(count(plan, "DequantizeLinear"), count(g, "DequantizeLinear") - 2);
+    OK(dsc_tensor_new(&x, DSC_F32, 4, (int64_t[]){IMAGES, C, SIDE, SIDE}, &err));
+    fill_normal(&x, "x");
+    run(g, &x, &want);
+    run(plan, &x, &got);
+    ck_assert_mem_eq(want.data, got.data, dsc_tensor_n_bytes(&want));
+    dsc_tensor_clear(&want);
+    dsc_tensor_clear(&got);
+    dsc_tensor_clear(&x);
+    dsc_graph_free(g);
+    dsc_graph_free(plan);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("quant_conv");
@@ -100,6 +121,7 @@ int main(void)
     suite_add_tcase(s, t);
     tcase_add_test(t, codes_stand_around_convolutions);
     tcase_add_loop_test(t, what_is_written_is_what_was_simulated, 0, 4);
+    tcase_add_test(t, filters_are_dequantized_once);
     srunner_run_all(r, CK_ENV);
     n_failed = srunner_ntests_failed(r);
     srunner_free(r);

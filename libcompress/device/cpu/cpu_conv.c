@@ -18,7 +18,8 @@
 
 enum {
     PANEL = DSC_SGEMM_PANEL,
-    DEPTH = 768, /* rows of patches at a time: with 3 panels they fill the scratch */
+    DEPTH = 768,      /* rows of patches at a time: with 3 panels they fill the scratch */
+    GRID_DEPTH = 256, /* of channels that are spread out: their lines stay in the first cache */
     MAX_COLS = 240,
     MIN_SLICE = 16,
     MAX_SLICE = 144,       /* filters: with MAX_COLS columns they fill the scratch */
@@ -93,10 +94,10 @@ static void multiply_patches(const struct dsc_cpu_conv *j, const struct conv_til
 
 static void multiply_grid(const struct dsc_cpu_conv *j, const struct conv_tile *t)
 {
-    int64_t at[DEPTH], c = 0, tap = 0;
+    int64_t at[GRID_DEPTH], c = 0, tap = 0;
 
-    for (int64_t row = 0; row < j->n_rows; row += DEPTH) {
-        const int64_t n = dsc_at_most(j->n_rows - row, DEPTH);
+    for (int64_t row = 0; row < j->n_rows; row += GRID_DEPTH) {
+        const int64_t n = dsc_at_most(j->n_rows - row, GRID_DEPTH);
         struct dsc_sgemm_packed q = product_of(j, t, row, n);
 
         for (int64_t r = 0; r < n; r++) {
