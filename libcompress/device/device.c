@@ -165,8 +165,8 @@ bool dsc_device_has_fused(const struct dsc_device *dev)
 {
     const struct dsc_prims *p = dev->prims;
 
-    return p->sgemm_packed && p->qgemm_packed && p->qgemm_wide && p->code_gemm && p->attention &&
-           p->add_norm && p->finish;
+    return p->sgemm_packed && p->qgemm_packed && p->qgemm_wide && p->unfold && p->code_gemm &&
+           p->attention && p->add_norm && p->finish;
 }
 
 void dsc_device_set_cpu_level(struct dsc_device *dev, enum dsc_cpu_level level)

@@ -1,6 +1,8 @@
 /* Epilogues of lowered operators; see epilogue.h. */
 #include "ops/epilogue.h"
 
+#include "kernels/kernels.h"
+
 #include <string.h>
 
 static const struct {
@@ -89,4 +91,28 @@ int64_t dsc_packed_flops(const struct dsc_infer *q)
     for (int i = 0; i < q->out[0].rank; i++)
         n *= q->out[0].dim[i];
     return n;
+}
+
+static bool is_known_other(const struct dsc_type *t, int64_t n)
+{
+    return dsc_type_is_known(t) && (t->rank != 1 || t->dim[0] != n);
+}
+
+enum dsc_status dsc_packed_check(const struct dsc_infer *q, int64_t k, int64_t n,
+                                 struct dsc_err *err)
+{
+    const struct dsc_type *scale = &q->in[5];
+    const bool is_one =
+        dsc_type_is_known(scale) && (scale->rank == 0 || (scale->rank == 1 && scale->dim[0] == 1));
+    size_t n_bytes;
+
+    if (k < 0 || k > DSC_QGEMM_K_MAX || !dsc_qgemm_packed_bytes(k, n, &n_bytes) ||
+        is_known_other(&q->in[1], (int64_t)n_bytes))
+        return dsc_fail(err, DSC_E_SHAPE, "the packed weight is not %lld x %lld", (long long)k,
+                        (long long)n);
+    if (!is_one && is_known_other(scale, n))
+        return dsc_fail(err, DSC_E_SHAPE, "the scales are not one or %lld", (long long)n);
+    if (dsc_node_has_in(q->node, DSC_PACKED_BIAS) && is_known_other(&q->in[DSC_PACKED_BIAS], n))
+        return dsc_fail(err, DSC_E_SHAPE, "the bias is not [%lld]", (long long)n);
+    return DSC_OK;
 }

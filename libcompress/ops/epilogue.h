@@ -16,6 +16,13 @@ enum dsc_status dsc_epilogue_infer(const struct dsc_infer *q, int first, int64_t
 struct dsc_epilogue dsc_epilogue_of(const struct dsc_node *n, const struct dsc_tensor *const *in,
                                     int first);
 
+/** Where dsc.QGemm and dsc.QConv have their bias, their epilogue behind it. */
+enum { DSC_PACKED_BIAS = 6 };
+
+/** Their packed weights, k x n, scales and bias: sizes that a kernel trusts. Errors: SHAPE. */
+enum dsc_status dsc_packed_check(const struct dsc_infer *q, int64_t k, int64_t n,
+                                 struct dsc_err *err);
+
 /** Operations of a product on packed weights, whose inner size is attribute "k"; -1: unknown. */
 int64_t dsc_packed_flops(const struct dsc_infer *q);
 

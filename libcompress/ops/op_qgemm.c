@@ -12,32 +12,7 @@
 #include "kernels/kernels.h"
 #include "ops/epilogue.h"
 
-enum { IN_BIAS = 6, IN_EPILOGUE = 7 };
-
-static bool is_known_other(const struct dsc_type *t, int64_t n)
-{
-    return dsc_type_is_known(t) && (t->rank != 1 || t->dim[0] != n);
-}
-
-/* Sizes of what was packed for this node; a kernel trusts them. */
-static enum dsc_status check_packed(const struct dsc_infer *q, int64_t k, int64_t n,
-                                    struct dsc_err *err)
-{
-    const struct dsc_type *scale = &q->in[5];
-    const bool is_one =
-        dsc_type_is_known(scale) && (scale->rank == 0 || (scale->rank == 1 && scale->dim[0] == 1));
-    size_t n_bytes;
-
-    if (k < 0 || k > DSC_QGEMM_K_MAX || !dsc_qgemm_packed_bytes(k, n, &n_bytes) ||
-        is_known_other(&q->in[1], (int64_t)n_bytes))
-        return dsc_fail(err, DSC_E_SHAPE, "the packed weight is not %lld x %lld", (long long)k,
-                        (long long)n);
-    if (!is_one && is_known_other(scale, n))
-        return dsc_fail(err, DSC_E_SHAPE, "the scales are not one or %lld", (long long)n);
-    if (dsc_node_has_in(q->node, IN_BIAS) && is_known_other(&q->in[IN_BIAS], n))
-        return dsc_fail(err, DSC_E_SHAPE, "the bias is not [%lld]", (long long)n);
-    return DSC_OK;
-}
+enum { IN_BIAS = DSC_PACKED_BIAS, IN_EPILOGUE = DSC_PACKED_BIAS + 1 };
 
 static enum dsc_status infer(struct dsc_infer *q, struct dsc_err *err)
 {
@@ -55,7 +30,7 @@ static enum dsc_status infer(struct dsc_infer *q, struct dsc_err *err)
     if (col_sum->rank != 1)
         return dsc_fail(err, DSC_E_SHAPE, "the column sums are no vector");
     if (col_sum->dim[0] >= 0)
-        DSC_TRY(check_packed(q, k, col_sum->dim[0], err));
+        DSC_TRY(dsc_packed_check(q, k, col_sum->dim[0], err));
     if (x->rank < 0)
         return DSC_OK;
     if (x->rank < 1)

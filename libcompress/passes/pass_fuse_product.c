@@ -12,6 +12,7 @@ enum { MUL, SCALE, ZERO, N_EPILOGUE };
 int dsc_planned_bias(const struct dsc_node *n)
 {
     return dsc_node_is(n, "dsc", "QGemm")        ? 6
+           : dsc_node_is(n, "dsc", "QConv")      ? 6
            : dsc_node_is(n, "dsc", "CodeGemm")   ? 4
            : dsc_node_is(n, "dsc", "PackedGemm") ? 2
                                                  : -1;
@@ -60,7 +61,7 @@ static enum dsc_status fuse_codes(struct dsc_graph *g, struct dsc_err *err)
         if (!dsc_match_codes(g, g->nodes[i], &c))
             continue;
         product = product_of(g, c.x);
-        if (!product)
+        if (!product || (c.mul != DSC_NO_VALUE && dsc_node_is(product, "dsc", "QConv")))
             continue;
         first = epilogue_of(product);
         DSC_TRY(dsc_node_grow(g, product, first + N_EPILOGUE, err));

@@ -85,8 +85,9 @@ static void take_biases(struct dsc_graph *g)
             struct dsc_node *n = dsc_producer(g, add->in[k]);
             const int bias = dsc_planned_bias(n);
 
-            if (bias < 0 || dsc_node_is(n, "dsc", "QGemm") || g->values[add->in[k]].n_uses != 1 ||
-                n->n_in != bias + 1 || dsc_node_has_in(n, bias) || dsc_node_attr(n, "act") ||
+            if (bias < 0 || dsc_node_is(n, "dsc", "QGemm") || dsc_node_is(n, "dsc", "QConv") ||
+                g->values[add->in[k]].n_uses != 1 || n->n_in != bias + 1 ||
+                dsc_node_has_in(n, bias) || dsc_node_attr(n, "act") ||
                 !dsc_constant(g, add->in[1 - k]) ||
                 !dsc_is_row_of(g, add->in[1 - k], dsc_node_int(n, "n", -1)))
                 continue;

@@ -15,27 +15,8 @@ struct match {
     struct dsc_node *node, *x; /* x: the DequantizeLinear of the activation */
     struct dsc_node *rows;     /* the Reshape between x and node, or NULL */
     struct dsc_int_weight w;
-    const struct dsc_tensor *bias;       /* [N], f32 or i32; NULL */
-    const struct dsc_tensor *bias_scale; /* of an i32 bias */
-    int bias_id;
+    struct dsc_int_bias bias;
 };
-
-static bool match_bias(const struct dsc_graph *g, int value, struct match *m)
-{
-    const struct dsc_node *dq = dsc_producer(g, value);
-
-    m->bias = dsc_constant(g, value);
-    m->bias_id = value;
-    if (!m->bias && dsc_node_is(dq, "", "DequantizeLinear")) {
-        m->bias = dsc_constant(g, dq->in[0]);
-        m->bias_scale = dsc_constant(g, dq->in[1]);
-        if (!m->bias || m->bias->dtype != DSC_I32 || !m->bias_scale || dsc_node_has_in(dq, 2))
-            return false;
-    }
-    return m->bias && m->bias->rank == 1 &&
-           m->bias->dim[0] == m->w.code->dim[m->w.is_trans ? 0 : 1] &&
-           (m->bias_scale || m->bias->dtype == DSC_F32);
-}
 
 static bool match_node(const struct dsc_graph *g, struct dsc_node *n, struct match *m)
 {
@@ -54,28 +35,8 @@ static bool match_node(const struct dsc_graph *g, struct dsc_node *n, struct mat
     z = dsc_constant(g, m->x->in[2]);
     if (!s || !z || dsc_tensor_n_elems(s) != 1 || !dsc_is_activation_code(z->dtype))
         return false;
-    return !dsc_node_has_in(n, 2) || match_bias(g, n->in[2], m);
-}
-
-static enum dsc_status add_bias(struct dsc_graph *g, const struct match *m, int *bias,
-                                struct dsc_err *err)
-{
-    struct dsc_tensor b;
-    char name[300];
-    enum dsc_status st;
-
-    *bias = m->bias_id;
-    if (!m->bias_scale)
-        return DSC_OK;
-    DSC_TRY(dsc_tensor_new(&b, DSC_F32, 1, m->bias->dim, err));
-    for (int64_t i = 0; i < b.dim[0]; i++)
-        ((float *)b.data)[i] = (float)((const int32_t *)m->bias->data)[i] *
-                               (float)dsc_tensor_get_f64(
-                                   m->bias_scale, dsc_tensor_n_elems(m->bias_scale) == 1 ? 0 : i);
-    snprintf(name, sizeof name, "%s/bias", m->node->name);
-    st = dsc_add_init(g, name, &b, bias, err);
-    dsc_tensor_clear(&b);
-    return st;
+    return !dsc_node_has_in(n, 2) ||
+           dsc_match_int_bias(g, n->in[2], m->w.code->dim[m->w.is_trans ? 0 : 1], &m->bias);
 }
 
 static enum dsc_status lower_node(struct dsc_graph *g, const struct match *m, struct dsc_err *err)
@@ -95,10 +56,10 @@ static enum dsc_status lower_node(struct dsc_graph *g, const struct match *m, st
     in[4] = m->x->in[2];
     in[5] = m->w.scale_id;
     DSC_TRY(dsc_add_packed(g, m->node->name, m->w.code, m->w.is_trans, &in[1], &in[2], err));
-    if (m->bias)
-        DSC_TRY(add_bias(g, m, &in[6], err));
+    if (m->bias.value)
+        DSC_TRY(dsc_add_int_bias(g, m->node->name, &m->bias, &in[6], err));
     snprintf(name, sizeof name, "%s/int", m->node->name);
-    DSC_TRY(dsc_add_node(g, "dsc", "QGemm", name, m->bias ? 7 : 6, in, &out, &n, err));
+    DSC_TRY(dsc_add_node(g, "dsc", "QGemm", name, m->bias.value ? 7 : 6, in, &out, &n, err));
     DSC_TRY(dsc_node_set_int(g, n, "k", m->w.code->dim[m->w.is_trans], err));
     dsc_graph_replace_uses(g, m->node->out[0], out);
     dsc_graph_remove_node(m->node);
@@ -119,6 +80,7 @@ enum dsc_status dsc_quant_lower(struct dsc_graph *g, int *n_lowered, struct dsc_
         DSC_TRY(lower_node(g, &m, err));
         n_found++;
     }
+    DSC_TRY(dsc_lower_convs(g, &n_found, err));
     DSC_TRY(dsc_lower_dynamic(g, &n_found, err));
     DSC_TRY(dsc_lower_products(g, &n_found, err));
     if (n_lowered)

@@ -70,6 +70,42 @@ bool dsc_match_int_weight(const struct dsc_graph *g, const struct dsc_node *prod
     return dsc_tensor_n_elems(w->scale) == 1 || axis == (w->is_trans ? 0 : 1);
 }
 
+bool dsc_match_int_bias(const struct dsc_graph *g, int value, int64_t n, struct dsc_int_bias *b)
+{
+    const struct dsc_node *dq = dsc_producer(g, value);
+
+    *b = (struct dsc_int_bias){.value = dsc_constant(g, value), .id = value};
+    if (!b->value && dsc_node_is(dq, "", "DequantizeLinear")) {
+        b->value = dsc_constant(g, dq->in[0]);
+        b->scale = dsc_constant(g, dq->in[1]);
+        if (!b->value || b->value->dtype != DSC_I32 || !b->scale || dsc_node_has_in(dq, 2))
+            return false;
+    }
+    return b->value && b->value->rank == 1 && b->value->dim[0] == n &&
+           (b->scale || b->value->dtype == DSC_F32);
+}
+
+enum dsc_status dsc_add_int_bias(struct dsc_graph *g, const char *node,
+                                 const struct dsc_int_bias *b, int *id, struct dsc_err *err)
+{
+    struct dsc_tensor t;
+    char name[300];
+    enum dsc_status st;
+
+    *id = b->id;
+    if (!b->scale)
+        return DSC_OK;
+    DSC_TRY(dsc_tensor_new(&t, DSC_F32, 1, b->value->dim, err));
+    for (int64_t i = 0; i < t.dim[0]; i++)
+        ((float *)t.data)[i] =
+            (float)((const int32_t *)b->value->data)[i] *
+            (float)dsc_tensor_get_f64(b->scale, dsc_tensor_n_elems(b->scale) == 1 ? 0 : i);
+    snprintf(name, sizeof name, "%s/bias", node);
+    st = dsc_add_init(g, name, &t, id, err);
+    dsc_tensor_clear(&t);
+    return st;
+}
+
 /* Codes of 4 bits as those of 8, which the kernels read. */
 static enum dsc_status widen(struct dsc_tensor *wide, const struct dsc_tensor *code,
                              struct dsc_err *err)

@@ -2,10 +2,12 @@
 """Convolutions and pools beside ONNX Runtime, alternately: medians of whole runs.
 
     tests/bench/bench_conv.py DSCOMPRESS [THREADS [ROUNDS [MATCH]]]
+    tests/bench/bench_conv.py --int8 DSCOMPRESS [THREADS [ROUNDS]]
 
 Models are one operator on drawn weights, made in a temporary folder; each is run on one image and on
 four. ROUNDS (5) times `dscompress bench` and ONNX Runtime's run take turns; the least of the medians
-is printed for each, and how many times ours is as fast.
+is printed for each, and how many times ours is as fast. --int8: three convolutions 3x3 64->64 56x56
+with Relu, and a head, in fp32 and as `quantize` writes them.
 """
 import json
 import os
@@ -53,6 +55,23 @@ def build(path, op, channels, filters, image, kernel, attrs):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
 
 
+def build_chain(path):
+    rng = np.random.default_rng(1)
+    weights, nodes, x = [], [], "x"
+    for i in range(3):
+        weights += [numpy_helper.from_array((rng.standard_normal((64, 64, 3, 3)) / 24).astype(np.float32), f"w{i}"),
+                    numpy_helper.from_array(0.1 * rng.standard_normal(64).astype(np.float32), f"b{i}")]
+        nodes += [helper.make_node("Conv", [x, f"w{i}", f"b{i}"], [f"c{i}"], kernel_shape=[3, 3], pads=[1] * 4),
+                  helper.make_node("Relu", [f"c{i}"], [f"r{i}"])]
+        x = f"r{i}"
+    weights.append(numpy_helper.from_array(rng.standard_normal((64, 3)).astype(np.float32), "head"))
+    nodes += [helper.make_node("GlobalAveragePool", [x], ["g"]), helper.make_node("Flatten", ["g"], ["f"]),
+              helper.make_node("MatMul", ["f", "head"], ["y"])]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", 1, ["n", 64, 56, 56])],
+                              [helper.make_tensor_value_info("y", 1, ["n", 3])], weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+
+
 def peer_ms(path, x, threads, n=20):
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -74,7 +93,26 @@ def our_ms(binary, path, batch, threads):
     return json.loads(done.stdout)["rows"][0]["latency_ms"]["p50"]
 
 
+def compare_int8(binary, threads, rounds):
+    x = np.random.default_rng(2).standard_normal((32, 64, 56, 56)).astype(np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        plain, int8, rows = (os.path.join(folder, n) for n in ("fp32.onnx", "int8.onnx", "rows.npz"))
+        build_chain(plain)
+        np.savez(rows, x=x, label=np.arange(32) % 3)
+        subprocess.run([binary, "quantize", plain, "--calib", rows, "--smooth", "0", "--target", "ort", "-q", "-o", int8],
+                       check=True, capture_output=True)
+        for path in (plain, int8):
+            both = [(our_ms(binary, path, 1, threads), peer_ms(path, x[:1], threads)) for _ in range(rounds)]
+            ours, peer = min(a for a, _ in both), min(b for _, b in both)
+            print(f"{os.path.basename(path)[:4]}, 3 convolutions: {ours:8.3f} ms, ONNX Runtime {peer:8.3f} ms, "
+                  f"{peer / ours:.2f}x", flush=True)
+
+
 def main():
+    if sys.argv[1:2] == ["--int8"]:
+        args = dict(enumerate(sys.argv[1:]))
+        compare_int8(args[1], int(args.get(2, 1)), int(args.get(3, 5)))
+        return
     args = dict(enumerate(sys.argv))
     binary, threads, rounds = args[1], int(args.get(2, 1)), int(args.get(3, 5))
     rng = np.random.default_rng(2)

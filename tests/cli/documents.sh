@@ -23,6 +23,7 @@ make_files() {
     cp "$MODELS/onnx/dense.onnx" .
     cp "$MODELS/gguf/types.gguf" model.gguf
     cp "$MODELS/pt/nested.pt" checkpoint.pt
+    cp "$MODELS/torch/conv_ts.onnx" cnn.onnx
     cp "$MODELS/pt/net.onnx" net.onnx
     cp "$MODELS/mlp/classes.onnx" mlp.onnx
     cp "$MODELS/mlp/classes.npz" rows.npz

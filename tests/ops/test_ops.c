@@ -245,6 +245,8 @@ START_TEST(windows_in_f32_equal_f64)
     struct dsc_session *session[2];
     struct dsc_device *dev;
 
+    if (strchr(s->op, ':')) /* of one type */
+        return;
     if (!strstr(s->op, "Conv") && !strstr(s->op, "Pool"))
         return;
     MUST(s, dsc_device_open(&dev, "cpu", 1, &err));

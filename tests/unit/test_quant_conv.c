@@ -91,23 +91,63 @@ START_TEST(what_is_written_is_what_was_simulated)
 }
 END_TEST
 
-START_TEST(filters_are_dequantized_once)
+/* The plan of g against g, within rel of the largest. */
+static void check_plan(struct dsc_graph *g, int n_int, double rel)
 {
-    struct dsc_graph *g = quantized("ort", true), *plan = copy(g);
+    struct dsc_graph *plan = copy(g);
     struct dsc_tensor x, want, got;
+    int n_found;
 
-    OK(dsc_pass_inference(plan, NULL, &err));
-    ck_assert_int_eq(count(plan, "DequantizeLinear"), count(g, "DequantizeLinear") - 2);
+    OK(dsc_pass_inference(plan, &n_found, &err));
+    ck_assert_int_eq(n_found, n_int);
+    ck_assert_int_eq(count(plan, "QConv"), n_int);
     OK(dsc_tensor_new(&x, DSC_F32, 4, (int64_t[]){IMAGES, C, SIDE, SIDE}, &err));
     fill_normal(&x, "x");
     run(g, &x, &want);
     run(plan, &x, &got);
-    ck_assert_mem_eq(want.data, got.data, dsc_tensor_n_bytes(&want));
+    near("planned", &got, &want, rel, 1e-7);
     dsc_tensor_clear(&want);
     dsc_tensor_clear(&got);
     dsc_tensor_clear(&x);
     dsc_graph_free(g);
     dsc_graph_free(plan);
+}
+
+/* The first convolution, with its Relu and its codes, runs on integers; the one in groups does
+ * not, and its filters are dequantized once. */
+START_TEST(the_plan_runs_integers)
+{
+    struct dsc_graph *g = quantized("ort", true), *plan = copy(g);
+
+    OK(dsc_pass_inference(plan, NULL, &err));
+    ck_assert_int_eq(count(plan, "Relu"), 0);
+    ck_assert_int_eq(count(plan, "QuantizeLinear"), 3);
+    ck_assert_int_eq(count(plan, "DequantizeLinear"), 4); /* relu, pool, two, the bias of two */
+    dsc_graph_free(plan);
+    check_plan(g, 1, 1e-5);
+}
+END_TEST
+
+/* With padding, whose code is not 0, strides and dilations; floats come out. */
+START_TEST(sums_of_codes_are_those_of_floats)
+{
+    static const char *const names[] = {"ort", "tensorrt"};
+    struct dsc_graph *g = dsc_graph_new(NULL);
+    struct choice c = {.low = -4, .high = 6};
+    int64_t n;
+    int x;
+
+    OK(dsc_graph_symbol(g, "n", &n, &err));
+    x = input(g, "x", DSC_F32, 4, (int64_t[]){n, C, SIDE, SIDE});
+    conv(g, "Conv", "one", x, 4, (int64_t[]){20, C, 3, 2}, 20);
+    OK(dsc_node_set_ints(g, g->nodes[0], "pads", (int64_t[]){1, 0, 2, 1}, 4, &err));
+    OK(dsc_node_set_ints(g, g->nodes[0], "strides", (int64_t[]){2, 1}, 2, &err));
+    OK(dsc_node_set_ints(g, g->nodes[0], "dilations", (int64_t[]){1, 2}, 2, &err));
+    finish_building(g);
+    OK(dsc_quant_prepare(g, &err));
+    OK(insert(g, target(names[_i]), &c, &err));
+    OK(dsc_quant_finish(g, target(names[_i]), &err));
+    check_plan(g, 1, 1e-6);
 }
 END_TEST
 
@@ -121,7 +161,8 @@ int main(void)
     suite_add_tcase(s, t);
     tcase_add_test(t, codes_stand_around_convolutions);
     tcase_add_loop_test(t, what_is_written_is_what_was_simulated, 0, 4);
-    tcase_add_test(t, filters_are_dequantized_once);
+    tcase_add_test(t, the_plan_runs_integers);
+    tcase_add_loop_test(t, sums_of_codes_are_those_of_floats, 0, 2);
     srunner_run_all(r, CK_ENV);
     n_failed = srunner_ntests_failed(r);
     srunner_free(r);
