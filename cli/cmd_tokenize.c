@@ -73,7 +73,7 @@ static enum dsc_status one_text(struct job *j, const struct dsc_tok_in *in, cons
         memcpy(inner, err->where, sizeof inner);
         snprintf(err->where, sizeof err->where, "%s %lld%s%.200s", what, (long long)number,
                  inner[0] ? ", " : "", inner);
-        return err->status;
+        return err->status == DSC_E_ENCODING ? err->status : dsc_err_file(err, j->cmd->args[0]);
     }
     put_result(j);
     j->n_texts++;

@@ -6,7 +6,8 @@
 #include <string.h>
 #include <zip.h>
 
-enum { DEFLATE_MAX_RATIO = 1032 };
+/* Deflated arrays lie in memory as a whole: small files do not fill it. */
+enum { DEFLATE_MAX_RATIO = 1032, PLAIN_MAX_RATIO = 100, PLAIN_RATIO_BYTES = 64 << 20 };
 
 static const size_t DEFAULT_MAX_BYTES = (size_t)16 << 30;
 
@@ -88,6 +89,12 @@ static enum dsc_status check_entry(const zip_stat_t *s, size_t max_bytes, size_t
     if (s->comp_size < s->size / DEFLATE_MAX_RATIO)
         return dsc_fail(err, DSC_E_LIMIT, "%llu bytes from %llu: deflate cannot do that",
                         (unsigned long long)s->size, (unsigned long long)s->comp_size);
+    if (s->size > PLAIN_RATIO_BYTES && s->comp_size < s->size / PLAIN_MAX_RATIO) {
+        dsc_fail(err, DSC_E_LIMIT, "%llu bytes from %llu: over %d times as many, and over %d MiB",
+                 (unsigned long long)s->size, (unsigned long long)s->comp_size, PLAIN_MAX_RATIO,
+                 PLAIN_RATIO_BYTES >> 20);
+        return dsc_err_hint(err, "np.savez stores arrays as they are");
+    }
     if (s->size > max_bytes || !dsc_add_size(*sum, (size_t)s->size, sum) || *sum > max_bytes)
         return dsc_fail(err, DSC_E_LIMIT, "arrays of over %zu bytes", max_bytes);
     return DSC_OK;

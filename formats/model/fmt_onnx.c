@@ -185,6 +185,14 @@ static enum dsc_status read_model(struct onnx_in *in, struct dsc_graph *g, struc
     return dsc_graph_verify(g, in->err);
 }
 
+static int64_t max_nodes(size_t n_bytes)
+{
+    const size_t more = n_bytes / ONNX_NODE_BYTES;
+
+    return more < ONNX_MAX_NODES - ONNX_SMALL_NODES ? ONNX_SMALL_NODES + (int64_t)more
+                                                    : ONNX_MAX_NODES;
+}
+
 enum dsc_status dsc_onnx_read(struct dsc_graph **g, const char *path,
                               const struct dsc_read_opts *opts, uint64_t *size_bytes,
                               struct dsc_err *err)
@@ -203,6 +211,7 @@ enum dsc_status dsc_onnx_read(struct dsc_graph **g, const char *path,
     DSC_TRY(dsc_file_open(&file, path, 0, in.err));
     DSC_TRY(mapped_buffer(&file, &in.file, in.err));
     dsc_arena_init(&in.tmp);
+    in.max_nodes = max_nodes(in.file->n_bytes);
     *g = dsc_graph_new(in.err);
     st = *g ? DSC_OK : DSC_E_MEMORY;
     if (st == DSC_OK && in.file->n_bytes == 0)

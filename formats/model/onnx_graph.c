@@ -191,6 +191,8 @@ static enum dsc_status read_output(struct onnx_in *in, struct dsc_graph *g, stru
 
     DSC_TRY(read_value_info(in, g, msg, "output", scope, &name, &type));
     DSC_TRY(dsc_graph_value_named(g, name, &id, in->err));
+    if (g->values[id].is_output)
+        return dsc_rd_fail(&msg, DSC_E_DUP, "the output '%s' stands twice", name);
     if (!dsc_tensor_is_present(&g->values[id].init) && !g->values[id].is_input)
         g->values[id].type = type;
     return dsc_graph_output(g, id, in->err);

@@ -16,8 +16,12 @@
 enum {
     ONNX_MAX_IR = 14,
     ONNX_MAX_OPSET = 28,
-    ONNX_MAX_DEPTH = 32,      /* subgraphs and function calls */
-    ONNX_MAX_NODES = 1000000, /* after inlining */
+    ONNX_MAX_DEPTH = 32, /* subgraphs and function calls */
+    /* After inlining: what functions may make of a small file, and that many bytes for each more.
+     */
+    ONNX_SMALL_NODES = 50000,
+    ONNX_NODE_BYTES = 256,
+    ONNX_MAX_NODES = 1000000,
     ONNX_MAX_ARITY = 65536,
     ONNX_MAX_INLINED_NAME_BYTES = 256 * 1024 * 1024,
     ONNX_MISALIGN_MIN_BYTES = 64 * 1024
@@ -155,7 +159,7 @@ struct onnx_in {
     struct onnx_missing *missing;
     struct onnx_mapping *mappings;
     uint64_t external_bytes;
-    int64_t n_nodes;
+    int64_t n_nodes, max_nodes;
     size_t inlined_name_bytes;
     int n_renamed;
 };

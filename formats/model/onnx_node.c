@@ -369,6 +369,25 @@ static enum dsc_status remember_opset(struct onnx_in *in, struct onnx_build *b, 
     return DSC_OK;
 }
 
+static enum dsc_status check_kind(struct onnx_in *in, const struct onnx_node *n,
+                                  const struct attr *a)
+{
+    static const struct {
+        const char *name, *text;
+        int64_t type;
+    } kinds[] = {
+#define DSC_ONNX_ATTR(name, kind) {#name, #kind, ONNX_ATTR_##kind},
+#include "model/onnx_attr_kinds.def"
+#undef DSC_ONNX_ATTR
+    };
+
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (a->type != kinds[i].type && strcmp(a->name, kinds[i].name) == 0)
+            return dsc_fail(in->err, DSC_E_TYPE, "attribute '%s' of node '%s' (%s) is no %s",
+                            a->name, n->name, n->op, kinds[i].text);
+    return DSC_OK;
+}
+
 static enum dsc_status add_node(struct onnx_in *in, struct onnx_build *b, const struct dsc_op *op,
                                 const struct onnx_node *n, const struct onnx_scope *scope)
 {
@@ -391,8 +410,10 @@ static enum dsc_status add_node(struct onnx_in *in, struct onnx_build *b, const 
         if (f.number != NODE_ATTR)
             continue;
         DSC_TRY(read_attr(in, wire_bytes(&r, &f), scope, &a));
-        if (a.is_given)
-            DSC_TRY(fill_attr(in, b, node, &a));
+        if (!a.is_given)
+            continue;
+        DSC_TRY(check_kind(in, n, &a));
+        DSC_TRY(fill_attr(in, b, node, &a));
     }
     return dsc_rd_status(&r);
 }
@@ -404,8 +425,9 @@ static enum dsc_status read_node(struct onnx_in *in, struct onnx_build *b, struc
     const struct dsc_op *op;
     struct onnx_node n;
 
-    if (++in->n_nodes > ONNX_MAX_NODES)
-        return dsc_rd_fail(&msg, DSC_E_LIMIT, "over %d nodes", ONNX_MAX_NODES);
+    if (++in->n_nodes > in->max_nodes)
+        return dsc_rd_fail(&msg, DSC_E_LIMIT, "over %lld nodes in a file of %zu bytes",
+                           (long long)in->max_nodes, in->file->n_bytes);
     DSC_TRY(read_node_fields(in, msg, &n));
     func = onnx_find_func(in, &n);
     if (func)
