@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-enum target { TO_ONNX, TO_ORT, TO_OPENVINO, TO_TENSORRT, TO_SAFETENSORS, TO_GGUF, TO_HDF5 };
+enum target { TO_ONNX, TO_ORT, TO_OPENVINO, TO_TENSORRT, TO_SAFETENSORS, TO_GGUF, TO_HDF5, TO_NPZ };
 
 struct job {
     struct dsc_cmd *cmd;
@@ -308,7 +308,8 @@ const struct dsc_command dsc_command_export = {
     .about =
         "Dropout is dropped. onnx, ort and openvino take the file as quantize writes it; tensorrt "
         "gets float biases, and refuses activations that are not symmetric int8 (values are "
-        "decided by quantize --target, export never changes one). safetensors and hdf5 hold the "
+        "decided by quantize --target, export never changes one). safetensors, hdf5 and npz hold "
+        "the "
         "weights alone, of any MODEL or file of tensors; -o DIR/ writes a model that came from a "
         "Hugging "
         "Face folder as one.\n\n"

@@ -1,5 +1,6 @@
 /* inspect: what is in a model. */
 #include "dsc/quant.h"
+#include "exporttensors.h"
 #include "flops.h"
 #include "modeldiff.h"
 #include "models.h"
@@ -23,6 +24,7 @@ struct job {
     struct dsc_model m;
     int n_problems;
     bool has_values; /* every tensor's have been seen */
+    const char *extract;
 };
 
 static void put_shape(struct dsc_json *j, const struct dsc_graph *g, const struct dsc_type *t)
@@ -229,15 +231,18 @@ static enum dsc_status show_tensors(struct job *j, const struct dsc_listed *all,
     const bool is_listed = dsc_opt_is_set(j->cmd, DSC_OPT_tensors) || has_stats;
     const char *glob = dsc_opt_text(j->cmd, DSC_OPT_tensors);
     struct dsc_table table;
-    int n_listed = 0;
+    struct dsc_listed *chosen;
+    int n_listed = 0, n_chosen = 0;
 
+    DSC_NEW(chosen, j->cmd->arena, n + 1, err);
     dsc_table_init(&table, j->cmd->arena,
                    has_stats ? "tensor,type,>bytes,>min,>max,>mean,>zeros,>not finite"
                              : "tensor,type,>bytes");
     if (is_listed)
         dsc_json_array(&j->cmd->json, "tensors");
     for (int i = 0; i < n; i++) {
-        const bool is_match = is_listed && (!glob || fnmatch(glob, all[i].name, 0) == 0);
+        const bool is_named = !glob || fnmatch(glob, all[i].name, 0) == 0;
+        const bool is_match = is_listed && is_named;
         struct dsc_tensor_census c;
 
         DSC_TRY(count_values(j, &all[i], has_stats && is_match, &c, err));
@@ -247,13 +252,18 @@ static enum dsc_status show_tensors(struct job *j, const struct dsc_listed *all,
         if (is_match)
             put_tensor(j, &table, &all[i], &c, has_stats);
         n_listed += is_match;
+        if (is_named)
+            chosen[n_chosen++] = all[i];
         DSC_TRY(dsc_cmd_stopped(j->cmd, err));
     }
+    if (is_listed)
+        dsc_json_end(&j->cmd->json);
+    if (n_chosen == 0 && glob)
+        return dsc_fail(err, DSC_E_USAGE, "no tensor has a name like '%s'", glob);
+    if (j->extract)
+        DSC_TRY(dsc_export_arrays(j->cmd, &j->m, chosen, n_chosen, j->extract, err));
     if (!is_listed)
         return DSC_OK;
-    dsc_json_end(&j->cmd->json);
-    if (n_listed == 0 && glob)
-        return dsc_fail(err, DSC_E_USAGE, "no tensor has a name like '%s'", glob);
     DSC_TRY(dsc_table_print(&table, j->cmd->out, err));
     fprintf(j->cmd->out, "\n");
     return DSC_OK;
@@ -376,13 +386,17 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     const bool is_validated = dsc_opt_flag(j->cmd, DSC_OPT_validate);
     const bool has_flops =
         dsc_opt_flag(j->cmd, DSC_OPT_flops) || dsc_opt_is_set(j->cmd, DSC_OPT_shapes);
-    const struct dsc_read_opts opts = {.log = &j->cmd->log, .may_misalign = !has_flops};
+    const struct dsc_read_opts opts = {.log = &j->cmd->log,
+                                       .may_misalign =
+                                           !has_flops && !dsc_opt_is_set(j->cmd, DSC_OPT_extract)};
     int64_t n_params = 0, n_nonzero = 0;
     struct dsc_listed *all;
     int n;
 
     (void)dsc_opt_text(j->cmd, DSC_OPT_tensors);
     (void)dsc_opt_flag(j->cmd, DSC_OPT_stats);
+    j->extract = dsc_opt_text(j->cmd, DSC_OPT_extract);
+    (void)(j->extract && dsc_opt_flag(j->cmd, DSC_OPT_force));
     (void)dsc_opt_items(j->cmd, DSC_OPT_shapes, &n);
     DSC_TRY(dsc_cmd_check_used(j->cmd, err));
     DSC_TRY(dsc_model_open(&j->m, j->cmd->args[0], &opts, err));
@@ -449,11 +463,14 @@ const struct dsc_command dsc_command_inspect = {
     .summary = "what is in a model",
     .about =
         "Prints the format, opsets, inputs, outputs, size, parameters, element types and operators "
-        "of an ONNX file, a Hugging Face folder, or a file of tensors: safetensors, GGUF, "
+        "of an ONNX file, a Hugging Face folder, or a file of tensors: safetensors, GGUF, npz, "
         "PyTorch (of the last two, values are read where --stats or --validate ask for them).\n"
         "Parameters are the numbers that were learned: not shapes, indices, or the scales and zero "
         "points of quantization. Operations are counted on one run; --shapes gives the sizes that "
         "the graph leaves open.\n"
+        "--extract FILE.npz writes the tensors, those that --tensors names if it is given, as "
+        "NumPy "
+        "arrays of their names; bf16 as f32, codes of 4 bits as bytes.\n"
         "A model with NaN is shown with a warning; with --validate that is exit status 1.\n\n"
         "--diff compares two models as diff(1) compares files: it prints what differs and exits "
         "with 1, or with 0 when nothing does. Tensors are matched by name; of those that differ, "
@@ -464,6 +481,7 @@ const struct dsc_command dsc_command_inspect = {
     .examples = "dscompress inspect model.onnx\n"
                 "dscompress inspect model.onnx --shapes input_ids:1x128 --json\n"
                 "dscompress inspect model.onnx --tensors='*.weight' --stats\n"
+                "dscompress inspect model.onnx --tensors='*.weight' --extract weights.npz\n"
                 "dscompress inspect --diff before.onnx after.onnx",
     .n_args_min = 1,
     .n_args_max = 2,

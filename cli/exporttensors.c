@@ -1,6 +1,7 @@
 /* Writing files of tensors: what each becomes, and how far its values move. */
 #include "exporttensors.h"
 
+#include "formats_npz.h"
 #include "tensorlist.h"
 
 #include <inttypes.h>
@@ -64,6 +65,8 @@ static enum dsc_status choose(struct job *j, int i, struct dsc_err *err)
         s->dtype = plain_of(j->type);
     if (j->form == DSC_EXPORT_HDF5)
         DSC_TRY(dsc_h5_fit(s, err));
+    if (j->form == DSC_EXPORT_NPZ)
+        s->dtype = dsc_npz_dtype(s->dtype);
     return l->dtype ? DSC_OK
                     : dsc_fail(err, DSC_E_UNSUPPORTED, "values of type %s are not read", l->type);
 }
@@ -106,22 +109,31 @@ static enum dsc_status convert(const struct dsc_tensor *src, enum dsc_dtype dtyp
     return DSC_OK;
 }
 
-static enum dsc_status load(void *ctx, int idx, struct dsc_tensor *t, struct dsc_err *err)
+/* Its values as elements of a type. */
+static enum dsc_status load_as(const struct dsc_model *m, const struct dsc_listed *l,
+                               enum dsc_dtype dtype, struct dsc_tensor *t, struct dsc_err *err)
 {
-    struct job *j = ctx;
     struct dsc_tensor own;
     enum dsc_status st;
 
-    DSC_TRY(dsc_cmd_stopped(j->cmd, err));
-    if (dsc_listed_open(j->m, &j->from[idx], t, err) != DSC_OK)
-        return dsc_err_file(err, j->cmd->args[0]);
-    if (t->dtype == j->to[idx].dtype)
+    DSC_TRY(dsc_listed_open(m, l, t, err));
+    if (t->dtype == dtype)
         return DSC_OK;
-    st = convert(t, j->to[idx].dtype, &own, err);
+    st = convert(t, dtype, &own, err);
     dsc_tensor_clear(t);
     if (st == DSC_OK)
         *t = own;
     return st;
+}
+
+static enum dsc_status load(void *ctx, int idx, struct dsc_tensor *t, struct dsc_err *err)
+{
+    struct job *j = ctx;
+
+    DSC_TRY(dsc_cmd_stopped(j->cmd, err));
+    if (load_as(j->m, &j->from[idx], j->to[idx].dtype, t, err) != DSC_OK)
+        return dsc_err_file(err, j->cmd->args[0]);
+    return DSC_OK;
 }
 
 static const void *raw(void *ctx, int idx)
@@ -206,6 +218,68 @@ static void report(struct job *j, const char *path, uint64_t size_bytes)
                        n_wider, j->type);
 }
 
+/* All of them: a zip's directory comes last, but its writer takes arrays. */
+static enum dsc_status write_arrays(const struct dsc_tensor_source *src, const char *path,
+                                    bool may_replace, uint64_t *size_bytes, struct dsc_err *err)
+{
+    struct dsc_bundle b;
+    struct dsc_tensor t;
+    enum dsc_status st = DSC_OK;
+
+    dsc_bundle_init(&b);
+    *size_bytes = 0;
+    for (int i = 0; i < src->n && st == DSC_OK; i++) {
+        st = src->load(src->ctx, i, &t, err);
+        if (st != DSC_OK)
+            break;
+        *size_bytes += dsc_tensor_n_bytes(&t);
+        st = dsc_bundle_add(&b, src->items[i].name, &t, err);
+        dsc_tensor_clear(&t);
+        if (src->done)
+            src->done(src->ctx, i, (double)INFINITY);
+    }
+    if (st == DSC_OK)
+        st = dsc_npz_write(path, &b, may_replace, err);
+    dsc_bundle_clear(&b);
+    return st;
+}
+
+struct arrays {
+    struct dsc_cmd *cmd;
+    const struct dsc_model *m;
+    const struct dsc_listed *from;
+};
+
+static enum dsc_status load_array(void *ctx, int idx, struct dsc_tensor *t, struct dsc_err *err)
+{
+    const struct arrays *a = ctx;
+    const struct dsc_listed *l = &a->from[idx];
+
+    DSC_TRY(dsc_cmd_stopped(a->cmd, err));
+    if (l->dtype == DSC_DTYPE_NONE)
+        return dsc_fail(err, DSC_E_UNSUPPORTED, "tensor '%s': values of type %s are not read",
+                        l->name, l->type);
+    if (load_as(a->m, l, dsc_npz_dtype(l->dtype), t, err) != DSC_OK)
+        return dsc_err_file(err, a->cmd->args[0]);
+    return DSC_OK;
+}
+
+enum dsc_status dsc_export_arrays(struct dsc_cmd *cmd, const struct dsc_model *m,
+                                  const struct dsc_listed *items, int n, const char *path,
+                                  struct dsc_err *err)
+{
+    struct arrays a = {cmd, m, items};
+    struct dsc_tensor_source src = {.ctx = &a, .load = load_array, .n = n};
+    struct dsc_stored *to;
+    uint64_t n_bytes;
+
+    DSC_NEW(to, cmd->arena, n + 1, err);
+    for (int i = 0; i < n; i++)
+        to[i].name = items[i].name;
+    src.items = to;
+    return write_arrays(&src, path, dsc_opt_flag(cmd, DSC_OPT_force), &n_bytes, err);
+}
+
 enum dsc_status dsc_export_tensors(struct dsc_cmd *cmd, const struct dsc_model *m,
                                    enum dsc_export_form form, const char *type, struct dsc_err *err)
 {
@@ -223,7 +297,9 @@ enum dsc_status dsc_export_tensors(struct dsc_cmd *cmd, const struct dsc_model *
     DSC_TRY(collect_meta(&j, &src, err));
     src.items = j.to;
     src.n = j.n;
-    if (form == DSC_EXPORT_HDF5)
+    if (form == DSC_EXPORT_NPZ)
+        DSC_TRY(write_arrays(&src, path, may_replace, &size_bytes, err));
+    else if (form == DSC_EXPORT_HDF5)
         DSC_TRY(dsc_h5_write(&src, path, may_replace, &size_bytes, err));
     else if (is_gguf)
         DSC_TRY(dsc_gguf_write(&src, path, may_replace, dsc_cmd_n_threads(cmd), &size_bytes, err));

@@ -1,5 +1,5 @@
-/* export --target safetensors|gguf|hdf5: the tensors of a graph or file, one in memory at a time.
- */
+/* export --target safetensors|gguf|hdf5|npz: the tensors of a graph or file, one in memory at a
+ * time (npz: all of them). */
 #ifndef DSC_CLI_EXPORTTENSORS_H
 #define DSC_CLI_EXPORTTENSORS_H
 
@@ -11,7 +11,7 @@ enum { DSC_EXPORT_N_DTYPES = 10, DSC_EXPORT_N_PLAIN = 3 };
 extern const char *const dsc_export_dtypes[DSC_EXPORT_N_DTYPES];
 
 /** Files of tensors, in the order of --target. */
-enum dsc_export_form { DSC_EXPORT_SAFETENSORS, DSC_EXPORT_GGUF, DSC_EXPORT_HDF5 };
+enum dsc_export_form { DSC_EXPORT_SAFETENSORS, DSC_EXPORT_GGUF, DSC_EXPORT_HDF5, DSC_EXPORT_NPZ };
 
 /**
  * Write to -o, and say what each tensor became.
@@ -25,5 +25,15 @@ enum dsc_export_form { DSC_EXPORT_SAFETENSORS, DSC_EXPORT_GGUF, DSC_EXPORT_HDF5 
 enum dsc_status dsc_export_tensors(struct dsc_cmd *cmd, const struct dsc_model *m,
                                    enum dsc_export_form form, const char *type,
                                    struct dsc_err *err);
+
+/**
+ * The values of tensors of m as an .npz of arrays, by their names; bf16 become f32, and codes of 4
+ * bits bytes, which NumPy has.
+ * Errors  as dsc_listed_open and dsc_npz_write; UNSUPPORTED: a type whose values are not read
+ */
+struct dsc_listed;
+enum dsc_status dsc_export_arrays(struct dsc_cmd *cmd, const struct dsc_model *m,
+                                  const struct dsc_listed *items, int n, const char *path,
+                                  struct dsc_err *err);
 
 #endif

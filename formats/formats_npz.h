@@ -44,6 +44,9 @@ enum dsc_status dsc_npz_view_bytes(struct dsc_bundle *b, const void *data, size_
 enum dsc_status dsc_npy_read(struct dsc_tensor *t, const char *path, size_t max_bytes,
                              struct dsc_err *err);
 
+/** The type itself, or one that holds its values where NumPy has not got it (bf16, i4, u4). */
+enum dsc_dtype dsc_npz_dtype(enum dsc_dtype d);
+
 /**
  * Write the host tensors of a bundle in its order, stored; its texts are not kept. Same tensors
  * give the same bytes: there is no clock in the file.

@@ -193,6 +193,20 @@ static enum dsc_status check_names(const struct dsc_named_tensor *array, size_t 
     return DSC_OK;
 }
 
+enum dsc_dtype dsc_npz_dtype(enum dsc_dtype d)
+{
+    switch (d) {
+    case DSC_BF16:
+        return DSC_F32;
+    case DSC_I4:
+        return DSC_I8;
+    case DSC_U4:
+        return DSC_U8;
+    default:
+        return d;
+    }
+}
+
 enum dsc_status dsc_npz_write(const char *path, const struct dsc_bundle *b, bool may_replace,
                               struct dsc_err *err)
 {

@@ -81,6 +81,7 @@ static const struct verb verbs[] = {
     {"inspect-gguf", "inspect %/gguf/types.gguf --stats --json"},
     {"inspect-hdf5", "inspect %/hdf5/types.h5 --stats --json"},
     {"inspect-keras", "inspect %/keras/nested.keras --validate"},
+    {"inspect-extract", "inspect %/gguf/types.gguf --tensors=*q4* --extract x.npz"},
     {"inspect-pt", "inspect %/pt/nested.pt --validate"},
     {"inspect-legacy", "inspect %/pt/legacy.pt --validate"},
     {"inspect-formats", "inspect --diff %/pt/state.pt %/pt/script.pt"},
