@@ -192,13 +192,14 @@ struct dsc_conv_spec {
 int64_t dsc_conv_grid_elems(const struct dsc_conv_spec *s, int64_t *n_at_once);
 
 /** Windows of one channel to one number. Means divide by the positions of a window in the input,
- *  with counts_padding by those in the padded input. */
-enum dsc_pool_fn { DSC_POOL_MAX, DSC_POOL_MEAN };
+ *  with counts_padding by those in the padded input. LP: (sum of |x|^p)^(1/p). */
+enum dsc_pool_fn { DSC_POOL_MAX, DSC_POOL_MEAN, DSC_POOL_LP };
 
 struct dsc_pool_spec {
     struct dsc_window win;
     enum dsc_pool_fn fn;
     int64_t n_channels; /* images times channels */
+    double p;           /* of LP */
     bool counts_padding;
     bool is_column_major; /* places count the first spatial axis fastest */
 };

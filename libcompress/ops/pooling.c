@@ -35,9 +35,14 @@ enum dsc_status dsc_pooling_spec(struct dsc_pool_spec *s, const struct dsc_node 
 {
     int64_t kernel[DSC_MAX_RANK];
 
+    const int64_t p = dsc_node_int(n, "p", 2);
+
+    if (n->op->fn == DSC_POOL_LP && p < 1)
+        return dsc_fail(err, DSC_E_RANGE, "p is %lld, less than 1", (long long)p);
     DSC_TRY(dsc_window_kernel(n, rank - 2, kernel, err));
     *s = (struct dsc_pool_spec){.fn = (enum dsc_pool_fn)n->op->fn,
                                 .n_channels = x_dim[0] * x_dim[1],
+                                .p = (double)p,
                                 .counts_padding = dsc_node_int(n, "count_include_pad", 0) != 0,
                                 .is_column_major = dsc_node_int(n, "storage_order", 0) != 0};
     return dsc_window_read(&s->win, n, rank - 2, kernel, x_dim + 2, err);

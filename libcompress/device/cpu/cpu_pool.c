@@ -124,6 +124,52 @@ POOL_MAX(int8_t, i8, INT8_MIN)
 POOL_MEAN(float, f32)
 POOL_MEAN(double, f64)
 
+#define POOL_LP(T, sfx)                                                                            \
+    static void lp_sums_##sfx(const struct pool_job *j, const struct dsc_cpu_block *b, const T *x, \
+                              double *sum)                                                         \
+    {                                                                                              \
+        const int64_t step = j->win.stride[j->win.rank - 1];                                       \
+        struct dsc_cpu_run run[DSC_CPU_BLOCK];                                                     \
+        for (int i = 0; i < b->n; i++)                                                             \
+            sum[i] = 0;                                                                            \
+        for (int64_t tap = 0; tap < j->n_taps; tap++) {                                            \
+            const int n_runs = dsc_cpu_block_runs(b, tap, run);                                    \
+            for (int k = 0; k < n_runs; k++)                                                       \
+                for (int i = 0; i < run[k].n; i++)                                                 \
+                    sum[run[k].at + i] += pow(fabs((double)x[run[k].src + i * step]), j->s->p);    \
+        }                                                                                          \
+    }                                                                                              \
+    static void lp_block_##sfx(const struct pool_job *j, const struct dsc_cpu_block *b,            \
+                               const T *x, T *y)                                                   \
+    {                                                                                              \
+        double sum[DSC_CPU_BLOCK];                                                                 \
+        lp_sums_##sfx(j, b, x, sum);                                                               \
+        for (int i = 0; i < b->n; i++)                                                             \
+            y[i] = (T)pow(sum[i], 1 / j->s->p);                                                    \
+    }                                                                                              \
+    static void lp_back_##sfx(const struct pool_job *j, const struct dsc_cpu_block *b, T *dx,      \
+                              const T *dy, const T *x)                                             \
+    {                                                                                              \
+        const int64_t step = j->win.stride[j->win.rank - 1];                                       \
+        struct dsc_cpu_run run[DSC_CPU_BLOCK];                                                     \
+        double sum[DSC_CPU_BLOCK];                                                                 \
+        lp_sums_##sfx(j, b, x, sum);                                                               \
+        for (int i = 0; i < b->n; i++) /* now the slope of the root */                             \
+            sum[i] = sum[i] > 0 ? (double)dy[i] * pow(sum[i], 1 / j->s->p - 1) : 0;                \
+        for (int64_t tap = 0; tap < j->n_taps; tap++) {                                            \
+            const int n_runs = dsc_cpu_block_runs(b, tap, run);                                    \
+            for (int k = 0; k < n_runs; k++)                                                       \
+                for (int i = 0; i < run[k].n; i++) {                                               \
+                    const int64_t at = run[k].src + i * step;                                      \
+                    const double v = pow(fabs((double)x[at]), j->s->p - 1);                        \
+                    dx[at] += (T)(sum[run[k].at + i] * (x[at] < 0 ? -v : v));                      \
+                }                                                                                  \
+        }                                                                                          \
+    }
+
+POOL_LP(float, f32)
+POOL_LP(double, f64)
+
 /* A place in one channel, counted the other way round, behind the channels before it. */
 static int64_t place_of(const struct pool_job *j, int64_t channel, int64_t at)
 {
@@ -188,13 +234,17 @@ static void max_channel(const struct pool_job *j, const struct dsc_cpu_block *b,
         at[i] = place_of(j, channel, at[i]);
 }
 
-static void mean_channel(const struct pool_job *j, const struct dsc_cpu_block *b, int64_t channel,
-                         const double *n)
+static void sum_channel(const struct pool_job *j, const struct dsc_cpu_block *b, int64_t channel,
+                        const double *n)
 {
     const char *x = j->x + channel * j->n_in * j->size;
     char *y = j->y + (channel * j->n_out + b->first) * j->size;
 
-    if (j->dtype == DSC_F32)
+    if (j->s->fn == DSC_POOL_LP && j->dtype == DSC_F32)
+        lp_block_f32(j, b, (const float *)(const void *)x, (float *)(void *)y);
+    else if (j->s->fn == DSC_POOL_LP)
+        lp_block_f64(j, b, (const double *)(const void *)x, (double *)(void *)y);
+    else if (j->dtype == DSC_F32)
         mean_block_f32(j, b, (const float *)(const void *)x, (float *)(void *)y, n);
     else
         mean_block_f64(j, b, (const double *)(const void *)x, (double *)(void *)y, n);
@@ -212,10 +262,10 @@ static void forward_tile(void *ctx, int64_t tile)
     if (j->s->fn == DSC_POOL_MEAN)
         count(j, &b, n);
     for (int64_t c = channel; c < channel + CHANNELS && c < j->s->n_channels; c++) {
-        if (j->s->fn == DSC_POOL_MEAN)
-            mean_channel(j, &b, c, n);
-        else
+        if (j->s->fn == DSC_POOL_MAX)
             max_channel(j, &b, c);
+        else
+            sum_channel(j, &b, c, n);
     }
 }
 
@@ -231,6 +281,10 @@ static void back_channel(const struct pool_job *j, const struct dsc_cpu_block *b
         mean_back_f32(j, b, dx, dy, n);
     else if (j->s->fn == DSC_POOL_MEAN)
         mean_back_f64(j, b, dx, dy, n);
+    else if (j->s->fn == DSC_POOL_LP && j->dtype == DSC_F32)
+        lp_back_f32(j, b, dx, dy, x);
+    else if (j->s->fn == DSC_POOL_LP)
+        lp_back_f64(j, b, dx, dy, x);
     else if (j->dtype == DSC_F32)
         max_back_f32(j, b, dx, dy, x);
     else
