@@ -232,7 +232,7 @@ static enum dsc_status show_tensors(struct job *j, const struct dsc_listed *all,
     const char *glob = dsc_opt_text(j->cmd, DSC_OPT_tensors);
     struct dsc_table table;
     struct dsc_listed *chosen;
-    int n_listed = 0, n_chosen = 0;
+    int n_chosen = 0;
 
     DSC_NEW(chosen, j->cmd->arena, n + 1, err);
     dsc_table_init(&table, j->cmd->arena,
@@ -251,7 +251,6 @@ static enum dsc_status show_tensors(struct job *j, const struct dsc_listed *all,
         *n_nonzero += all[i].is_param ? c.n_nonzero : 0;
         if (is_match)
             put_tensor(j, &table, &all[i], &c, has_stats);
-        n_listed += is_match;
         if (is_named)
             chosen[n_chosen++] = all[i];
         DSC_TRY(dsc_cmd_stopped(j->cmd, err));
