@@ -132,17 +132,6 @@ static enum dsc_status forward(DSC_FORWARD_PARAMS)
     return DSC_OK;
 }
 
-static int64_t flops(const struct dsc_infer *q)
-{
-    int64_t n = 2 * dsc_node_int(q->node, "k", 0);
-
-    if (!dsc_type_is_known(&q->out[0]))
-        return -1;
-    for (int i = 0; i < q->out[0].rank; i++)
-        n *= q->out[0].dim[i];
-    return n;
-}
-
 const struct dsc_op dsc_op_qconv = {
     .onnx = "QConv",
     .domain = "dsc",
@@ -153,5 +142,5 @@ const struct dsc_op dsc_op_qconv = {
     .is_rowwise = true,
     .infer = infer,
     .forward = forward,
-    .flops = flops,
+    .flops = dsc_packed_flops,
 };
