@@ -57,6 +57,8 @@ def whole():
     yield "good", GOOD, None, ""
     yield "nested", archive(state(b"]" + tensor() + b"a")), None, ""
     yield "itself", archive(state(tensor(), text("a"))[:-1] + b"q\0" + text("self") + b"h\0s."), None, ""
+    yield "many", archive(PROTO + b"}(" + b"".join(text(f"w{i}") + tensor(store=storage(f"k{i}")) for i in range(100)) +
+                          b"u.", extra=[(f"archive/data/k{i}", bytes(24)) for i in range(100)]), None, ""
     yield "no-tensors", archive(PROTO + b"}."), "EMPTY", ""
     yield "no-pickle", archive(b"")[:0] + archive(b"", root="a/b"), "SCHEMA", "data.pkl"
     yield "two-pickles", archive(state(tensor()), extra=[("other/data.pkl", b"")]), "DUP", "data.pkl"
