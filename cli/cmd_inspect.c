@@ -201,29 +201,56 @@ static void put_tensor(struct job *j, struct dsc_table *table, const struct dsc_
     dsc_json_end(json);
 }
 
+/* A tensor of the list, and what was counted of it. */
+struct one {
+    const struct dsc_listed *listed;
+    bool is_named, is_match, is_counted, has_range;
+    struct dsc_tensor_census c;
+};
+
 /*
  * Values of a graph or bundle are counted up to VALUES_MAX_BYTES of model; beyond, and those that
  * are stored in a file of tensors, which may be larger than memory, where they are asked for.
  */
-static enum dsc_status count_values(struct job *j, const struct dsc_listed *t, bool has_stats,
-                                    struct dsc_tensor_census *c, struct dsc_err *err)
+static void choose(struct job *j, struct one *one, const char *glob, bool is_listed, bool has_stats)
+{
+    const struct dsc_listed *t = one->listed;
+
+    one->is_named = !glob || fnmatch(glob, t->name, 0) == 0;
+    one->is_match = is_listed && one->is_named;
+    one->has_range = has_stats && one->is_match;
+    one->is_counted = (t->tensor && j->m.size_bytes <= VALUES_MAX_BYTES) || one->has_range ||
+                      dsc_opt_flag(j->cmd, DSC_OPT_validate);
+    one->c = (struct dsc_tensor_census){.n_elems = t->n_elems};
+    if (!one->is_counted)
+        j->has_values = false;
+}
+
+static void count_open(void *ctx, int64_t i)
+{
+    struct one *one = (struct one *)ctx + i;
+
+    if (one->is_counted && one->listed->tensor)
+        dsc_tensor_census(one->listed->tensor, one->has_range, &one->c);
+}
+
+static enum dsc_status count_stored(struct job *j, struct one *one, struct dsc_err *err)
 {
     struct dsc_tensor values;
 
-    *c = (struct dsc_tensor_census){.n_elems = t->n_elems};
-    if ((!t->tensor || j->m.size_bytes > VALUES_MAX_BYTES) && !has_stats &&
-        !dsc_opt_flag(j->cmd, DSC_OPT_validate)) {
-        j->has_values = false;
+    if (!one->is_counted || one->listed->tensor)
         return DSC_OK;
-    }
-    if (dsc_listed_open(&j->m, t, &values, err) != DSC_OK)
+    if (dsc_listed_open(&j->m, one->listed, &values, err) != DSC_OK)
         return dsc_err_file(err, j->cmd->args[0]);
-    dsc_tensor_census(&values, has_stats, c);
+    dsc_tensor_census(&values, one->has_range, &one->c);
     dsc_tensor_clear(&values);
     return DSC_OK;
 }
 
-/* Every tensor is counted; those that --tensors names are listed. */
+/*
+ * Every tensor is counted; those that --tensors names are listed. What is in memory or mapped is
+ * counted by all threads; what has to be read first, one after the other.
+ */
 static enum dsc_status show_tensors(struct job *j, const struct dsc_listed *all, int n,
                                     int64_t *n_params, int64_t *n_nonzero, struct dsc_err *err)
 {
@@ -232,26 +259,31 @@ static enum dsc_status show_tensors(struct job *j, const struct dsc_listed *all,
     const char *glob = dsc_opt_text(j->cmd, DSC_OPT_tensors);
     struct dsc_table table;
     struct dsc_listed *chosen;
+    struct dsc_pool *pool;
+    struct one *each;
     int n_chosen = 0;
 
     DSC_NEW(chosen, j->cmd->arena, n + 1, err);
+    DSC_NEW(each, j->cmd->arena, n + 1, err);
+    DSC_TRY(dsc_cmd_pool(j->cmd, &pool, err));
     dsc_table_init(&table, j->cmd->arena,
                    has_stats ? "tensor,type,>bytes,>min,>max,>mean,>zeros,>not finite"
                              : "tensor,type,>bytes");
     if (is_listed)
         dsc_json_array(&j->cmd->json, "tensors");
     for (int i = 0; i < n; i++) {
-        const bool is_named = !glob || fnmatch(glob, all[i].name, 0) == 0;
-        const bool is_match = is_listed && is_named;
-        struct dsc_tensor_census c;
-
-        DSC_TRY(count_values(j, &all[i], has_stats && is_match, &c, err));
-        check_values(j, &all[i], &c);
-        *n_params += all[i].is_param ? c.n_elems : 0;
-        *n_nonzero += all[i].is_param ? c.n_nonzero : 0;
-        if (is_match)
-            put_tensor(j, &table, &all[i], &c, has_stats);
-        if (is_named)
+        each[i].listed = &all[i];
+        choose(j, &each[i], glob, is_listed, has_stats);
+    }
+    dsc_parallel_for(pool, n, count_open, each);
+    for (int i = 0; i < n; i++) {
+        DSC_TRY(count_stored(j, &each[i], err));
+        check_values(j, &all[i], &each[i].c);
+        *n_params += all[i].is_param ? each[i].c.n_elems : 0;
+        *n_nonzero += all[i].is_param ? each[i].c.n_nonzero : 0;
+        if (each[i].is_match)
+            put_tensor(j, &table, &all[i], &each[i].c, has_stats);
+        if (each[i].is_named)
             chosen[n_chosen++] = all[i];
         DSC_TRY(dsc_cmd_stopped(j->cmd, err));
     }

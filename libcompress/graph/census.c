@@ -27,9 +27,9 @@ static struct float_bits float_bits_of(enum dsc_dtype d)
     }
 }
 
-static uint64_t bits_at(const struct dsc_tensor *t, int64_t i)
+static uint64_t bits_at(const struct dsc_tensor *t, int n_bits, int64_t i)
 {
-    switch (dsc_dtype_bits(t->dtype)) {
+    switch (n_bits) {
     case 64:
         return ((const uint64_t *)t->data)[i];
     case 32:
@@ -76,9 +76,10 @@ static void count_bits(const struct dsc_tensor *t, int64_t n, struct dsc_tensor_
 {
     const bool is_float = dsc_dtype_is_float(t->dtype);
     const struct float_bits f = float_bits_of(t->dtype);
+    const int n_bits = dsc_dtype_bits(t->dtype);
 
     for (int64_t i = 0; i < n; i++) {
-        const uint64_t v = bits_at(t, i) & f.magnitude;
+        const uint64_t v = bits_at(t, n_bits, i) & f.magnitude;
 
         c->n_nonzero += v != 0;
         c->n_inf += is_float && v == f.infinity;
