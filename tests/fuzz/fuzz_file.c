@@ -1,6 +1,9 @@
 /* Inputs of a harness as files. */
 #include "fuzz_file.h"
 
+#include "formats_model.h"
+#include "fuzz.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -34,6 +37,34 @@ void fuzz_file_open(struct fuzz_file *f, const void *data, size_t n_bytes)
 void fuzz_file_close(struct fuzz_file *f)
 {
     close(f->fd);
+}
+
+void fuzz_model(const void *data, size_t n_bytes,
+                bool (*lies_inside)(const struct dsc_stored *s, size_t n_bytes))
+{
+    struct dsc_model m;
+    struct dsc_err err = {0};
+    struct fuzz_file f;
+    enum dsc_status st;
+
+    fuzz_file_open(&f, data, n_bytes);
+    st = dsc_model_open(&m, f.path, NULL, &err);
+    fuzz_check(st, &err);
+    if (st == DSC_OK)
+        fuzz_note(m.graph ? "opened a graph" : "opened");
+    for (int i = 0; st == DSC_OK && i < m.n_stored; i++) {
+        struct dsc_tensor t;
+
+        if (!lies_inside(&m.stored[i], n_bytes))
+            __builtin_trap();
+        if (i > 0 && strcmp(m.stored[i - 1].name, m.stored[i].name) >= 0)
+            __builtin_trap();
+        err = (struct dsc_err){0};
+        fuzz_check(dsc_model_load(&m, i, &t, &err), &err);
+        dsc_tensor_clear(&t);
+    }
+    dsc_model_close(&m);
+    fuzz_file_close(&f);
 }
 
 static void remove_folder(void)

@@ -2,7 +2,10 @@
 #ifndef DSC_TESTS_FUZZ_FILE_H
 #define DSC_TESTS_FUZZ_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+struct dsc_stored;
 
 struct fuzz_file {
     int fd;
@@ -12,6 +15,11 @@ struct fuzz_file {
 /* Aborts when the machine gives no file. */
 void fuzz_file_open(struct fuzz_file *f, const void *data, size_t n_bytes);
 void fuzz_file_close(struct fuzz_file *f);
+
+/* The input opened as a model, and every tensor loaded that it stores. Failures have their message,
+ * names ascend, and what is stored lies in the file as the format says, or the harness traps. */
+void fuzz_model(const void *data, size_t n_bytes,
+                bool (*lies_inside)(const struct dsc_stored *s, size_t n_bytes));
 
 /* A folder of its own under /dev/shm or /tmp, removed at exit; `path` gets its name. */
 void fuzz_folder(char *path, size_t n_path);
