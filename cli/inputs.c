@@ -2,6 +2,7 @@
 #include "inputs.h"
 
 #include "formats_model.h"
+#include "formats_text.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -50,13 +51,6 @@ static enum dsc_status from_folder(struct dsc_cmd *cmd, const char *path, struct
     return dsc_err_file(err, path);
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-    const size_t n = strlen(s), n_end = strlen(end);
-
-    return n >= n_end && !strcmp(s + n - n_end, end);
-}
-
 static enum dsc_status from_artefact(struct dsc_cmd *cmd, const char *path, struct dsc_tok **tok,
                                      struct dsc_err *err)
 {
@@ -85,7 +79,7 @@ enum dsc_status dsc_cmd_tokenizer(struct dsc_cmd *cmd, const char *path, struct 
 
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return from_folder(cmd, path, tok, err);
-    if (ends_with(path, ".onnx"))
+    if (dsc_ends_with(path, ".onnx"))
         return from_artefact(cmd, path, tok, err);
     return dsc_tok_open_file(tok, path, err);
 }

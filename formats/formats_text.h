@@ -169,4 +169,7 @@ enum dsc_status dsc_tok_pad(const struct dsc_tok *tok, struct dsc_tok_enc *enc, 
 /** Offset of the first byte that is not valid UTF-8 (as RFC 3629 has it), n_bytes when all are. */
 size_t dsc_utf8_check(const char *s, size_t n_bytes);
 
+/** A name with that end: the extension of a path, the last parts of a parameter's name. */
+bool dsc_ends_with(const char *name, const char *end);
+
 #endif

@@ -3,22 +3,16 @@
  */
 #include "formats_model.h"
 #include "formats_npz.h"
+#include "formats_text.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
-static bool ends_with(const char *s, const char *end)
-{
-    const size_t n = strlen(s), n_end = strlen(end);
-
-    return n >= n_end && strcmp(s + n - n_end, end) == 0;
-}
-
 /* By its name: other formats are zip archives, too. */
 static bool probe(const struct dsc_probe *p)
 {
-    return !p->is_folder && (ends_with(p->path, ".npz") || ends_with(p->path, ".npy"));
+    return !p->is_folder && (dsc_ends_with(p->path, ".npz") || dsc_ends_with(p->path, ".npy"));
 }
 
 /* The one array of a .npy file has the file's name. */
@@ -48,8 +42,8 @@ static enum dsc_status read(struct dsc_model *m, const char *path, const struct 
         return dsc_err_file(err, path);
     }
     m->size_bytes = (uint64_t)st.st_size;
-    return ends_with(path, ".npz") ? dsc_npz_read(&m->tensors, path, 0, err)
-                                   : read_array(&m->tensors, path, err);
+    return dsc_ends_with(path, ".npz") ? dsc_npz_read(&m->tensors, path, 0, err)
+                                       : read_array(&m->tensors, path, err);
 }
 
 const struct dsc_format dsc_format_npz = {

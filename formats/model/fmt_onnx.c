@@ -1,5 +1,6 @@
 /* ONNX: the model message around the graph, and the format's row. */
 #include "dsc/op.h"
+#include "formats_text.h"
 #include "model/mapped.h"
 #include "model/onnx_in.h"
 
@@ -233,26 +234,19 @@ enum dsc_status dsc_onnx_read(struct dsc_graph **g, const char *path,
     return st;
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-    const size_t n = strlen(s), n_end = strlen(end);
-
-    return n >= n_end && strcmp(s + n - n_end, end) == 0;
-}
-
 /* By its name, or by what protobuf writers put first: field 1, a small IR version. */
 static bool probe(const struct dsc_probe *p)
 {
     if (p->is_folder)
         return false;
-    return ends_with(p->path, ".onnx") ||
+    return dsc_ends_with(p->path, ".onnx") ||
            (p->n_head_bytes >= 4 && p->head[0] == MODEL_IR_VERSION << 3 && p->head[1] > 0 &&
             p->head[1] <= ONNX_MAX_IR);
 }
 
 static bool is_target(const char *path)
 {
-    return ends_with(path, ".onnx");
+    return dsc_ends_with(path, ".onnx");
 }
 
 static enum dsc_status read(struct dsc_model *m, const char *path, const struct dsc_read_opts *o,

@@ -5,6 +5,7 @@
  * Source  https://github.com/huggingface/safetensors, "Format"
  */
 #include "formats_model.h"
+#include "formats_text.h"
 #include "model/mapped.h"
 #include "model/safetensors.h"
 #include "model/shards.h"
@@ -266,13 +267,6 @@ static enum dsc_status read_one(struct dsc_bundle *b, const char *path, uint64_t
     return st;
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-    const size_t n = strlen(s), n_end = strlen(end);
-
-    return n >= n_end && strcmp(s + n - n_end, end) == 0;
-}
-
 enum dsc_status dsc_safetensors_read(struct dsc_bundle *b, const char *path, uint64_t *size_bytes,
                                      struct dsc_err *err)
 {
@@ -282,8 +276,8 @@ enum dsc_status dsc_safetensors_read(struct dsc_bundle *b, const char *path, uin
 
     err = err ? err : &own;
     dsc_bundle_init(b);
-    st = ends_with(path, ".index.json") ? shards_read(b, path, read_one, &n, err)
-                                        : read_one(b, path, &n, err);
+    st = dsc_ends_with(path, ".index.json") ? shards_read(b, path, read_one, &n, err)
+                                            : read_one(b, path, &n, err);
     if (st == DSC_OK)
         st = dsc_bundle_sort(b, err);
     if (size_bytes)
@@ -299,7 +293,8 @@ static bool probe(const struct dsc_probe *p)
 {
     if (p->is_folder)
         return false;
-    return ends_with(p->path, ".safetensors") || ends_with(p->path, ".safetensors.index.json") ||
+    return dsc_ends_with(p->path, ".safetensors") ||
+           dsc_ends_with(p->path, ".safetensors.index.json") ||
            (p->n_head_bytes > ST_PREFIX_BYTES && p->head[ST_PREFIX_BYTES] == '{' &&
             p->head[4] == 0 && p->head[5] == 0 && p->head[6] == 0 && p->head[7] == 0);
 }

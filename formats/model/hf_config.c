@@ -1,5 +1,6 @@
 /* config.json of a Hugging Face folder: sizes, options, the family; what is not done here is named.
  */
+#include "formats_text.h"
 #include "model/hf.h"
 
 #include <inttypes.h>
@@ -84,13 +85,6 @@ static enum dsc_status find_family(struct config_in *in)
                                  "xlm-roberta; export others to ONNX");
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-    const size_t n = strlen(s), n_end = strlen(end);
-
-    return n >= n_end && strcmp(s + n - n_end, end) == 0;
-}
-
 /* Pretrained models hold a head for words, which no verb needs: their encoder is read. */
 static enum dsc_status find_arch(struct config_in *in, const struct dsc_log *log)
 {
@@ -107,7 +101,7 @@ static enum dsc_status find_arch(struct config_in *in, const struct dsc_log *log
     if (in->c->is_classifier || strcmp(arch, f->arch_base) == 0)
         return DSC_OK;
     for (size_t i = 0; i < sizeof pretraining / sizeof pretraining[0]; i++) {
-        if (!ends_with(arch, pretraining[i]))
+        if (!dsc_ends_with(arch, pretraining[i]))
             continue;
         dsc_log_printf(log, DSC_LOG_INFO, "of the %s, the encoder is read without the head", arch);
         return DSC_OK;

@@ -205,13 +205,6 @@ static enum dsc_status read_length(struct meta_in *in)
     return dsc_graph_set_prop(in->g, DSC_PROP_MAX_LENGTH, text, in->err);
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-    const size_t n = strlen(s), n_end = strlen(end);
-
-    return n >= n_end && strcmp(s + n - n_end, end) == 0;
-}
-
 /* Of a pipeline with modules that have weights of their own, the encoder is read, aloud. */
 static enum dsc_status read_modules(struct meta_in *in)
 {
@@ -227,7 +220,7 @@ static enum dsc_status read_modules(struct meta_in *in)
         bool is_known = false;
 
         for (size_t k = 0; type && k < sizeof known / sizeof known[0]; k++)
-            is_known |= ends_with(type, known[k]);
+            is_known |= dsc_ends_with(type, known[k]);
         if (is_known || st != DSC_OK)
             continue;
         dsc_log_printf(in->log, DSC_LOG_WARNING, "module %zu of modules.json (%s) is left out", i,

@@ -3,17 +3,11 @@
  * today's names of normalization, in f32; buffers and heads that the graph has no use for are left
  * out.
  */
+#include "formats_text.h"
 #include "model/hf.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static bool ends_with(const char *s, const char *end)
-{
-    const size_t n = strlen(s), n_end = strlen(end);
-
-    return n >= n_end && strcmp(s + n - n_end, end) == 0;
-}
 
 static bool starts_with(const char *s, const char *start)
 {
@@ -23,8 +17,8 @@ static bool starts_with(const char *s, const char *start)
 /* Constants that older versions of transformers saved: 0, 1, 2 .. and zeros. */
 static bool is_buffer(const char *name)
 {
-    return ends_with(name, "embeddings.position_ids") ||
-           ends_with(name, "embeddings.token_type_ids");
+    return dsc_ends_with(name, "embeddings.position_ids") ||
+           dsc_ends_with(name, "embeddings.token_type_ids");
 }
 
 /* Heads of pretraining. */
@@ -56,7 +50,7 @@ static const char *graph_name(struct hf_weights *w, const struct hf_config *c, c
     if (starts_with(name, c->family->prefix) && name[n_prefix] == '.')
         name += n_prefix + 1;
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
-        if (ends_with(name, ends[i].old))
+        if (dsc_ends_with(name, ends[i].old))
             return dsc_arena_printf(&w->tensors.arena, err, "%.*s%s",
                                     (int)(strlen(name) - strlen(ends[i].old)), name, ends[i].now);
     return name;

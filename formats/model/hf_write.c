@@ -6,6 +6,7 @@
  * changed otherwise (a new head, Q/DQ, removed heads) has no spelling there and is refused.
  */
 #include "formats_props.h"
+#include "formats_text.h"
 #include "model/folder.h"
 #include "model/hf.h"
 
@@ -140,17 +141,11 @@ static enum dsc_status make_config(struct hf_out *w)
     return st;
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-    const size_t n = strlen(s), n_end = strlen(end);
-
-    return n >= n_end && strcmp(s + n - n_end, end) == 0;
-}
-
 static bool is_weight(const struct dsc_value *v)
 {
     return dsc_tensor_is_present(&v->init) && v->n_uses > 0 && v->init.dtype == DSC_F32 &&
-           v->init.rank > 0 && (ends_with(v->name, ".weight") || ends_with(v->name, ".bias"));
+           v->init.rank > 0 &&
+           (dsc_ends_with(v->name, ".weight") || dsc_ends_with(v->name, ".bias"));
 }
 
 /* The weights of a graph; with a head, those of the encoder get its prefix back. */

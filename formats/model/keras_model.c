@@ -3,6 +3,7 @@
  * A model may be a layer of another.
  */
 #include "dsc/op.h"
+#include "formats_text.h"
 #include "model/keras.h"
 
 #include <ctype.h>
@@ -398,13 +399,6 @@ static bool has_word(const char *words, const char *word)
     return false;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t n = strlen(text), n_end = strlen(end);
-
-    return n >= n_end && strcmp(text + n - n_end, end) == 0;
-}
-
 /* What no function reads has to be off, or to matter in training alone. */
 void keras_check_options(struct keras_build *b)
 {
@@ -424,7 +418,7 @@ void keras_check_options(struct keras_build *b)
                         has_word(b->layer->row->keys, key);
 
         for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
-            is_known |= ends_with(key, ends[i]);
+            is_known |= dsc_ends_with(key, ends[i]);
         if (!is_known)
             keras_fail(b, DSC_E_UNSUPPORTED, "the option '%.60s'", key);
     }

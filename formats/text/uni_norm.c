@@ -61,6 +61,13 @@ size_t dsc_utf8_check(const char *s, size_t n_bytes)
     return n_bytes;
 }
 
+bool dsc_ends_with(const char *name, const char *end)
+{
+    const size_t n = strlen(name), n_end = strlen(end);
+
+    return n >= n_end && strcmp(name + n - n_end, end) == 0;
+}
+
 bool dsc_uni_is_ascii(const char *s, size_t n_bytes)
 {
     unsigned char any = 0;
