@@ -167,6 +167,14 @@ static void add_failure(struct dsc_err *err, const struct dsc_err *lost)
         *err = *lost;
 }
 
+/* code 0: of a failure before, whose reason is gone */
+static void lose_stdout(struct dsc_err *lost, int code)
+{
+    dsc_fail(lost, code == ENOSPC ? DSC_E_NOSPACE : DSC_E_IO, "cannot write%s%s", code ? ": " : "",
+             code ? strerror(code) : "");
+    dsc_err_file(lost, "standard output");
+}
+
 static void write_json(struct dsc_cmd *cmd, struct dsc_err *err)
 {
     const struct dsc_bytes *text = &cmd->json.text;
@@ -180,7 +188,8 @@ static void write_json(struct dsc_cmd *cmd, struct dsc_err *err)
     if (text->is_failed) {
         dsc_fail(&lost, DSC_E_MEMORY, "no memory for the JSON report");
     } else if (!path) {
-        fwrite(text->data, 1, text->n_bytes, stdout);
+        if (fwrite(text->data, 1, text->n_bytes, stdout) < text->n_bytes)
+            lose_stdout(&lost, errno);
     } else if (dsc_out_open(&o, path, true, &lost) == DSC_OK) {
         dsc_out_write(&o, text->data, text->n_bytes);
         dsc_out_commit(&o, &lost);
@@ -198,9 +207,7 @@ static void close_stdout(struct dsc_err *err)
         code = errno;
     if (!has_failed && code == 0)
         return;
-    dsc_fail(&lost, code == ENOSPC ? DSC_E_NOSPACE : DSC_E_IO, "cannot write%s%s", code ? ": " : "",
-             code ? strerror(code) : "");
-    dsc_err_file(&lost, "standard output");
+    lose_stdout(&lost, code);
     add_failure(err, &lost);
 }
 

@@ -314,11 +314,13 @@ static enum dsc_status append(const struct dsc_state *s, const char *name, const
                               const char *line, struct dsc_err *err)
 {
     char path[PATH_BYTES];
+    struct stat before;
     FILE *f;
     bool is_new, is_bad;
 
     snprintf(path, sizeof path, "%s/%s", s->dir, name);
-    is_new = access(path, F_OK) != 0;
+    /* a run that ended before its first line leaves an empty file */
+    is_new = stat(path, &before) != 0 || before.st_size == 0;
     f = fopen(path, "ae");
     is_bad = !f || (is_new && header && fputs(header, f) < 0) || fputs(line, f) < 0;
     if (f && fclose(f) != 0)

@@ -46,21 +46,23 @@ struct kind {
     const char *codes;    /* the exit statuses that may come of it */
     const char *classes;  /* and the classes of the one line */
     bool may_pass;        /* or nothing comes of it */
+    const char *more;     /* arguments of every verb; may be NULL */
 };
 
 static const struct kind kinds[] = {
-    {"alloc", 0, 0, 12, 12, "71", "[MEMORY]", true},
+    {"alloc", 0, 0, 12, 12, "71", "[MEMORY]", true, NULL},
     {"open", CALL_OPEN, EIO, 2, 2, "66 73 74 71 65 69", "[NOINPUT] [EXISTS] [IO] [MEMORY] [DEVICE]",
-     true},
-    {"map", CALL_MAP, ENOMEM, 2, 2, "71 74 66", "[MEMORY] [IO] [NOINPUT]", true},
-    {"make", CALL_MAKE, ENOSPC, 2, 2, "74 73", "[NOSPACE] [IO] [EXISTS]", true},
-    {"write", CALL_WRITE, EIO, 2, 2, "74", "[IO]", false},
-    {"full", CALL_WRITE, ENOSPC, 1, 1, "74", "[NOSPACE]", false},
-    {"short", CALL_WRITE, CALL_IS_SHORT, 1, 1, "", "", true},
-    {"sync", CALL_SYNC, EIO, 1, 1, "74", "[IO]", false},
-    {"name", CALL_NAME, EIO, 1, 1, "74", "[IO]", false},
-    {"kill", CALL_ALL, CALL_KILLS, 1, 2, "", "", true},
-    {"threads", 0, THREADS, 3, 0, "", "", true},
+     true, NULL},
+    {"map", CALL_MAP, ENOMEM, 2, 2, "71 74 66", "[MEMORY] [IO] [NOINPUT]", true, NULL},
+    {"make", CALL_MAKE, ENOSPC, 2, 2, "74 73", "[NOSPACE] [IO] [EXISTS]", true, NULL},
+    {"write", CALL_WRITE, EIO, 2, 2, "74", "[IO]", false, NULL},
+    {"full", CALL_WRITE, ENOSPC, 1, 1, "74", "[NOSPACE]", false, NULL},
+    {"short", CALL_WRITE, CALL_IS_SHORT, 1, 1, "", "", true, NULL},
+    {"sync", CALL_SYNC, EIO, 1, 1, "74", "[IO]", false, NULL},
+    {"name", CALL_NAME, EIO, 1, 1, "74", "[IO]", false, NULL},
+    {"say", CALL_SAY, EIO, 2, 1, "", "", true, "--progress plain"},
+    {"kill", CALL_ALL, CALL_KILLS, 1, 2, "", "", true, NULL},
+    {"threads", 0, THREADS, 3, 0, "", "", true, NULL},
 };
 enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
 
@@ -226,11 +228,14 @@ static void die(const char *what)
 }
 
 /* "a %/b" -> {"dscompress", "a", "MODELS/b"}; n_threads 0: as given; never freed */
-static int split(const char *args, const char *models, long n_threads, char **argv)
+static int split(const char *args, const char *more, const char *models, long n_threads,
+                 char **argv)
 {
-    char *text = strdup(args), *save = NULL;
+    char *text = NULL, *save = NULL;
     int n = 0;
 
+    if (asprintf(&text, "%s %s", args, more ? more : "") < 0)
+        die("asprintf");
     argv[n++] = strdup("dscompress");
     for (char *w = strtok_r(text, " ", &save); w && n < MAX_ARGS - 1;
          w = strtok_r(NULL, " ", &save)) {
@@ -251,7 +256,8 @@ static void run_child(const struct run *r, const struct verb *v, long k)
 {
     char *argv[MAX_ARGS];
     const bool has_threads = r->kind->outcome == THREADS;
-    const int argc = split(v->args, r->models, has_threads && k < LONG_MAX ? k : 0, argv);
+    const int argc =
+        split(v->args, r->kind->more, r->models, has_threads && k < LONG_MAX ? k : 0, argv);
 
     if (chdir("case") != 0)
         die("chdir");
@@ -359,10 +365,13 @@ static void empty_case(void)
         die("case");
 }
 
-/* The same command without a fault goes on from the state that is there. */
+/* The same command without a fault goes on from the state that is there: to the same files, and
+ * metrics with each step once; how many examples a second it made is the last column. */
 static bool is_resumed(const struct run *r, const struct verb *v)
 {
-    return run_once(r, v, 0) == 0 && is_left_right(r->kind, true);
+    return run_once(r, v, 0) == 0 && is_left_right(r->kind, true) &&
+           system("test ! -e want/state || { cut -d, -f1-4 want/state/metrics.csv >csv.want; "
+                  "cut -d, -f1-4 case/state/metrics.csv | cmp -s - csv.want; }") == 0;
 }
 
 static bool is_code_of(const struct kind *k, int code)
