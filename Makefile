@@ -32,7 +32,7 @@ build:
 	@ninja -j $(JOBS) -C $(BUILD) --quiet
 
 demo: build
-	@tools/fetch-assets "$(ASSETS)" || echo "demo: not all assets are there"
+	@tools/fetch-assets "$(ASSETS)" minilm sms.tsv || echo "demo: not all assets are there"
 	@$(MAKE) --no-print-directory -C examples/sms-fraud \
 	    DSCOMPRESS="$(abspath $(BUILD))/cli/dscompress" ASSETS="$(ASSETS)"
 

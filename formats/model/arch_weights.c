@@ -29,7 +29,7 @@ struct match {
     int *order;     /* initializers that must have a tensor */
     int n_order;
     struct dsc_bytes missing, other;
-    int n_missing, n_other;
+    int n_missing, n_other, n_kept; /* kept: constants without a tensor */
     struct dsc_err *err;
 };
 
@@ -161,6 +161,10 @@ static enum dsc_status put(struct match *w, int value, const struct rename *r)
     struct dsc_tensor t;
     enum dsc_status st;
 
+    if (idx < 0 && v->is_constant) {
+        w->n_kept++;
+        return DSC_OK;
+    }
     if (idx < 0) {
         note(&w->missing, &w->n_missing, v->name, "");
         return DSC_OK;
@@ -191,6 +195,9 @@ static enum dsc_status report(struct match *w)
     for (int i = 0; i < n_tensors(w->file); i++)
         n_left += !w->is_used[i];
     if (w->n_missing + w->n_other == 0) {
+        if (w->n_kept > 0)
+            dsc_log_printf(w->log, DSC_LOG_INFO,
+                           "%d constants of the architecture stay as they are", w->n_kept);
         if (n_left > 0)
             dsc_log_printf(w->log, DSC_LOG_WARNING,
                            "%d of %d tensors have no place in the architecture", n_left,

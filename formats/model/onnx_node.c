@@ -285,6 +285,8 @@ static enum dsc_status read_constant(struct onnx_in *in, struct onnx_build *b,
             st = dsc_fail(in->err, DSC_E_DUP, "the value '%s' is defined twice", name);
         if (st == DSC_OK)
             st = dsc_graph_set_init(b->g, id, &t, in->err);
+        if (st == DSC_OK)
+            b->g->values[id].is_constant = true;
     }
     dsc_tensor_clear(&t);
     return st;

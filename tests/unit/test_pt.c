@@ -2,6 +2,7 @@
 #include "formats_model.h"
 #include "formats_npz.h"
 #include "model/arch_weights.h"
+#include "pb_bytes.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -129,6 +130,100 @@ START_TEST(what_has_no_tensor_or_another_shape_is_listed)
 }
 END_TEST
 
+/* TensorProto f32 [2] of {v, v}. */
+static struct dsc_bytes pair_of(const char *name, float v)
+{
+    const float values[] = {v, v};
+    struct dsc_bytes t = {0};
+
+    pb_int(&t, 1, 2);
+    pb_int(&t, 2, 1);
+    pb_text(&t, 8, name);
+    pb_data(&t, 9, values, sizeof values);
+    return t;
+}
+
+/* y = w + c, of an initializer and a Constant node. */
+static void write_sum(const char *path)
+{
+    struct dsc_bytes attr = {0}, node = {0}, graph = {0}, m = {0}, t = pair_of("", 5);
+    FILE *f = fopen(path, "wb");
+
+    ck_assert_ptr_nonnull(f);
+    pb_text(&attr, 1, "value");
+    pb_message(&attr, 5, &t);
+    pb_int(&attr, 20, 4);
+    pb_text(&node, 2, "c");
+    pb_text(&node, 4, "Constant");
+    pb_message(&node, 5, &attr);
+    pb_message(&graph, 1, &node);
+    pb_text(&node, 1, "w");
+    pb_text(&node, 1, "c");
+    pb_text(&node, 2, "y");
+    pb_text(&node, 4, "Add");
+    pb_message(&graph, 1, &node);
+    t = pair_of("w", 0);
+    pb_message(&graph, 5, &t);
+    pb_text(&attr, 1, "y");
+    pb_message(&graph, 12, &attr);
+    pb_int(&m, 1, 8);
+    pb_message(&m, 7, &graph);
+    pb_int(&attr, 2, 17);
+    pb_message(&m, 8, &attr);
+    ck_assert_uint_eq(fwrite(m.data, 1, m.n_bytes, f), m.n_bytes);
+    fclose(f);
+    dsc_bytes_clear(&m);
+}
+
+/* Values of w and c on the graph with the one weight `name` = 3, or the class. */
+static enum dsc_status put_one(const char *folder, const char *name, double *w, double *c)
+{
+    const int64_t dim = 2;
+    char graph[128], weights[128];
+    const struct dsc_read_opts opts = {.weights = weights};
+    struct dsc_err err = {0};
+    struct dsc_bundle b;
+    struct dsc_tensor t;
+    struct dsc_model m;
+    enum dsc_status st;
+
+    snprintf(graph, sizeof graph, "%s/graph.onnx", folder);
+    snprintf(weights, sizeof weights, "%s/weights.safetensors", folder);
+    dsc_bundle_init(&b);
+    ok(dsc_tensor_new(&t, DSC_F32, 1, &dim, &err), &err);
+    for (int i = 0; i < 2; i++)
+        dsc_tensor_set_f64(&t, i, 3);
+    ok(dsc_bundle_add(&b, name, &t, &err), &err);
+    ok(dsc_safetensors_write(&b, weights, true, &err), &err);
+    dsc_tensor_clear(&t);
+    dsc_bundle_clear(&b);
+    write_sum(graph);
+    st = dsc_model_open(&m, graph, &opts, &err);
+    if (st == DSC_OK) {
+        *w = dsc_tensor_get_f64(&m.graph->values[dsc_graph_find_value(m.graph, "w")].init, 1);
+        *c = dsc_tensor_get_f64(&m.graph->values[dsc_graph_find_value(m.graph, "c")].init, 1);
+    }
+    dsc_model_close(&m);
+    unlink(graph);
+    unlink(weights);
+    return st;
+}
+
+/* What a network has besides weights, as the ones and zeros of an InstanceNorm without them. */
+START_TEST(a_constant_of_the_architecture_needs_no_tensor)
+{
+    char folder[] = "/tmp/test-pt-XXXXXX";
+    double w = 0, c = 0;
+
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    ck_assert_int_eq(put_one(folder, "w", &w, &c), DSC_OK);
+    ck_assert_double_eq(w, 3);
+    ck_assert_double_eq(c, 5);
+    ck_assert_int_eq(put_one(folder, "c", &w, &c), DSC_E_INCONSISTENT);
+    ck_assert_int_eq(rmdir(folder), 0);
+}
+END_TEST
+
 static enum dsc_status read_index(const char *folder, const char *map, int *n)
 {
     struct dsc_bundle b = {0};
@@ -189,6 +284,7 @@ int main(void)
     tcase_add_test(t, a_checkpoint_has_its_tensors_by_their_paths);
     tcase_add_test(t, weights_of_a_checkpoint_go_onto_a_graph);
     tcase_add_test(t, what_has_no_tensor_or_another_shape_is_listed);
+    tcase_add_test(t, a_constant_of_the_architecture_needs_no_tensor);
     tcase_add_test(t, shards_of_an_index_are_joined_and_stay_in_the_folder);
     suite_add_tcase(s, t);
     srunner_run_all(r, CK_ENV);

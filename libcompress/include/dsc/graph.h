@@ -48,8 +48,9 @@ struct dsc_value {
     struct dsc_type type;
     struct dsc_tensor init; /* host tensor of an initializer, else "no tensor" */
     bool is_input, is_output;
-    int producer; /* node number, -1: input or initializer. Kept by dsc_graph_sort */
-    int n_uses;   /* consuming node inputs + 1 if output. Kept by dsc_graph_sort */
+    bool is_constant; /* init came from a Constant node of the file: a number of the graph's own */
+    int producer;     /* node number, -1: input or initializer. Kept by dsc_graph_sort */
+    int n_uses;       /* consuming node inputs + 1 if output. Kept by dsc_graph_sort */
 };
 
 enum dsc_attr_kind {
