@@ -1,4 +1,4 @@
-/* --student-spec layers=4,hidden=384,heads=6,ffn=1024,vocab=8000,embedding=128 and --init. */
+/* --student-spec layers=4,hidden=312,heads=12,head-size=26,ffn=1200,vocab=8000 .. and --init. */
 #include "student.h"
 
 #include "dsc/census.h"
@@ -81,6 +81,14 @@ static enum dsc_prune_choice in_layers(void *ctx, const char *weight, int n_node
     return DSC_PRUNE_LEFT_OUT;
 }
 
+/* The width is one of all layers; queries with keys, and values, have channels of their own. */
+static int n_groups_of(const struct student *s, enum dsc_axis_pattern pattern)
+{
+    return pattern == DSC_AXIS_HIDDEN      ? 1
+           : pattern == DSC_AXIS_HEAD_SIZE ? 2 * s->layers.n
+                                           : s->layers.n;
+}
+
 static enum dsc_status take_units(struct student *s, enum dsc_axis_pattern pattern, const char *key,
                                   int64_t n, struct dsc_err *err)
 {
@@ -99,13 +107,16 @@ static enum dsc_status take_units(struct student *s, enum dsc_axis_pattern patte
                             n_units, groups.items[i].n_units);
         n_units = groups.items[i].n_units;
     }
-    if (groups.n_chosen != (pattern == DSC_AXIS_HIDDEN ? 1 : s->layers.n))
-        return dsc_fail(err, DSC_E_UNSUPPORTED, "%s: they can be removed in %d of %d layers", key,
-                        groups.n_chosen, s->layers.n);
+    if (groups.n_chosen != n_groups_of(s, pattern))
+        return dsc_fail(err, DSC_E_UNSUPPORTED,
+                        "%s: they can be removed in %d of %d places of %d layers", key,
+                        groups.n_chosen, n_groups_of(s, pattern), s->layers.n);
     if (n > n_units)
         return too_many(key, n, n_units, err);
     if (n == n_units)
         return DSC_OK;
+    if (pattern == DSC_AXIS_HEAD_SIZE)
+        DSC_TRY(dsc_prune_align_heads(g, &groups, err));
     DSC_TRY(dsc_prune_choose(&groups, 1 - (double)n / n_units, false, err));
     return dsc_prune_cut(g, &groups, err);
 }
@@ -113,6 +124,11 @@ static enum dsc_status take_units(struct student *s, enum dsc_axis_pattern patte
 static enum dsc_status take_heads(struct student *s, int64_t n, struct dsc_err *err)
 {
     return take_units(s, DSC_AXIS_HEADS, "heads", n, err);
+}
+
+static enum dsc_status take_head_size(struct student *s, int64_t n, struct dsc_err *err)
+{
+    return take_units(s, DSC_AXIS_HEAD_SIZE, "head-size", n, err);
 }
 
 static enum dsc_status take_hidden(struct student *s, int64_t n, struct dsc_err *err)
@@ -179,11 +195,12 @@ static const struct {
     const char *key;
     enum dsc_status (*take)(struct student *s, int64_t n, struct dsc_err *err);
 } keys[] = {
-    {"layers", take_layers}, {"hidden", take_hidden}, {"heads", take_heads},
-    {"ffn", take_ffn},       {"vocab", take_vocab},   {"embedding", take_embedding},
+    {"layers", take_layers},       {"hidden", take_hidden}, {"heads", take_heads},
+    {"head-size", take_head_size}, {"ffn", take_ffn},       {"vocab", take_vocab},
+    {"embedding", take_embedding},
 };
 
-enum { KEY_VOCAB = 4, N_KEYS = sizeof keys / sizeof keys[0] };
+enum { KEY_VOCAB = 5, N_KEYS = sizeof keys / sizeof keys[0] };
 
 static enum dsc_status read_sizes(struct dsc_cmd *cmd, int64_t size[N_KEYS], struct dsc_err *err)
 {
@@ -201,7 +218,8 @@ static enum dsc_status read_sizes(struct dsc_cmd *cmd, int64_t size[N_KEYS], str
             k++;
         if (k == N_KEYS) {
             dsc_fail(err, DSC_E_USAGE, "--student-spec knows no '%s'", key);
-            return dsc_err_hint(err, "it takes layers, hidden, heads, ffn, vocab, embedding");
+            return dsc_err_hint(err,
+                                "it takes layers, hidden, heads, head-size, ffn, vocab, embedding");
         }
         size[k] = strtoll(value, &end, 10);
         if (end == value || *end || size[k] < 1)

@@ -161,6 +161,7 @@ const struct dsc_op dsc_op_pad = {
     .n_out = 1,
     .since = 11,
     .host_in = DSC_IN(1) | DSC_IN(2) | DSC_IN(3),
+    .prune = DSC_PRUNE_PAD,
     .saves = DSC_IN(1) | DSC_IN(3),
     .upgrade = upgrade,
     .infer = infer,

@@ -41,18 +41,18 @@ static bool spread(struct dsc_tie *t)
     return true;
 }
 
-/* A group ends in constants that are summed over, and begins in some that make it. */
-static bool is_closed(struct dsc_tie *t)
+/* A group ends in constants that are summed over, channels of heads in activations, too, and begins
+ * in constants that make it. */
+static bool is_closed(struct dsc_tie *t, enum dsc_axis_pattern pattern)
 {
     bool is_made = false, is_summed = false;
 
     for (int i = 0; i < t->n; i++) {
         const struct dsc_tied_axis *a = &t->axes[i];
+        const bool is_constant = dsc_constant(t->g, a->value) != NULL;
 
-        if (!dsc_constant(t->g, a->value))
-            continue;
-        is_made |= a->is_made;
-        is_summed |= a->is_summed;
+        is_made |= is_constant && a->is_made;
+        is_summed |= (is_constant || pattern == DSC_AXIS_HEAD_SIZE) && a->is_summed;
     }
     if (!is_made)
         return dsc_tie_refuse(t, "no constant weight makes it");
@@ -61,7 +61,7 @@ static bool is_closed(struct dsc_tie *t)
 
 static bool fits_pattern(struct dsc_tie *t, enum dsc_axis_pattern pattern)
 {
-    if (pattern != DSC_AXIS_HEADS && t->has_attention)
+    if (pattern != DSC_AXIS_HEADS && pattern != DSC_AXIS_HEAD_SIZE && t->has_attention)
         return dsc_tie_refuse(t, "it runs through a product of two activations");
     return true;
 }
@@ -91,7 +91,7 @@ static enum dsc_status copy_axes(const struct dsc_tie *t, struct dsc_axis_group 
     return DSC_OK;
 }
 
-static void add_squares(const struct dsc_tensor *w, const struct dsc_tied_axis *a, double *sum)
+void dsc_prune_add_squares(const struct dsc_tensor *w, const struct dsc_tied_axis *a, double *sum)
 {
     int64_t inner = 1;
 
@@ -110,7 +110,7 @@ static void score(const struct dsc_graph *g, struct dsc_axis_group *group)
         const struct dsc_tensor *w = dsc_constant(g, group->axes[i].value);
 
         if (w && dsc_dtype_is_float(w->dtype))
-            add_squares(w, &group->axes[i], group->score);
+            dsc_prune_add_squares(w, &group->axes[i], group->score);
     }
     for (int u = 0; u < group->n_units; u++)
         group->score[u] = sqrt(group->score[u]);
@@ -167,8 +167,8 @@ static enum dsc_status begin(struct search *s, const struct dsc_node *n, int val
     DSC_NEW(t.parent, s->scratch, size, s->err);
     for (int i = 0; i < t.n_units; i++)
         t.parent[i] = i;
-    is_ok = dsc_tie_add(&t, value, axis, size, t.parent) && spread(&t) && is_closed(&t) &&
-            fits_pattern(&t, s->pattern);
+    is_ok = dsc_tie_add(&t, value, axis, size, t.parent) && spread(&t) &&
+            is_closed(&t, s->pattern) && fits_pattern(&t, s->pattern);
     if (s->err && s->err->status == DSC_E_MEMORY)
         return DSC_E_MEMORY;
     *group = (struct dsc_axis_group){.name = n->name};
@@ -223,6 +223,19 @@ static enum dsc_status begin_heads(struct search *s, const struct dsc_node *n)
     return DSC_OK;
 }
 
+/* The last axis of a product's first factor, which it sums over, and that of its output. */
+static enum dsc_status begin_head_size(struct search *s, const struct dsc_node *n)
+{
+    const int in = n->in[0], out = n->out[0];
+    const struct dsc_type *x = &s->g->values[in].type, *y = &s->g->values[out].type;
+
+    if (n->op->prune != DSC_PRUNE_MATMUL || dsc_constant(s->g, in) ||
+        dsc_constant(s->g, n->in[1]) || x->rank < 2 || y->rank < 2)
+        return DSC_OK;
+    DSC_TRY(begin(s, n, in, x->rank - 1, x->dim[x->rank - 1]));
+    return begin(s, n, out, y->rank - 1, y->dim[y->rank - 1]);
+}
+
 /* What enters the first layer; a model without layers has no such stream. */
 static enum dsc_status begin_hidden(struct search *s, struct dsc_err *err)
 {
@@ -263,10 +276,15 @@ static enum dsc_status begin_channels(struct search *s, const struct dsc_node *n
 
 static enum dsc_status begin_at(struct search *s, const struct dsc_node *n)
 {
-    return s->pattern == DSC_AXIS_FFN        ? begin_ffn(s, n)
-           : s->pattern == DSC_AXIS_GATES    ? begin_gates(s, n)
-           : s->pattern == DSC_AXIS_CHANNELS ? begin_channels(s, n)
-                                             : begin_heads(s, n);
+    static enum dsc_status (*const begins[])(struct search *, const struct dsc_node *) = {
+        [DSC_AXIS_FFN] = begin_ffn,
+        [DSC_AXIS_HEADS] = begin_heads,
+        [DSC_AXIS_GATES] = begin_gates,
+        [DSC_AXIS_CHANNELS] = begin_channels,
+        [DSC_AXIS_HEAD_SIZE] = begin_head_size,
+    };
+
+    return begins[s->pattern](s, n);
 }
 
 static enum dsc_status nothing(const struct dsc_axis_groups *groups, enum dsc_axis_pattern pattern,
@@ -275,6 +293,7 @@ static enum dsc_status nothing(const struct dsc_axis_groups *groups, enum dsc_ax
     static const char *const none[] = {
         [DSC_AXIS_FFN] = "product that has a constant weight",
         [DSC_AXIS_HEADS] = "product that is of two activations",
+        [DSC_AXIS_HEAD_SIZE] = "product of two activations with channels of a known number",
         [DSC_AXIS_HIDDEN] = "layer of attention",
         [DSC_AXIS_GATES] = "recurrent layer (LSTM, GRU, RNN) with constant weights",
         [DSC_AXIS_CHANNELS] = "convolution with constant filters",
@@ -307,7 +326,7 @@ enum dsc_status dsc_prune_find_axes(const struct dsc_graph *g, enum dsc_axis_pat
     enum dsc_status st = DSC_OK;
 
     *groups = (struct dsc_axis_groups){0};
-    DSC_NEW(groups->items, arena, g->n_nodes + 1, err);
+    DSC_NEW(groups->items, arena, 2 * g->n_nodes + 1, err); /* HEAD_SIZE: two of a node */
     DSC_NEW(s.nodes, arena, g->n_nodes + 1, err);
     dsc_arena_init(&scratch);
     if (pattern == DSC_AXIS_HIDDEN)
@@ -378,14 +397,31 @@ static int by_key(const void *a, const void *b)
     return x->group != y->group ? x->group - y->group : x->unit - y->unit;
 }
 
-/* The k least of n, but for the last unit of a group. */
+/* Would an axis be left empty? Where values are joined, some have units that others have not. */
+static bool is_last(const struct dsc_axis_group *group, int unit)
+{
+    if (group->n_gone == group->n_units - 1)
+        return true;
+    for (int i = 0; i < group->n_axes; i++) {
+        const struct dsc_tied_axis *a = &group->axes[i];
+        int64_t n_left = 0;
+
+        for (int64_t f = 0; f < a->n && n_left == 0; f++)
+            n_left += a->unit[f] != unit && !group->is_gone[a->unit[f]];
+        if (n_left == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The k least of n, but for the last unit of an axis. */
 static void mark_gone(struct dsc_axis_groups *groups, struct ranked *r, int64_t n, int64_t k)
 {
     qsort(r, (size_t)n, sizeof *r, by_key);
     for (int64_t i = 0; i < n && k > 0; i++) {
         struct dsc_axis_group *group = &groups->items[r[i].group];
 
-        if (group->n_gone == group->n_units - 1)
+        if (is_last(group, r[i].unit))
             continue;
         group->is_gone[r[i].unit] = true;
         group->n_gone++;

@@ -251,21 +251,96 @@ static bool gather(struct dsc_tie *t, const struct dsc_node *n, const struct dsc
            tie(t, n, true, 0, from < axis ? from : from + rank_idx - 1, p->at);
 }
 
-/* Nodes that cut or join along an axis: Split, Concat. */
-static bool beside(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_tie_port *p)
+/* Is the axis the one that the node works along? */
+static bool is_along(const struct dsc_tie *t, const struct dsc_node *n,
+                     const struct dsc_tie_port *p)
 {
-    const int rank = rank_of(t, n, p->at->value);
     const int64_t axis = dsc_node_int(n, "axis", 0);
-    const int n_tied_in = n->op->prune == DSC_PRUNE_CONCAT ? n->n_in : 1;
-    bool is_ok = rank >= 0;
 
-    if (is_ok && (axis < 0 ? axis + rank : axis) == p->at->axis)
-        return refuse_at(t, n, "cuts or joins the axis");
-    for (int k = 0; is_ok && k < n_tied_in; k++)
+    return (axis < 0 ? axis + t->g->values[p->at->value].type.rank : axis) == p->at->axis;
+}
+
+/* The units of what is joined stand one behind the other; those of other inputs are new. */
+static bool join(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_tie_port *p)
+{
+    const int axis = p->at->axis;
+    int64_t n_all = 0, before = 0;
+    int *unit;
+
+    for (int k = 0; k < n->n_in; k++) {
+        const int64_t size = t->g->values[n->in[k]].type.dim[axis];
+
+        if (size < 0)
+            return refuse_at(t, n, "joins a value of a size that is not known");
+        before += k < p->k ? size : 0;
+        n_all += size;
+    }
+    if (p->is_out) {
+        before = 0;
+        for (int k = 0; k < n->n_in; k++) {
+            const int64_t size = t->g->values[n->in[k]].type.dim[axis];
+
+            if (!dsc_tie_add(t, n->in[k], axis, size, p->at->unit + before))
+                return false;
+            before += size;
+        }
+        return true;
+    }
+    unit = dsc_tie_find(t, n->out[0], axis) ? dsc_tie_find(t, n->out[0], axis)->unit
+                                            : dsc_tie_new_units(t, n_all);
+    if (!unit)
+        return false;
+    for (int64_t i = 0; i < p->at->n; i++)
+        dsc_tie_join(t, unit[before + i], p->at->unit[i]);
+    return dsc_tie_add(t, n->out[0], axis, n_all, unit);
+}
+
+static bool concat(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_tie_port *p)
+{
+    bool is_ok = rank_of(t, n, p->at->value) >= 0;
+
+    if (is_ok && is_along(t, n, p))
+        return t->may_norm ? refuse_at(t, n, "joins the axis") : join(t, n, p);
+    for (int k = 0; is_ok && k < n->n_in; k++)
         is_ok = tie(t, n, false, k, p->at->axis, p->at);
+    return is_ok && tie(t, n, true, 0, p->at->axis, p->at);
+}
+
+static bool split(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_tie_port *p)
+{
+    bool is_ok = rank_of(t, n, p->at->value) >= 0;
+
+    if (is_ok && is_along(t, n, p))
+        return refuse_at(t, n, "cuts the axis");
+    is_ok = is_ok && tie(t, n, false, 0, p->at->axis, p->at);
     for (int k = 0; is_ok && k < n->n_out; k++)
         is_ok = n->out[k] == DSC_NO_VALUE || tie(t, n, true, k, p->at->axis, p->at);
     return is_ok;
+}
+
+/* Axes that nothing is added to stay. */
+static bool pad(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_tie_port *p)
+{
+    const struct dsc_tensor *pads = dsc_constant(t->g, n->in[1]);
+    const struct dsc_tensor *axes = dsc_node_has_in(n, 3) ? dsc_constant(t->g, n->in[3]) : NULL;
+    const int rank = rank_of(t, n, n->in[0]);
+    int64_t n_axes;
+
+    if (rank < 0)
+        return false;
+    if (!p->is_out && p->k != 0)
+        return refuse_at(t, n, "reads it as a size");
+    if (!pads || (dsc_node_has_in(n, 3) && !axes))
+        return refuse_at(t, n, "adds to axes that are not known");
+    n_axes = axes ? dsc_tensor_n_elems(axes) : rank;
+    for (int64_t i = 0; i < n_axes && 2 * n_axes == dsc_tensor_n_elems(pads); i++) {
+        const int64_t a = axes ? dsc_tensor_get_i64(axes, i) : i;
+
+        if ((a < 0 ? a + rank : a) == p->at->axis &&
+            (dsc_tensor_get_i64(pads, i) != 0 || dsc_tensor_get_i64(pads, n_axes + i) != 0))
+            return refuse_at(t, n, "adds to the axis");
+    }
+    return tie(t, n, false, 0, p->at->axis, p->at) && tie(t, n, true, 0, p->at->axis, p->at);
 }
 
 static bool reduce(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_tie_port *p)
@@ -343,14 +418,23 @@ static bool shape(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_
 }
 
 static rule_fn *const rules[] = {
-    [DSC_PRUNE_SAME_AXES] = same_axes, [DSC_PRUNE_MATMUL] = matmul,
-    [DSC_PRUNE_GEMM] = gemm,           [DSC_PRUNE_NORM] = norm,
-    [DSC_PRUNE_TRANSPOSE] = transpose, [DSC_PRUNE_RESHAPE] = dsc_tie_reshape,
-    [DSC_PRUNE_GATHER] = gather,       [DSC_PRUNE_CONCAT] = beside,
-    [DSC_PRUNE_SPLIT] = beside,        [DSC_PRUNE_REDUCE] = reduce,
-    [DSC_PRUNE_ALONG] = along,         [DSC_PRUNE_SHAPE] = shape,
-    [DSC_PRUNE_SLICE] = slice,         [DSC_PRUNE_RECURRENT] = dsc_tie_recurrent,
-    [DSC_PRUNE_CONV] = dsc_tie_conv,   [DSC_PRUNE_CHANNELS] = dsc_tie_channels,
+    [DSC_PRUNE_SAME_AXES] = same_axes,
+    [DSC_PRUNE_MATMUL] = matmul,
+    [DSC_PRUNE_GEMM] = gemm,
+    [DSC_PRUNE_NORM] = norm,
+    [DSC_PRUNE_TRANSPOSE] = transpose,
+    [DSC_PRUNE_RESHAPE] = dsc_tie_reshape,
+    [DSC_PRUNE_GATHER] = gather,
+    [DSC_PRUNE_CONCAT] = concat,
+    [DSC_PRUNE_SPLIT] = split,
+    [DSC_PRUNE_REDUCE] = reduce,
+    [DSC_PRUNE_ALONG] = along,
+    [DSC_PRUNE_SHAPE] = shape,
+    [DSC_PRUNE_SLICE] = slice,
+    [DSC_PRUNE_RECURRENT] = dsc_tie_recurrent,
+    [DSC_PRUNE_CONV] = dsc_tie_conv,
+    [DSC_PRUNE_CHANNELS] = dsc_tie_channels,
+    [DSC_PRUNE_PAD] = pad,
 };
 
 bool dsc_tie_through(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_tie_port *p)

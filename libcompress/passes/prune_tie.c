@@ -18,6 +18,29 @@ void dsc_tie_join(struct dsc_tie *t, int a, int b)
     t->parent[a > b ? a : b] = a > b ? b : a; /* the least stands for its set */
 }
 
+int *dsc_tie_new_units(struct dsc_tie *t, int64_t n)
+{
+    int *parent, *units;
+
+    if (n > INT32_MAX - t->n_units) {
+        dsc_tie_refuse(t, "it has too many units");
+        return NULL;
+    }
+    parent = dsc_arena_alloc(t->arena, (size_t)(t->n_units + n), sizeof *parent, t->err);
+    units = dsc_arena_alloc(t->arena, (size_t)n, sizeof *units, t->err);
+    if (!parent || !units) {
+        dsc_tie_refuse(t, "no memory");
+        return NULL;
+    }
+    for (int i = 0; i < t->n_units; i++)
+        parent[i] = t->parent[i];
+    for (int i = 0; i < (int)n; i++)
+        units[i] = parent[t->n_units + i] = t->n_units + i;
+    t->parent = parent;
+    t->n_units += (int)n;
+    return units;
+}
+
 bool dsc_tie_refuse(struct dsc_tie *t, const char *fmt, ...)
 {
     va_list ap;

@@ -31,6 +31,8 @@ struct dsc_tie_port {
 /** The set's own number. */
 int dsc_tie_unit(const struct dsc_tie *t, int unit);
 void dsc_tie_join(struct dsc_tie *t, int a, int b);
+/** n units more, each a set of its own: their numbers. NULL: refused. */
+int *dsc_tie_new_units(struct dsc_tie *t, int64_t n);
 /** Say why the group cannot be pruned; false. */
 bool dsc_tie_refuse(struct dsc_tie *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /** Tie an axis, n elements with these units; one that is tied already gets its units joined. */
@@ -49,6 +51,8 @@ bool dsc_tie_conv(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_
 bool dsc_tie_channels(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_tie_port *p);
 /** Attribute `group` of convolutions that have lost some: as many as the channels make. */
 enum dsc_status dsc_prune_set_groups(struct dsc_graph *g, struct dsc_err *err);
+/** sum[unit of an element] += its square, for all elements of a constant. */
+void dsc_prune_add_squares(const struct dsc_tensor *w, const struct dsc_tied_axis *a, double *sum);
 /** First states of recurrent layers that are zeros: none. */
 void dsc_prune_drop_zero_states(struct dsc_graph *g);
 

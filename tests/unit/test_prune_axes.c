@@ -9,19 +9,6 @@
 
 enum { ROWS = 3, TOKENS = 4, D = 8, HEADS = 4, INNER = 10 };
 
-static int i64s(struct dsc_graph *g, const char *name, int n, const int64_t *v)
-{
-    struct dsc_tensor t;
-    int id;
-
-    OK(dsc_tensor_new(&t, DSC_I64, 1, (int64_t[]){n}, &err));
-    for (int i = 0; i < n; i++)
-        dsc_tensor_set_i64(&t, i, v[i]);
-    OK(dsc_graph_init(g, name, &t, &id, &err));
-    dsc_tensor_clear(&t);
-    return id;
-}
-
 static int number(struct dsc_graph *g, const char *name, float v)
 {
     struct dsc_tensor t;
@@ -295,6 +282,51 @@ START_TEST(heads_of_shapes_that_are_constants)
 }
 END_TEST
 
+/* Each head in its own order, the largest first; the graph computes the same, then goes on without
+ * the least. */
+START_TEST(channels_of_heads)
+{
+    struct dsc_graph *g = attention();
+    const struct dsc_tensor *w;
+    struct dsc_tensor x, before, after;
+    struct look l;
+
+    OK(dsc_tensor_new(&x, DSC_F32, 3, (int64_t[]){ROWS, TOKENS, D}, &err));
+    fill_normal(&x, "x");
+    run(g, &x, &before);
+    look(&l, g, DSC_AXIS_HEAD_SIZE);
+    ck_assert_int_eq(l.groups.n_chosen, 2);
+    OK(dsc_prune_align_heads(g, &l.groups, &err));
+    run(g, &x, &after);
+    near("aligned", &after, &before, 1e-5, 1e-6);
+    w = init_of(g, "out.w");
+    for (int h = 0; h < HEADS; h++) {
+        double squares[D / HEADS] = {0};
+
+        for (int j = 0; j < D / HEADS; j++) {
+            const int f = h * (D / HEADS) + j;
+
+            for (int k = 0; k < 3; k++)
+                squares[j] += pow(dsc_tensor_get_f64(w, f * 3 + k), 2);
+            for (int k = 0; k < D; k++)
+                squares[j] += pow(dsc_tensor_get_f64(init_of(g, "v.w"), k * D + f), 2);
+            squares[j] += pow(dsc_tensor_get_f64(init_of(g, "v.b"), f), 2);
+        }
+        ck_assert_double_ge(squares[0], squares[1]);
+    }
+    dsc_arena_clear(&l.arena);
+    check(g, &x, DSC_AXIS_HEAD_SIZE, 0.5, false, 2, D / HEADS);
+    ck_assert_int_eq(init_of(g, "q.w")->dim[1], D / 2);
+    ck_assert_int_eq(init_of(g, "v.b")->dim[0], D / 2);
+    ck_assert_int_eq(init_of(g, "out.w")->dim[0], D / 2);
+    ck_assert_int_eq(init_of(g, "mask")->dim[1], HEADS);
+    dsc_tensor_clear(&x);
+    dsc_tensor_clear(&before);
+    dsc_tensor_clear(&after);
+    dsc_graph_free(g);
+}
+END_TEST
+
 /* Shapes are joined from computed and constant parts, and stand for several Reshapes. */
 START_TEST(heads_of_shapes_that_are_joined)
 {
@@ -471,6 +503,7 @@ START_TEST(models_of_others)
     check_model("torch/tiny_bert_ts.onnx", "torch/tiny_bert.in.npz", DSC_AXIS_FFN, 2, 64);
     check_model("torch/tiny_bert_dynamo.onnx", "torch/tiny_bert.in.npz", DSC_AXIS_FFN, 2, 64);
     check_model("torch/tiny_bert_dynamo.onnx", "torch/tiny_bert.in.npz", DSC_AXIS_HEADS, 2, 4);
+    check_model("torch/tiny_bert_dynamo.onnx", "torch/tiny_bert.in.npz", DSC_AXIS_HEAD_SIZE, 4, 8);
     check_model("mlp/binary.onnx", "mlp/binary.npz", DSC_AXIS_FFN, 2, 16);
 }
 END_TEST
@@ -481,6 +514,7 @@ START_TEST(models_of_ours)
 
     check_model("hf/sentence-cls", rows, DSC_AXIS_FFN, 2, 64);
     check_model("hf/sentence-cls", rows, DSC_AXIS_HEADS, 2, 4);
+    check_model("hf/sentence-cls", rows, DSC_AXIS_HEAD_SIZE, 4, 8);
 }
 END_TEST
 
@@ -596,6 +630,7 @@ int main(void)
     tcase_add_test(t, what_ffn_refuses);
     tcase_add_test(t, a_tied_weight_is_refused);
     tcase_add_test(t, heads_of_shapes_that_are_constants);
+    tcase_add_test(t, channels_of_heads);
     tcase_add_test(t, heads_of_shapes_that_are_joined);
     tcase_add_test(t, heads_of_a_fused_product);
     tcase_add_test(t, heads_are_not_ffn_and_the_other_way_round);

@@ -114,6 +114,58 @@ START_TEST(channels_with_norms_pools_and_a_head)
 }
 END_TEST
 
+/* A skip connection: one group of the channels of both that are joined, each on its own. */
+START_TEST(channels_that_are_joined_go_one_by_one)
+{
+    int x, skip;
+    struct dsc_graph *g = begin(&x);
+
+    skip = conv(g, x, &(struct conv){"Conv", "one", C, UNITS / 2, 3, 1, true});
+    x = call(g, "Relu", NULL, 1, &skip);
+    x = conv(g, x, &(struct conv){"Conv", "two", UNITS / 2, UNITS / 2, 1, 1, true});
+    x = call(g, "Concat", "join", 2, (int[]){x, skip});
+    OK(dsc_node_set_int(g, g->nodes[g->n_nodes - 1], "axis", 1, &err));
+    x = norm(g, x, UNITS);
+    x = call(g, "Pad", "pad", 2,
+             (int[]){x, i64s(g, "pads", 8, (int64_t[]){0, 0, 1, 1, 0, 0, 1, 0})});
+    x = conv(g, x, &(struct conv){"Conv", "three", UNITS, UNITS, 3, 1, false});
+    head(g, call(g, "GlobalAveragePool", NULL, 1, &x), UNITS);
+    check_images(g, false, 2);
+    ck_assert_int_eq(init_of(g, "one.w")->dim[0] + init_of(g, "two.w")->dim[0], UNITS / 2);
+    ck_assert_int_eq(init_of(g, "two.w")->dim[1], init_of(g, "one.w")->dim[0]);
+    ck_assert_int_eq(init_of(g, "three.w")->dim[1], UNITS / 2);
+    ck_assert_int_eq(init_of(g, "var")->dim[0], UNITS / 2);
+    dsc_graph_free(g);
+}
+END_TEST
+
+/* Of what is joined, no part is lost as a whole, however little it is worth. */
+START_TEST(of_each_that_is_joined_one_channel_stays)
+{
+    int x, skip;
+    struct dsc_graph *g = begin(&x);
+    struct dsc_tensor *w;
+    struct look l;
+
+    skip = conv(g, x, &(struct conv){"Conv", "one", C, UNITS / 2, 3, 1, true});
+    x = conv(g, x, &(struct conv){"Conv", "two", C, UNITS / 2, 3, 1, true});
+    x = call(g, "Concat", "join", 2, (int[]){x, skip});
+    OK(dsc_node_set_int(g, g->nodes[g->n_nodes - 1], "axis", 1, &err));
+    x = conv(g, x, &(struct conv){"Conv", "three", UNITS, 4, 3, 1, false});
+    head(g, call(g, "GlobalAveragePool", NULL, 1, &x), 4);
+    w = &g->values[dsc_graph_find_value(g, "one.w")].init;
+    for (int64_t i = 0; i < dsc_tensor_n_elems(w); i++)
+        ((float *)w->data)[i] *= 1e-6f;
+    look(&l, g, DSC_AXIS_CHANNELS);
+    OK(dsc_prune_choose(&l.groups, 0.9, false, &err));
+    OK(dsc_prune_cut(g, &l.groups, &err));
+    ck_assert_int_eq(init_of(g, "one.w")->dim[0], 1);
+    ck_assert_int_eq(init_of(g, "two.w")->dim[0], 1);
+    dsc_arena_clear(&l.arena);
+    dsc_graph_free(g);
+}
+END_TEST
+
 START_TEST(depthwise_channels_go_with_their_groups)
 {
     int x;
@@ -199,6 +251,8 @@ int main(void)
 
     suite_add_tcase(s, t);
     tcase_add_loop_test(t, channels_with_norms_pools_and_a_head, 0, 2);
+    tcase_add_test(t, channels_that_are_joined_go_one_by_one);
+    tcase_add_test(t, of_each_that_is_joined_one_channel_stays);
     tcase_add_test(t, depthwise_channels_go_with_their_groups);
     tcase_add_test(t, groups_lose_the_same_places);
     tcase_add_test(t, a_sum_ties_its_channels);

@@ -84,6 +84,7 @@ enum dsc_prune_rule {
     DSC_PRUNE_RESHAPE,   /* axes split and merge: groups follow */
     DSC_PRUNE_GATHER,    /* axis 0 of input 0 is a vocabulary */
     DSC_PRUNE_CONCAT,    /* joins along `axis` */
+    DSC_PRUNE_PAD,       /* adds to some axes */
     DSC_PRUNE_SPLIT,     /* cuts along `axis` */
     DSC_PRUNE_REDUCE,    /* the axes of input 1 go */
     DSC_PRUNE_ALONG,     /* computes along `axis` (-1), the others stay */

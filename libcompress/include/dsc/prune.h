@@ -131,11 +131,13 @@ struct dsc_axis_groups {
 };
 
 enum dsc_axis_pattern {
-    DSC_AXIS_FFN,     /* the inner width of products with elementwise nodes between them */
-    DSC_AXIS_HEADS,   /* heads of attention: a batch axis of products of two activations */
-    DSC_AXIS_HIDDEN,  /* the width of the residual stream, as layers have it */
-    DSC_AXIS_GATES,   /* hidden units of recurrent layers, with their gates */
-    DSC_AXIS_CHANNELS /* channels between convolutions, with norms and pools there */
+    DSC_AXIS_FFN,      /* the inner width of products with elementwise nodes between them */
+    DSC_AXIS_HEADS,    /* heads of attention: a batch axis of products of two activations */
+    DSC_AXIS_HIDDEN,   /* the width of the residual stream, as layers have it */
+    DSC_AXIS_GATES,    /* hidden units of recurrent layers, with their gates */
+    DSC_AXIS_CHANNELS, /* channels between convolutions, with norms and pools there */
+    DSC_AXIS_HEAD_SIZE /* channels of heads: what a product of two activations sums over (queries
+                          and keys), or what it carries from its second factor (values) */
 };
 
 /**
@@ -182,12 +184,21 @@ enum dsc_status dsc_prune_add_taylor(const struct dsc_graph *g, const struct dsc
 
 /**
  * Choose the units of least score: round(sparsity * n) of each group's n, or of all together: by
- * score, where scores are comparable, else by score over the mean of the group. One unit of a group
- * always stays.
+ * score, where scores are comparable, else by score over the mean of the group. One unit of each
+ * axis always stays.
  * Errors  USAGE  nothing would go
  */
 enum dsc_status dsc_prune_choose(struct dsc_axis_groups *groups, double sparsity, bool is_global,
                                  struct dsc_err *err);
+
+/**
+ * Groups of HEAD_SIZE, whose unit j is channel j of every head: give each head its own order, the
+ * channels of the largest norm first, so that a unit is what the heads need equally much. The
+ * graph computes the same; scores are taken anew. A group whose constants are not all split into
+ * the same heads is left as it is.
+ */
+enum dsc_status dsc_prune_align_heads(struct dsc_graph *g, struct dsc_axis_groups *groups,
+                                      struct dsc_err *err);
 
 /**
  * Remove the chosen units: constants shrink, Reshape nodes get the new sizes, the graph is sorted

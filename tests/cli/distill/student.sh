@@ -15,7 +15,7 @@ grep -o '"params_[a-z]*":[0-9]*' s.json
 dscompress inspect s.onnx --tensors | grep -o 'layer.1.*dense.weight *f32.*\]\|word_embeddings.weight *f32.*\]' | tr -s ' '
 first --student-spec layers=2,embedding=31 | cut -c 1-9
 first --student-spec hidden=31 | cut -c 1-9
-distill --student-spec layers=2,hidden=16,heads=2,ffn=24,vocab=80,embedding=8 --term hidden -q -o n.onnx > /dev/null || exit
+distill --student-spec layers=2,hidden=16,heads=2,head-size=4,ffn=24,vocab=80,embedding=8 --term hidden -q -o n.onnx > /dev/null || exit
 dscompress inspect n.onnx --tensors | grep -o 'layer.1.*dense.weight *f32.*\]\|word_embeddings.weight.* f32.*\]\|layer.1.*query.weight *f32.*\]' | tr -s ' '
 dscompress eval s.onnx --data "$messages" -q > /dev/null || exit
 distill --student-spec layers=1,ffn=24 --init random --lr 1e-12 --weight-decay 0 -o r.onnx 2> log > /dev/null || exit
@@ -27,6 +27,7 @@ try
 try teacher.onnx --student-spec layers=1
 try --student-spec layers=3
 try --student-spec heads=9
+try --student-spec head-size=9
 try --student-spec ffn=0
 try --student-spec width=3
 try --student-spec vocab=9
