@@ -65,25 +65,37 @@ enum dsc_status keras_read_h5(struct dsc_model *m, const struct dsc_log *log, st
 
 /* ---- archives ---- */
 
-static enum dsc_status find_entry(const struct zip_dir *zip, const char *name,
-                                  const struct zip_entry **e, struct dsc_err *err)
+/* An entry that is as it was written. */
+static enum dsc_status find_entry(const struct zip_dir *zip, const unsigned char *data,
+                                  const char *name, const struct zip_entry **found,
+                                  struct dsc_err *err)
 {
-    *e = zip_dir_find(zip, name);
-    if (!*e)
+    struct zip_entry *e = zip_dir_find(zip, name);
+
+    *found = e;
+    if (!e)
         return dsc_fail(err, DSC_E_SCHEMA, "the archive has no %s", name);
-    return (*e)->is_stored ? DSC_OK : dsc_fail(err, DSC_E_UNSUPPORTED, "%s is compressed", name);
+    if (!e->is_stored)
+        return dsc_fail(err, DSC_E_UNSUPPORTED, "%s is compressed", name);
+    return zip_entry_compare(e, data, err);
 }
 
-static int version_of(const struct zip_dir *zip, const unsigned char *data)
+/* An archive need not say it. */
+static enum dsc_status version_of(const struct zip_dir *zip, const unsigned char *data,
+                                  int *version, struct dsc_err *err)
 {
-    const struct zip_entry *e = zip_dir_find(zip, "metadata.json");
-    json_t *root = e && e->is_stored
-                       ? json_loadb((const char *)data + e->at, (size_t)e->n_bytes, 0, NULL)
-                       : NULL;
-    const int version = major_of(json_string_value(json_object_get(root, "keras_version")));
+    static const char name[] = "metadata.json";
+    const struct zip_entry *e;
+    json_t *root;
 
+    *version = FLAT_VERSION;
+    if (!zip_dir_find(zip, name))
+        return DSC_OK;
+    DSC_TRY(find_entry(zip, data, name, &e, err));
+    DSC_TRY(parse(&root, (const char *)data + e->at, (size_t)e->n_bytes, name, err));
+    *version = major_of(json_string_value(json_object_get(root, "keras_version")));
     json_decref(root);
-    return version;
+    return DSC_OK;
 }
 
 static enum dsc_status read_archive(struct dsc_model *m, struct dsc_arena *tmp,
@@ -95,15 +107,17 @@ static enum dsc_status read_archive(struct dsc_model *m, struct dsc_arena *tmp,
     struct zip_dir zip;
     json_t *root = NULL;
     enum dsc_status st;
+    int version;
 
     DSC_TRY(zip_dir_read(&zip, data, m->file->n_bytes, tmp, err));
-    DSC_TRY(find_entry(&zip, "config.json", &config, err));
-    DSC_TRY(find_entry(&zip, "model.weights.h5", &weights, err));
+    DSC_TRY(find_entry(&zip, data, "config.json", &config, err));
+    DSC_TRY(find_entry(&zip, data, "model.weights.h5", &weights, err));
+    DSC_TRY(version_of(&zip, data, &version, err));
     image = (struct h5_image){data + weights->at, (size_t)weights->n_bytes};
     DSC_TRY(h5_read(m, &image, log, err));
     DSC_TRY(
         parse(&root, (const char *)data + config->at, (size_t)config->n_bytes, "config.json", err));
-    st = build(m, root, true, version_of(&zip, data), log, err);
+    st = build(m, root, true, version, log, err);
     json_decref(root);
     return st;
 }

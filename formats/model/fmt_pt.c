@@ -10,8 +10,8 @@
 #include "formats_text.h"
 #include "model/jail.h"
 #include "model/mapped.h"
-#include "model/pickle.h"
 #include "model/pt.h"
+#include "model/pt_legacy.h"
 #include "model/zip_dir.h"
 
 #include <inttypes.h>
@@ -19,33 +19,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    MAGIC_BYTES = 10,
-    LEGACY_PROTOCOL = 1001,
-    PATH_BYTES = 1024,
-    KEY_BYTES = 256,
-    MIN_RECORD_BYTES = 4 + 1 + 1 + 8
-};
+enum { PATH_BYTES = 1024, KEY_BYTES = 256, MIN_RECORD_BYTES = 4 + 1 + 1 + 8 };
 
 static const size_t BASE_BYTES = (size_t)32 << 20, BYTES_PER_S = (size_t)64 << 20;
-
-/* LONG1 of torch's magic number 0x1950a86a20f9469cfc6c, behind PROTO 2. */
-static const unsigned char legacy_head[] = {0x80, 0x02, 0x8a, MAGIC_BYTES, 0x6c, 0xfc, 0x9c,
-                                            0x46, 0xf9, 0x20, 0x6a,        0xa8, 0x50, 0x19};
-
-/* A storage of a legacy file. */
-struct legacy_key {
-    struct pk_text key;
-    uint64_t at, n_bytes;
-};
 
 /* One file being read. */
 struct pt {
     struct dsc_model *m;
     struct zip_dir zip;
-    char root[KEY_BYTES];    /* "archive/" */
-    struct legacy_key *keys; /* of a legacy file, by key */
-    size_t n_keys;
+    char root[KEY_BYTES]; /* "archive/" */
+    bool is_legacy;       /* then without a zip */
+    struct pt_legacy legacy;
     struct pk_value result;
     int cap_stored;
     struct dsc_err *err;
@@ -56,32 +40,17 @@ static size_t max_bytes(const struct dsc_model *m)
     return BASE_BYTES + 3 * m->file->n_bytes;
 }
 
-static size_t elem_bytes(const struct pk_storage *s)
-{
-    return s->dtype ? (size_t)dsc_dtype_bits(s->dtype) / 8 : 1;
-}
-
 /* ---- where a storage lies ---- */
-
-static int by_key(const void *a, const void *b)
-{
-    const struct legacy_key *x = a, *y = b;
-    const size_t n = x->key.n_bytes < y->key.n_bytes ? x->key.n_bytes : y->key.n_bytes;
-    const int order = memcmp(x->key.p, y->key.p, n);
-
-    return order ? order : x->key.n_bytes < y->key.n_bytes ? -1 : x->key.n_bytes > y->key.n_bytes;
-}
 
 static bool find_storage(const struct pt *pt, const struct pk_storage *s, uint64_t *at,
                          uint64_t *n_bytes)
 {
-    const struct legacy_key key = {.key = s->key};
-    const struct legacy_key *k;
+    const struct pt_storage *k;
     const struct zip_entry *e;
     char name[2 * KEY_BYTES];
 
-    if (pt->keys) {
-        k = bsearch(&key, pt->keys, pt->n_keys, sizeof key, by_key);
+    if (pt->is_legacy) {
+        k = pt_legacy_find(&pt->legacy, &s->key);
         *at = k ? k->at : 0;
         *n_bytes = k ? k->n_bytes : 0;
         return k != NULL;
@@ -106,14 +75,14 @@ static enum dsc_status place_tensor(struct pt *pt, const struct pk_tensor *t, st
                  t->storage->key.p);
         return dsc_err_where(pt->err, "tensor '%.100s', byte %zu", s->name, t->storage->at);
     }
-    if (!dsc_mul_size((size_t)t->storage->n_elems, elem_bytes(t->storage), &need) ||
+    if (!dsc_mul_size((size_t)t->storage->n_elems, pk_elem_bytes(t->storage), &need) ||
         need > n_bytes) {
         dsc_fail(pt->err, DSC_E_TRUNC,
                  "a storage of %" PRId64 " elements of %zu bytes has %" PRIu64 " bytes",
-                 t->storage->n_elems, elem_bytes(t->storage), n_bytes);
+                 t->storage->n_elems, pk_elem_bytes(t->storage), n_bytes);
         return dsc_err_where(pt->err, "tensor '%.100s', byte %zu", s->name, t->storage->at);
     }
-    s->offset = at + (uint64_t)t->offset * elem_bytes(t->storage);
+    s->offset = at + (uint64_t)t->offset * pk_elem_bytes(t->storage);
     return DSC_OK;
 }
 
@@ -299,124 +268,13 @@ static enum dsc_status read_zip(struct pt *pt)
                       &pt->result, NULL);
 }
 
-/* ---- legacy files ---- */
-
-static enum dsc_status run(struct pt *pt, struct dsc_rd *r, struct pk_value *v,
-                           struct pk_list *storages)
-{
-    return pickle_run(r, false, max_bytes(pt->m), &pt->m->tensors.arena, v, storages);
-}
-
-static enum dsc_status check_system(struct pt *pt, struct dsc_rd *r)
-{
-    struct pk_value v = {0};
-
-    DSC_TRY(run(pt, r, &v, NULL)); /* the magic number: the probe knows it */
-    DSC_TRY(run(pt, r, &v, NULL));
-    if (v.kind != PK_INT || v.as.i != LEGACY_PROTOCOL)
-        return dsc_rd_fail(r, DSC_E_VERSION, "the legacy protocol is not %d", LEGACY_PROTOCOL);
-    DSC_TRY(run(pt, r, &v, NULL));
-    for (size_t i = 0; v.kind == PK_DICT && i + 1 < v.as.list->n; i += 2) {
-        const struct pk_value *item = &v.as.list->items[i];
-
-        if (!pk_text_is(&item[0], "little_endian") || item[1].kind != PK_BOOL)
-            continue;
-        return item[1].as.i ? DSC_OK
-                            : dsc_rd_fail(r, DSC_E_UNSUPPORTED,
-                                          "a file of a machine that is not little endian");
-    }
-    return dsc_rd_fail(r, DSC_E_SCHEMA, "no word on the order of bytes");
-}
-
-static int by_storage(const void *a, const void *b)
-{
-    const struct legacy_key x = {.key = ((const struct pk_value *)a)->as.storage->key};
-    const struct legacy_key y = {.key = ((const struct pk_value *)b)->as.storage->key};
-
-    return by_key(&x, &y);
-}
-
-/* Storages of the result by key; one that stands there more than once has one size. */
-static enum dsc_status sort_storages(struct pt *pt, struct pk_list *all)
-{
-    if (all->n > 1)
-        qsort(all->items, all->n, sizeof all->items[0], by_storage);
-    for (size_t i = 1; i < all->n; i++) {
-        const struct pk_storage *a = all->items[i - 1].as.storage, *b = all->items[i].as.storage;
-
-        if (by_storage(&all->items[i - 1], &all->items[i]) != 0 ||
-            (a->n_elems == b->n_elems && a->dtype == b->dtype))
-            continue;
-        dsc_fail(pt->err, DSC_E_INCONSISTENT, "a storage of two sizes or types");
-        return dsc_err_where(pt->err, "byte %zu", b->at);
-    }
-    return DSC_OK;
-}
-
-/* Each storage: its elements, then their bytes. How wide they are says the tensor's pickle. */
-static enum dsc_status place_keys(struct pt *pt, struct dsc_rd *r, const struct pk_list *keys,
-                                  const struct pk_list *all)
-{
-    DSC_NEW(pt->keys, &pt->m->tensors.arena, keys->n + 1, pt->err);
-    for (size_t i = 0; i < keys->n; i++) {
-        struct pk_storage want = {0};
-        const struct pk_value key = {.kind = PK_STORAGE, .as.storage = &want};
-        const struct pk_value *v;
-        size_t n_bytes;
-        uint64_t n;
-
-        if (keys->items[i].kind != PK_TEXT)
-            return dsc_rd_fail(r, DSC_E_TYPE, "a storage's key that is no text");
-        want.key = *keys->items[i].as.text;
-        v = all->n ? bsearch(&key, all->items, all->n, sizeof key, by_storage) : NULL;
-        if (!v)
-            return dsc_rd_fail(r, DSC_E_INCONSISTENT, "a storage that no tensor has");
-        n = dsc_rd_u64le(r);
-        DSC_TRY(dsc_rd_status(r));
-        if (n != (uint64_t)v->as.storage->n_elems)
-            return dsc_rd_fail(r, DSC_E_INCONSISTENT,
-                               "a storage of %" PRIu64 " elements, of %" PRId64 " in the pickle", n,
-                               v->as.storage->n_elems);
-        if (!dsc_mul_size((size_t)n, elem_bytes(v->as.storage), &n_bytes))
-            return dsc_rd_fail(r, DSC_E_OVERFLOW, "a storage of %" PRIu64 " elements", n);
-        pt->keys[pt->n_keys++] = (struct legacy_key){want.key, r->base + r->pos, n_bytes};
-        dsc_rd_skip(r, n_bytes);
-    }
-    DSC_TRY(dsc_rd_status(r));
-    qsort(pt->keys, pt->n_keys, sizeof pt->keys[0], by_key);
-    for (size_t i = 1; i < pt->n_keys; i++)
-        if (by_key(&pt->keys[i - 1], &pt->keys[i]) == 0)
-            return dsc_rd_fail(r, DSC_E_DUP, "a storage's key stands twice");
-    return DSC_OK;
-}
-
-static enum dsc_status read_legacy(struct pt *pt)
-{
-    struct pk_list storages = {0};
-    struct pk_value keys = {0};
-    struct dsc_rd r;
-
-    dsc_rd_init(&r, pt->m->file->data, pt->m->file->n_bytes, pt->err);
-    DSC_TRY(check_system(pt, &r));
-    DSC_TRY(run(pt, &r, &pt->result, &storages));
-    DSC_TRY(sort_storages(pt, &storages));
-    DSC_TRY(run(pt, &r, &keys, NULL));
-    if (keys.kind != PK_LIST)
-        return dsc_rd_fail(&r, DSC_E_TYPE, "the storages' keys are no list");
-    return place_keys(pt, &r, keys.as.list, &storages);
-}
-
 /* ---- in and out of the child ---- */
 
 /* Where the elements of a tensor are, from its first one on. */
 struct view {
     int64_t stride[DSC_MAX_RANK];
+    uint64_t n_span; /* bytes from the first to the end of the last */
 };
-
-static bool is_legacy(const unsigned char *head, size_t n)
-{
-    return n >= sizeof legacy_head && memcmp(head, legacy_head, sizeof legacy_head) == 0;
-}
 
 static void put_tensor(struct dsc_bytes *answer, const struct dsc_stored *s)
 {
@@ -435,9 +293,10 @@ static void put_tensor(struct dsc_bytes *answer, const struct dsc_stored *s)
 enum dsc_status pt_child_list(const void *ctx, struct dsc_bytes *answer, struct dsc_err *err)
 {
     struct dsc_model m = *(const struct dsc_model *)ctx;
-    struct pt pt = {.m = &m, .err = err};
-    enum dsc_status st =
-        is_legacy(m.file->data, m.file->n_bytes) ? read_legacy(&pt) : read_zip(&pt);
+    struct pt pt = {.m = &m, .is_legacy = pt_is_legacy(m.file->data, m.file->n_bytes), .err = err};
+    enum dsc_status st = pt.is_legacy ? pt_legacy_read(&pt.legacy, m.file, max_bytes(&m),
+                                                       &m.tensors.arena, &pt.result, err)
+                                      : read_zip(&pt);
 
     if (st == DSC_OK)
         st = collect(&pt);
@@ -449,9 +308,9 @@ enum dsc_status pt_child_list(const void *ctx, struct dsc_bytes *answer, struct 
 
 /* The last element lies in the file, too. */
 static enum dsc_status check_place(const struct dsc_model *m, const struct dsc_stored *s,
-                                   const struct view *v, int64_t n_elems, struct dsc_err *err)
+                                   struct view *v, int64_t n_elems, struct dsc_err *err)
 {
-    int64_t last = 0, step, n_bytes;
+    int64_t last = 0, step, n_bytes = 0;
     bool fits = s->offset <= m->file->n_bytes;
 
     for (int i = 0; i < s->rank && n_elems > 0 && fits; i++)
@@ -459,7 +318,8 @@ static enum dsc_status check_place(const struct dsc_model *m, const struct dsc_s
                dsc_add_i64(last, step, &last);
     fits =
         fits && last < INT64_MAX && dsc_mul_i64(last + 1, dsc_dtype_bits(s->dtype) / 8, &n_bytes);
-    if (fits && (n_elems == 0 || (uint64_t)n_bytes <= m->file->n_bytes - s->offset))
+    v->n_span = n_elems == 0 ? 0 : (uint64_t)n_bytes;
+    if (fits && v->n_span <= m->file->n_bytes - s->offset)
         return DSC_OK;
     return dsc_fail(err, DSC_E_RANGE, "elements outside the file");
 }
@@ -505,6 +365,30 @@ static enum dsc_status take_tensors(struct dsc_model *m, const struct dsc_bytes 
 
 /* ---- the format ---- */
 
+/* The directory again, in this process: what is read now is compared with its sum, a storage when
+ * a tensor of it is loaded. */
+static enum dsc_status read_sums(struct dsc_model *m, struct dsc_err *err)
+{
+    static const char *const names[] = {"/data.pkl", "/byteorder"};
+    const unsigned char *data = m->file->data;
+    struct zip_dir *zip;
+
+    if (pt_is_legacy(data, m->file->n_bytes))
+        return DSC_OK;
+    DSC_NEW(zip, &m->tensors.arena, 1, err);
+    m->own = zip;
+    DSC_TRY(zip_dir_read(zip, data, m->file->n_bytes, &m->tensors.arena, err));
+    for (int i = 0; i < zip->n; i++) {
+        struct zip_entry *e = &zip->entries[i];
+        const char *slash = strchr(e->name, '/');
+
+        for (size_t k = 0; slash && e->is_stored && k < sizeof names / sizeof names[0]; k++)
+            if (strcmp(slash, names[k]) == 0)
+                DSC_TRY(zip_entry_compare(e, data, err));
+    }
+    return DSC_OK;
+}
+
 static enum dsc_status read(struct dsc_model *m, const char *path, const struct dsc_read_opts *o,
                             struct dsc_err *err)
 {
@@ -517,6 +401,7 @@ static enum dsc_status read(struct dsc_model *m, const char *path, const struct 
     DSC_TRY(dsc_file_open(&file, path, 0, err));
     DSC_TRY(mapped_buffer(&file, &m->file, err));
     m->size_bytes = m->file->n_bytes;
+    DSC_TRY(read_sums(m, err));
     limits = (struct jail_limits){.memory_bytes = 4 * max_bytes(m),
                                   .answer_bytes = max_bytes(m),
                                   .cpu_s = (unsigned)(1 + m->size_bytes / BYTES_PER_S)};
@@ -562,9 +447,18 @@ static bool is_contiguous(const struct dsc_stored *s, const struct view *v)
 static enum dsc_status load(const struct dsc_model *m, const struct dsc_stored *s,
                             struct dsc_tensor *t, struct dsc_err *err)
 {
-    const unsigned char *src = (const unsigned char *)m->file->data + s->offset;
+    const unsigned char *data = m->file->data, *src = data + s->offset;
+    const struct zip_dir *zip = m->own; /* NULL: a legacy file, which has no sums */
     const struct view *v = s->coding;
+    struct zip_entry *e;
 
+    if (zip && v->n_span > 0) {
+        e = zip_dir_at(zip, s->offset, v->n_span);
+        if (!e)
+            return dsc_fail(err, DSC_E_INCONSISTENT, "'%.100s' lies in no entry of the zip",
+                            s->name);
+        DSC_TRY(zip_entry_compare(e, data, err));
+    }
     if (s->n_bytes == 0 || is_contiguous(s, v))
         return mapped_tensor(t, s->dtype, s->rank, s->dim, src, m->file, false, err);
     DSC_TRY(dsc_tensor_new(t, s->dtype, s->rank, s->dim, err));
@@ -575,7 +469,7 @@ static enum dsc_status load(const struct dsc_model *m, const struct dsc_stored *
 static bool probe(const struct dsc_probe *p)
 {
     return !p->is_folder && ((p->n_head_bytes >= 4 && memcmp(p->head, "PK\3\4", 4) == 0) ||
-                             is_legacy(p->head, p->n_head_bytes));
+                             pt_is_legacy(p->head, p->n_head_bytes));
 }
 
 const struct dsc_format dsc_format_pt = {

@@ -75,6 +75,9 @@ struct pk_tensor {
     size_t at;
 };
 
+/** Of an element; of bytes 1. */
+size_t pk_elem_bytes(const struct pk_storage *s);
+
 struct pickle;
 
 /** A row of pickle_globals.def. */

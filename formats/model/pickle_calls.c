@@ -4,6 +4,11 @@
 
 #include <string.h>
 
+size_t pk_elem_bytes(const struct pk_storage *s)
+{
+    return s->dtype ? (size_t)dsc_dtype_bits(s->dtype) / 8 : 1;
+}
+
 /* ---- calls ---- */
 
 /* OrderedDict(), or of a list of pairs as Python 2 wrote it. */

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 enum {
     END_BYTES = 22,
@@ -146,7 +147,8 @@ static enum dsc_status read_entry(struct dsc_rd *r, const unsigned char *data, u
     dsc_rd_skip(r, 4);
     flags = dsc_rd_u16le(r);
     method = dsc_rd_u16le(r);
-    dsc_rd_skip(r, 8);
+    dsc_rd_skip(r, 4);
+    e->sum = dsc_rd_u32le(r);
     comp = dsc_rd_u32le(r);
     size = dsc_rd_u32le(r);
     n_name = dsc_rd_u16le(r);
@@ -172,7 +174,7 @@ static enum dsc_status read_entry(struct dsc_rd *r, const unsigned char *data, u
 
 static int by_place(const void *a, const void *b)
 {
-    const struct zip_entry *x = a, *y = b;
+    const struct zip_entry *x = *(struct zip_entry *const *)a, *y = *(struct zip_entry *const *)b;
 
     return x->at < y->at ? -1 : x->at > y->at;
 }
@@ -182,13 +184,15 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct zip_entry *)a)->name, ((const struct zip_entry *)b)->name);
 }
 
-static enum dsc_status check_entries(struct zip_dir *d, struct dsc_err *err)
+static enum dsc_status sort_entries(struct zip_dir *d, struct dsc_err *err)
 {
-    qsort(d->entries, (size_t)d->n, sizeof d->entries[0], by_place);
-    for (int i = 1; i < d->n; i++)
-        if (d->entries[i].at - d->entries[i - 1].at < d->entries[i - 1].n_bytes)
-            return fail_at(err, DSC_E_ALIAS, "entries that overlap", d->entries[i].at);
     qsort(d->entries, (size_t)d->n, sizeof d->entries[0], by_name);
+    for (int i = 0; i < d->n; i++)
+        d->by_place[i] = &d->entries[i];
+    qsort(d->by_place, (size_t)d->n, sizeof d->by_place[0], by_place);
+    for (int i = 1; i < d->n; i++)
+        if (d->by_place[i]->at - d->by_place[i - 1]->at < d->by_place[i - 1]->n_bytes)
+            return fail_at(err, DSC_E_ALIAS, "entries that overlap", d->by_place[i]->at);
     for (int i = 1; i < d->n; i++)
         if (by_name(&d->entries[i - 1], &d->entries[i]) == 0)
             return dsc_fail(err, DSC_E_DUP, "zip: the entry '%.100s' stands twice",
@@ -207,14 +211,46 @@ enum dsc_status zip_dir_read(struct zip_dir *d, const unsigned char *data, size_
     dsc_rd_init(&r, data + p.at, (size_t)p.n_bytes, err);
     r.base = (size_t)p.at;
     DSC_NEW(d->entries, arena, p.n + 1, err);
+    DSC_NEW(d->by_place, arena, p.n + 1, err);
     for (; (uint64_t)d->n < p.n; d->n++)
         DSC_TRY(read_entry(&r, data, p.at, arena, &d->entries[d->n]));
-    return check_entries(d, err);
+    return sort_entries(d, err);
 }
 
-const struct zip_entry *zip_dir_find(const struct zip_dir *d, const char *name)
+struct zip_entry *zip_dir_find(const struct zip_dir *d, const char *name)
 {
     const struct zip_entry key = {.name = name};
 
     return d->n ? bsearch(&key, d->entries, (size_t)d->n, sizeof key, by_name) : NULL;
+}
+
+struct zip_entry *zip_dir_at(const struct zip_dir *d, uint64_t at, uint64_t n_bytes)
+{
+    int lo = 0, hi = d->n; /* the entries before lo begin at or before `at` */
+    struct zip_entry *e;
+
+    while (lo < hi) {
+        const int mid = lo + (hi - lo) / 2;
+
+        if (d->by_place[mid]->at <= at)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    e = lo > 0 ? d->by_place[lo - 1] : NULL;
+    return e && e->is_stored && at - e->at <= e->n_bytes && n_bytes <= e->n_bytes - (at - e->at)
+               ? e
+               : NULL;
+}
+
+enum dsc_status zip_entry_compare(struct zip_entry *e, const unsigned char *data,
+                                  struct dsc_err *err)
+{
+    if (e->is_compared || e->sum == 0 || crc32_z(0, data + e->at, (size_t)e->n_bytes) == e->sum) {
+        e->is_compared = true;
+        return DSC_OK;
+    }
+    dsc_fail(err, DSC_E_CRC, "zip: '%.100s' is not what was written: its bytes have another sum",
+             e->name);
+    return dsc_err_where(err, "byte %" PRIu64, e->at);
 }

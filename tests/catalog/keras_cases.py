@@ -85,6 +85,11 @@ def whole():
     yield "good", archive(model(layer("d"))), None, ""
     yield "no-config", archive(b"", files=[("metadata.json", b"{}"), ("model.weights.h5", weights())]), "SCHEMA", ""
     yield "no-weights", archive(b"", files=[("metadata.json", b"{}"), ("config.json", b"{}")]), "SCHEMA", ""
+    for name, word in (("config.json", b"Dense"), ("model.weights.h5", b"vars"), ("metadata.json", b"3.15.1")):
+        good = archive(model(layer("d")))
+        at = good.index(word, good.index(name.encode()) + len(name))
+        start = good.index(name.encode()) + len(name)
+        yield f"sum-of-{name}", good[:at] + bytes([good[at] ^ 1]) + good[at + 1:], "CRC", f"'{name}' is not what was written: its bytes have another sum (byte {start})"
     yield "deflated", archive(model(layer("d")), method=zipfile.ZIP_DEFLATED), "UNSUPPORTED", "config.json"
     yield "weights-no-hdf5", archive(model(layer("d")), b"\x89HDF" + bytes(200)), "MAGIC", ""
     yield "weights-cut", archive(model(layer("d")), weights()[:-40]), "TRUNC", ""

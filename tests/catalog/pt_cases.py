@@ -193,8 +193,33 @@ def zips():
     yield put("header-is-none", 0, b"PK\3\5", "MAGIC", "")
     second = GOOD.index(b"PK\1\2", first + 4)
     yield put("header-of-another", second + 42, bytes(4), "INCONSISTENT")
+    yield from sums()
     for n in range(4, len(GOOD), 37):
         yield f"zip-cut-{n}", GOOD[:n], "TRUNC", "byte"
+
+
+def flipped(data, at):
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+
+
+def sums():
+    """A bit that is not what was written is found where it is read."""
+    two = archive(PROTO + b"}(" + text("v") + tensor() + text("w") + tensor((2,), (1,), 4) + b"u.",
+                  extra=[("archive/byteorder", b"little"), ("archive/version", b"3")])
+    at = {name: two.index(name) + len(name) for name in (b"archive/data.pkl", b"archive/data/0", b"archive/byteorder",
+                                                        b"archive/version")}
+    pickle, storage, order, version = at.values()
+    yield "sum-of-the-pickle", flipped(two, two.index(b"v", pickle)), "CRC", f"'archive/data.pkl' is not what was written: its bytes have another sum (byte {pickle})"
+    yield "sum-of-a-storage", flipped(two, storage), "+CRC", f"'archive/data/0' is not what was written: its bytes have another sum (byte {storage})"
+    yield "sum-of-a-storages-end", flipped(two, storage + 23), "+CRC", f"(byte {storage})"
+    yield "sum-of-the-order", flipped(two, order), "CRC", "'archive/byteorder'"
+    yield "sum-of-what-is-not-read", flipped(two, version), None, ""
+    none = bytearray(two)   # as torch.serialization.set_crc32_options(False) has it
+    entry = two.index(b"PK\1\2")
+    while entry >= 0:
+        none[entry + 16:entry + 20] = bytes(4)
+        entry = two.find(b"PK\1\2", entry + 4)
+    yield "sums-not-written", flipped(bytes(none), storage), None, ""
 
 
 def legacy():

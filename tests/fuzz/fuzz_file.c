@@ -39,6 +39,20 @@ void fuzz_file_close(struct fuzz_file *f)
     close(f->fd);
 }
 
+/* A changed byte would end at the sum of its part of a zip, so none is written: 0 in the directory.
+ */
+static void open_without_sums(struct fuzz_file *f, const void *data, size_t n_bytes)
+{
+    enum { ENTRY_BYTES = 46, SUM_AT = 16, SUM_BYTES = 4 };
+    const unsigned char *p = data;
+
+    fuzz_file_open(f, data, n_bytes);
+    for (size_t at = 0; at + ENTRY_BYTES <= n_bytes; at++)
+        if (memcmp(p + at, "PK\1\2", 4) == 0 &&
+            pwrite(f->fd, "\0\0\0\0", SUM_BYTES, (off_t)(at + SUM_AT)) != SUM_BYTES)
+            abort();
+}
+
 void fuzz_model(const void *data, size_t n_bytes,
                 bool (*lies_inside)(const struct dsc_stored *s, size_t n_bytes))
 {
@@ -47,7 +61,7 @@ void fuzz_model(const void *data, size_t n_bytes,
     struct fuzz_file f;
     enum dsc_status st;
 
-    fuzz_file_open(&f, data, n_bytes);
+    open_without_sums(&f, data, n_bytes);
     st = dsc_model_open(&m, f.path, NULL, &err);
     fuzz_check(st, &err);
     if (st == DSC_OK)
