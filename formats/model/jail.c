@@ -37,6 +37,10 @@ struct reply {
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#if JAIL_IS_COUNTED
+#include <gcov.h>
+#endif
+
 #ifdef __x86_64__
 #define JAIL_ARCH AUDIT_ARCH_X86_64
 #else
@@ -70,6 +74,16 @@ static bool lock_calls(int fd)
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, JAIL_ARCH, 1, 0),
         RETURN(SECCOMP_RET_KILL_PROCESS),
         LOAD(nr),
+#if JAIL_IS_COUNTED
+        ALLOW(openat),
+        ALLOW(fcntl),
+        ALLOW(newfstatat),
+        ALLOW(getpid),
+        ALLOW(lseek),
+        ALLOW(read),
+        ALLOW(write),
+        ALLOW(close),
+#endif
         UNLESS_CALL(write, 4),
         LOAD(args[0]),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)fd, 1, 0),
@@ -182,6 +196,14 @@ static bool write_all(int fd, const void *data, size_t n)
     return true;
 }
 
+static _Noreturn void end_child(int code)
+{
+#if JAIL_IS_COUNTED
+    __gcov_dump(); /* what exit would do */
+#endif
+    _exit(code);
+}
+
 enum { CHILD_DONE = 0, CHILD_CUT = 1, CHILD_NO_JAIL = 2 };
 
 static void run_child(int fd, jail_fn *fn, const void *ctx, const struct jail_limits *l)
@@ -195,8 +217,8 @@ static void run_child(int fd, jail_fn *fn, const void *ctx, const struct jail_li
     if (r.status == DSC_OK && answer.is_failed)
         r.status = dsc_fail(&r.err, DSC_E_MEMORY, "out of memory");
     r.n_bytes = r.status == DSC_OK ? answer.n_bytes : 0;
-    _exit(write_all(fd, &r, sizeof r) && write_all(fd, answer.data, r.n_bytes) ? CHILD_DONE
-                                                                               : CHILD_CUT);
+    end_child(write_all(fd, &r, sizeof r) && write_all(fd, answer.data, r.n_bytes) ? CHILD_DONE
+                                                                                   : CHILD_CUT);
 }
 
 /* All n bytes, or false. */

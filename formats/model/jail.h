@@ -12,7 +12,8 @@
  *
  * Under a sanitizer of memory or threads the child keeps standard error for its reports, may wait
  * for locks, has twenty times the seconds and no limit on memory: the sanitizer itself has mapped
- * terabytes.
+ * terabytes. In a build that counts lines (tools/coverage) it may open and write files: its
+ * counters go there.
  */
 #ifndef JAIL_H
 #define JAIL_H
@@ -28,6 +29,12 @@
 #define JAIL_IS_SANITIZED 1
 #else
 #define JAIL_IS_SANITIZED 0
+#endif
+
+#ifdef DSC_COVERAGE
+#define JAIL_IS_COUNTED 1
+#else
+#define JAIL_IS_COUNTED 0
 #endif
 
 /** What runs in the child. Whatever it changes is lost with it, but for `answer` and a room. */
