@@ -4,18 +4,20 @@
  * AddressSanitizer also nothing in memory. So with system calls: the n-th open, write, fsync or
  * rename fails, or the program is killed there, and what has its name is whole, or is not there.
  *
- *     crash [-k KINDS] [-a [VERBS]] MODELS
+ *     crash [-k KINDS] [-a|-e] [VERBS] MODELS
  *     crash -v KIND VERB N MODELS     that run alone, its standard error shown
  *
  * With threads nothing fails: the files have to be the same for 1, 2 and 3.
  *
- * KINDS are rows of kinds, alloc if not given. -a: every n up to ALL, of verbs whose names begin
- * so; else the first ones and some after these.
+ * KINDS are rows of kinds, alloc if not given. -a: every n, of verbs whose names begin so; else the
+ * first ones and some after these. Of the allocations that are made from one place, as all callers
+ * up to main tell, the first and the last fail, and with -e in place of -a every one.
  *
  * Each run is a child by fork, before any thread is started, that calls main of the program.
  * Results are TAP: a verb under a kind is a test.
  */
 #include "dsc/arena.h"
+#include "stacks.h"
 #include "syscalls.h"
 
 #include <dirent.h>
@@ -32,7 +34,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_ARGS = 40, ALL = 4000, MAX_SHOWN = 8 };
+enum { MAX_ARGS = 40, ALL = 100000, MAX_SHOWN = 8 };
 
 /* No fault: the verb runs with n threads in place of those that it is given. */
 enum { THREADS = -3 };
@@ -203,7 +205,8 @@ enum { N_VERBS = sizeof verbs / sizeof verbs[0] };
 struct run {
     const struct kind *kind;
     const char *models;
-    long *left; /* shared: what was left of the countdown when the child ended */
+    long *left;            /* shared: what was left of the countdown when the child ended */
+    struct stacks *stacks; /* shared: of the run without a fault; NULL: of no use */
     bool is_shown;
 };
 
@@ -218,6 +221,7 @@ static const struct kind *kind_at_exit;
 
 static void note_left(void)
 {
+    stacks_record(NULL);
     *left_at_exit = kind_at_exit->outcome == THREADS ? 0 : fail_at(kind_at_exit, 0);
 }
 
@@ -269,6 +273,8 @@ static void run_child(const struct run *r, const struct verb *v, long k)
     atexit(note_left);
     if (!has_threads)
         fail_at(r->kind, k);
+    if (k == LONG_MAX && !r->kind->calls && !has_threads && r->stacks)
+        stacks_record(r->stacks);
     exit(dscompress_main(argc, argv));
 }
 
@@ -408,6 +414,23 @@ static bool check_fault(const struct run *r, const struct verb *v, int want, lon
     return is_good;
 }
 
+/* From where the n-th allocation comes, others came before it and will behind it. Where recording
+ * saw another number of them nothing is known. */
+static bool is_repeat(const struct run *r, long n_points, long n)
+{
+    const struct stacks *s = r->stacks;
+    bool has_before = false, has_after = false;
+
+    if (r->kind->calls || r->kind->outcome == THREADS || !s || s->n != n_points ||
+        n_points > MAX_STACKS)
+        return false;
+    for (long i = 0; i < n - 1 && !has_before; i++)
+        has_before = s->hash[i] == s->hash[n - 1];
+    for (long i = n; i < n_points && !has_after; i++)
+        has_after = s->hash[i] == s->hash[n - 1];
+    return has_before && has_after;
+}
+
 /* The verb as it is, which makes the files for later ones and counts what may fail. */
 static bool check_verb(const struct run *r, const struct verb *v, bool is_all, bool is_chosen)
 {
@@ -430,6 +453,8 @@ static bool check_verb(const struct run *r, const struct verb *v, bool is_all, b
         return true;
     step = n_points <= n_early + n_later ? 1 : (n_points - n_early) / n_later + 1;
     for (long k = 1; k <= n_points && n_bad < MAX_SHOWN; k += k <= n_early ? 1 : step) {
+        if (is_all && is_repeat(r, n_points, k))
+            continue;
         n_bad += !check_fault(r, v, code, k);
         n_runs++;
     }
@@ -541,18 +566,26 @@ static int check_kind(struct run *r, const char *names, bool is_all, int n_befor
     return n_failed;
 }
 
+/* Memory that children write for us. */
+static void *share(size_t n_bytes)
+{
+    void *p = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED)
+        die("mmap");
+    return p;
+}
+
 int main(int argc, char **argv)
 {
     char folder[] = "/tmp/dsc-crash-XXXXXX";
     struct run r = {.models = argc > 1 ? argv[argc - 1] : "."};
     const struct kind *chosen[N_KINDS];
     const char *kind_names = kinds[0].name, *verb_names = NULL;
-    bool is_all = false;
+    bool is_all = false, is_each = false;
     int n_kinds, n_failed = 0;
 
-    r.left = mmap(NULL, sizeof *r.left, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (r.left == MAP_FAILED)
-        die("mmap");
+    r.left = share(sizeof *r.left);
     if (argc == 6 && strcmp(argv[1], "-v") == 0 && read_kinds(argv[2], &r.kind) == 1) {
         set_up(folder);
         return show_one(&r, argv[3], strtol(argv[4], NULL, 10));
@@ -560,11 +593,13 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc - 1; i++) {
         if (strcmp(argv[i], "-k") == 0)
             kind_names = argv[++i];
-        else if (strcmp(argv[i], "-a") == 0)
-            is_all = true;
+        else if (strcmp(argv[i], "-a") == 0 || strcmp(argv[i], "-e") == 0)
+            is_all = true, is_each = argv[i][1] == 'e';
         else
             verb_names = argv[i];
     }
+    if (is_all && !is_each)
+        r.stacks = share(sizeof *r.stacks + MAX_STACKS * sizeof r.stacks->hash[0]);
     n_kinds = read_kinds(strcmp(kind_names, "all") == 0 ? NULL : kind_names, chosen);
     printf("1..%d\n", n_kinds * N_VERBS);
     for (int i = 0; i < n_kinds; i++) {
