@@ -1,5 +1,6 @@
 /* Rows of data as inputs of a model: texts by its tokenizer, arrays as they are. */
 #include "dsc/rng.h"
+#include "dsc/train.h"
 #include "formats_table.h"
 #include "textmodel.h"
 
@@ -112,37 +113,36 @@ out:
     return st;
 }
 
-struct by_length {
-    int64_t row;
-    size_t n_ids;
-};
-
-static int compare_length(const void *a, const void *b)
+enum dsc_status dsc_textmodel_lengths(const struct dsc_textmodel *m, const struct dsc_dataset *d,
+                                      int64_t first, int64_t n, int32_t *length,
+                                      struct dsc_err *err)
 {
-    const struct by_length *x = a, *y = b;
+    struct dsc_tok_enc enc = {0};
+    enum dsc_status st = DSC_OK;
 
-    if (x->n_ids != y->n_ids)
-        return x->n_ids < y->n_ids ? -1 : 1;
-    return x->row < y->row ? -1 : x->row > y->row;
+    for (int64_t i = 0; i < n && st == DSC_OK; i++) {
+        st = encode_row(m, d, first + i, false, &enc, err);
+        length[i] = (int32_t)enc.n;
+    }
+    dsc_tok_enc_clear(&enc);
+    return st;
 }
 
 static enum dsc_status order_by_length(const struct dsc_textmodel *m, const struct dsc_dataset *d,
                                        int64_t first, int64_t n, int64_t *idx, struct dsc_err *err)
 {
-    struct by_length *order = dsc_heap_alloc((size_t)n, sizeof *order, err);
-    struct dsc_tok_enc enc = {0};
-    enum dsc_status st = order ? DSC_OK : DSC_E_MEMORY;
+    int32_t *length = dsc_heap_alloc((size_t)n, sizeof *length, err);
+    enum dsc_status st = length ? DSC_OK : DSC_E_MEMORY;
 
-    for (int64_t i = 0; i < n && st == DSC_OK; i++) {
-        st = encode_row(m, d, first + i, false, &enc, err);
-        order[i] = (struct by_length){first + i, enc.n};
-    }
     if (st == DSC_OK)
-        qsort(order, (size_t)n, sizeof *order, compare_length);
-    for (int64_t i = 0; i < n && st == DSC_OK; i++)
-        idx[i] = order[i].row;
-    dsc_tok_enc_clear(&enc);
-    dsc_heap_free(order);
+        st = dsc_textmodel_lengths(m, d, first, n, length, err);
+    for (int64_t i = 0; i < n; i++)
+        idx[i] = i;
+    if (st == DSC_OK)
+        dsc_order_by_length(length, n, idx);
+    for (int64_t i = 0; i < n; i++)
+        idx[i] += first;
+    dsc_heap_free(length);
     return st;
 }
 

@@ -131,6 +131,11 @@ enum dsc_status dsc_textmodel_draw(const struct dsc_textmodel *m, const struct d
 /** `batch`, or what the model can take. */
 int64_t dsc_textmodel_batch(const struct dsc_textmodel *m, int64_t batch);
 
+/** Tokens of the rows first .. first + n - 1 of text, into length [n]. */
+enum dsc_status dsc_textmodel_lengths(const struct dsc_textmodel *m, const struct dsc_dataset *d,
+                                      int64_t first, int64_t n, int32_t *length,
+                                      struct dsc_err *err);
+
 enum { DSC_TEXT_WINDOW = 1024 }; /* rows that are sorted by length together: bounds memory */
 
 /**

@@ -39,8 +39,31 @@ static enum dsc_status read_config(struct dsc_trainrun *r, struct dsc_err *err)
     if (dsc_opt_is_set(cmd, DSC_OPT_micro) && dsc_textmodel_batch(r->m, c->micro) != c->micro)
         return dsc_fail(err, DSC_E_USAGE, "the model takes one row at a time: no --micro %lld",
                         (long long)c->micro);
-    c->micro = dsc_textmodel_batch(r->m, c->micro);
+    c->micro = r->n_at_once = dsc_textmodel_batch(r->m, c->micro);
     return DSC_OK;
+}
+
+/*
+ * The gradients of a batch of texts are summed over a few rows of about the same length: half of
+ * what is computed would be padding. Not where a device wants large passes, where terms are means
+ * over tokens or pairs of rows, and where rounding is learned by the size of what it rounds.
+ */
+static enum dsc_status cut_batches(struct dsc_trainrun *r, struct dsc_err *err)
+{
+    enum { ROWS = 8 };
+    const bool may_cut = strcmp(r->dev->name, "cpu") == 0 && !r->is_quantized &&
+                         r->lr_opt != DSC_OPT_qat_lr && !r->teacher.distill.terms;
+    int32_t *length;
+
+    if (!r->train.text)
+        return DSC_OK;
+    if (!dsc_opt_is_set(r->cmd, DSC_OPT_micro) && may_cut && r->config.micro > ROWS)
+        r->config.micro = ROWS;
+    if (r->config.micro >= r->config.batch || r->config.micro == 1)
+        return DSC_OK;
+    DSC_NEW(length, r->cmd->arena, r->train.n, err);
+    r->length = length;
+    return dsc_textmodel_lengths(r->m, &r->train, 0, (int64_t)r->train.n, length, err);
 }
 
 /* About the square root of the number of operators: the least memory for one more forward pass. */
@@ -331,6 +354,7 @@ enum dsc_status dsc_trainrun_prepare(struct dsc_trainrun *r, struct dsc_err *err
     if (!r->is_looking)
         DSC_TRY(warn_copies(r, err));
     DSC_TRY(keep_zeros(r, err));
+    DSC_TRY(cut_batches(r, err));
     if (r->config.n_segments == 0)
         r->config.n_segments = n_segments_for(r->graph);
     if (!r->is_looking)
@@ -418,6 +442,12 @@ static enum dsc_status fill(void *ctx, const int64_t *idx, int64_t n, struct dsc
     return r->teacher.is_there ? fill_distill(r, idx, n, feeds, err) : DSC_OK;
 }
 
+static struct dsc_train_data data_of(struct dsc_trainrun *r)
+{
+    return (struct dsc_train_data){
+        .n_examples = (int64_t)r->train.n, .fill = fill, .ctx = r, .length = r->length};
+}
+
 /* The trainer's weights in a graph of their own, since evaluation runs another graph. */
 static enum dsc_status score_graph(struct dsc_trainrun *r, struct dsc_textmodel *m,
                                    struct dsc_err *err)
@@ -459,8 +489,8 @@ static enum dsc_status score(struct dsc_trainrun *r, uint64_t epoch, struct dsc_
     r->cmd->progress = NULL; /* the step bar stays as it is */
     DSC_TRY_OUT(st, score_graph(r, &m, err));
     DSC_TRY_OUT(st, dsc_session_open(&s, m.model.graph, r->dev, err));
-    DSC_TRY_OUT(st, dsc_textmodel_predict(&m, r->cmd, s, &r->dev_set, r->config.micro, &logits,
-                                          &n_cols, err));
+    DSC_TRY_OUT(
+        st, dsc_textmodel_predict(&m, r->cmd, s, &r->dev_set, r->n_at_once, &logits, &n_cols, err));
     DSC_TRY_OUT(st, dsc_textmodel_judge(&m, &r->dev_set, logits, n_cols, r->cmd->arena, &p, err));
     DSC_TRY_OUT(st, metric_of(r, &p, &metric, err));
     DSC_TRY_OUT(st, dsc_metric_value(metric, &p, &value, err));
@@ -545,12 +575,12 @@ static enum dsc_status save_at_stop(struct dsc_trainrun *r, enum dsc_status st)
 static enum dsc_status ask_teacher(struct dsc_trainrun *r, struct dsc_err *err)
 {
     DSC_TRY(dsc_teacher_align(&r->teacher, r->cmd, r->m, &r->train, err));
-    return dsc_teacher_ask(&r->teacher, r->cmd, &r->train, r->n_out, r->config.micro, r->dev, err);
+    return dsc_teacher_ask(&r->teacher, r->cmd, &r->train, r->n_out, r->n_at_once, r->dev, err);
 }
 
 enum dsc_status dsc_trainrun_loop(struct dsc_trainrun *r, struct dsc_err *err)
 {
-    const struct dsc_train_data data = {.n_examples = (int64_t)r->train.n, .fill = fill, .ctx = r};
+    const struct dsc_train_data data = data_of(r);
     struct dsc_progress progress;
     enum dsc_status st = DSC_OK;
 
@@ -570,7 +600,7 @@ enum dsc_status dsc_trainrun_look(struct dsc_trainrun *r, int n,
                                   enum dsc_status (*visit)(void *ctx, struct dsc_err *err),
                                   void *ctx, struct dsc_err *err)
 {
-    const struct dsc_train_data data = {.n_examples = (int64_t)r->train.n, .fill = fill, .ctx = r};
+    const struct dsc_train_data data = data_of(r);
     struct dsc_train_report report;
 
     DSC_TRY(ask_teacher(r, err));
@@ -609,7 +639,7 @@ static void report_weights(struct dsc_trainrun *r)
 
 enum dsc_status dsc_trainrun_rehearse(struct dsc_trainrun *r, struct dsc_err *err)
 {
-    const struct dsc_train_data data = {.n_examples = (int64_t)r->train.n, .fill = fill, .ctx = r};
+    const struct dsc_train_data data = data_of(r);
     const double start = dsc_now_s();
     struct dsc_json *j = &r->cmd->json;
     struct dsc_train_report report;
@@ -674,7 +704,7 @@ enum dsc_status dsc_trainrun_finish(struct dsc_trainrun *r, struct dsc_err *err)
 
     DSC_TRY(dsc_trainer_write_weights(r->trainer, r->m->model.graph, err));
     if (r->norm_rows > 0)
-        DSC_TRY(dsc_normrun(r->cmd, r->m, &r->train, r->norm_rows, r->config.micro, r->dev, err));
+        DSC_TRY(dsc_normrun(r->cmd, r->m, &r->train, r->norm_rows, r->n_at_once, r->dev, err));
     DSC_TRY(write_codes(r, err));
     dsc_json_int(j, "steps", (int64_t)r->config.n_steps);
     dsc_json_float(j, "loss", r->last_loss);

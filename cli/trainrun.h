@@ -20,6 +20,8 @@ struct dsc_trainrun {
     struct dsc_dataset unlabeled, augmented; /* rows without labels, which train holds, too */
     bool has_dev;
     struct dsc_train_config config;
+    int64_t n_at_once;     /* rows of a pass without gradients */
+    const int32_t *length; /* tokens of each row, where batches go by them; else NULL */
     enum dsc_opt_id epochs_opt, lr_opt; /* the verb's own: defaults differ */
     int64_t n_epochs;
     double scale_lr;   /* of --scale-lr; 0: as the weights */

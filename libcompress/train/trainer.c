@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct dsc_trainer {
@@ -230,6 +231,21 @@ static enum dsc_status order_of_epoch(struct dsc_trainer *t, uint64_t epoch, int
     return DSC_OK;
 }
 
+static int by_length(const void *a, const void *b, void *ctx)
+{
+    const int32_t *length = ctx;
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    if (length[x] != length[y])
+        return length[x] < length[y] ? -1 : 1;
+    return x < y ? -1 : x > y;
+}
+
+void dsc_order_by_length(const int32_t *length, int64_t n, int64_t *idx)
+{
+    qsort_r(idx, (size_t)n, sizeof *idx, by_length, (void *)(uintptr_t)length);
+}
+
 static enum dsc_status add_parts(const struct dsc_trainer *t, const struct dsc_tensor *outputs,
                                  double share, struct dsc_train_report *report, struct dsc_err *err)
 {
@@ -399,6 +415,8 @@ static enum dsc_status next_gradients(struct dsc_trainer *t, const struct dsc_tr
     n = data->n_examples - first < t->c.batch ? data->n_examples - first : t->c.batch;
     for (int i = 0; i < t->n_params; i++)
         dsc_tensor_clear(&t->grads[i]);
+    if (data->length && micro < n)
+        dsc_order_by_length(data->length, n, t->order + first);
     for (int64_t at = 0; at < n; at += micro)
         DSC_TRY(run_micro(t, data, t->order + first + at, n - at < micro ? n - at : micro, n,
                           report, err));

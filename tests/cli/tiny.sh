@@ -7,5 +7,5 @@ train() {
     out=$1
     shift
     dscompress train "$encoder" --train "$messages" --split 70/10/20 --positive spam --epochs 2 \
-        --max-length 32 --lr 3e-3 -q -o "$out" "$@"
+        --max-length 32 --lr 3e-3 --micro 32 -q -o "$out" "$@"
 }

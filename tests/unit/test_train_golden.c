@@ -158,6 +158,8 @@ struct batches {
     const struct dsc_graph *g;
     const struct dsc_bundle *b;
     int64_t step;
+    const int32_t *length; /* NULL: not known */
+    int32_t last;          /* what a step has come to */
 };
 
 static enum dsc_status fill(void *ctx, const int64_t *idx, int64_t n, struct dsc_tensor *feeds,
@@ -165,6 +167,10 @@ static enum dsc_status fill(void *ctx, const int64_t *idx, int64_t n, struct dsc
 {
     struct batches *b = ctx;
 
+    for (int64_t k = 0; b->length && k < n; k++) {
+        ck_assert_int_ge(b->length[idx[k]], b->last);
+        b->last = b->length[idx[k]];
+    }
     for (int i = 0; i < b->g->n_inputs; i++) {
         const struct dsc_tensor *t = dsc_bundle_find(b->b, b->g->values[b->g->inputs[i]].name);
         int64_t dim[2] = {n, t->rank == 3 ? t->dim[2] : 1};
@@ -265,7 +271,9 @@ static void compare_averages(const struct averages *a, struct dsc_trainer *t,
     dsc_graph_free(g);
 }
 
-static void check_training(const char *optim, double lr, double decay, struct averages *averages)
+/* micro 0: a batch is one pass; else passes by length. */
+static void check_training(const char *optim, double lr, double decay, struct averages *averages,
+                           int64_t micro)
 {
     struct dsc_train_config c = dsc_train_defaults();
     struct dsc_bundle batches, want, params;
@@ -290,19 +298,25 @@ static void check_training(const char *optim, double lr, double decay, struct av
     c.lr = lr;
     c.weight_decay = decay;
     c.batch = BATCH;
+    c.micro = micro;
     c.n_steps = N_STEPS;
     c.n_warmup = 4;
     ck_assert_msg(dsc_trainer_open(&t, r.g, r.loss_output, &c, n_params, list, r.dev, &err) ==
                       DSC_OK,
                   "%s", err.message);
-    struct batches b = {.g = r.g, .b = &batches};
-    const struct dsc_train_data data = {.n_examples = BATCH, .fill = fill, .ctx = &b};
+    int32_t length[BATCH];
+    struct batches b = {.g = r.g, .b = &batches, .length = micro ? length : NULL};
+    const struct dsc_train_data data = {
+        .n_examples = BATCH, .fill = fill, .ctx = &b, .length = b.length};
 
+    for (int i = 0; i < BATCH; i++)
+        length[i] = (7 * i + 3) % 5;
     if (averages)
         follow(averages, t, n_params, 0);
     for (b.step = 0; b.step < N_STEPS; b.step++) {
         struct dsc_train_report report;
 
+        b.last = 0;
         ck_assert_msg(dsc_trainer_step(t, &data, &report, &err) == DSC_OK, "%s", err.message);
         ck_assert_double_eq_tol(report.loss,
                                 dsc_tensor_get_f64(dsc_bundle_find(&want, "loss"), b.step), 1e-5);
@@ -329,20 +343,26 @@ START_TEST(averages_of_weights_are_those_of_the_formula)
 {
     struct averages a = {.ema = _i ? 0.5 : 0.999};
 
-    check_training("adamw", 5e-3, 0.01, &a);
+    check_training("adamw", 5e-3, 0.01, &a, 0);
     free(a.mean);
 }
 END_TEST
 
 START_TEST(twenty_steps_of_adamw_equal_pytorch)
 {
-    check_training("adamw", 5e-3, 0.01, NULL);
+    check_training("adamw", 5e-3, 0.01, NULL, 0);
+}
+END_TEST
+
+START_TEST(steps_of_short_passes_by_length_equal_pytorch)
+{
+    check_training("adamw", 5e-3, 0.01, NULL, 3);
 }
 END_TEST
 
 START_TEST(twenty_steps_of_sgd_equal_pytorch)
 {
-    check_training("sgd", 5e-2, 0, NULL);
+    check_training("sgd", 5e-2, 0, NULL, 0);
 }
 END_TEST
 
@@ -744,6 +764,7 @@ int main(void)
     tcase_add_loop_test(t, gradients_on_the_shadow_device_equal_pytorch, 0, 12);
     tcase_add_loop_test(t, averages_of_weights_are_those_of_the_formula, 0, 2);
     tcase_add_test(t, twenty_steps_of_adamw_equal_pytorch);
+    tcase_add_test(t, steps_of_short_passes_by_length_equal_pytorch);
     tcase_add_test(t, twenty_steps_of_sgd_equal_pytorch);
     tcase_add_loop_test(t, merged_weights_of_a_fresh_model_train_apart_as_in_pytorch, 0, 4);
     tcase_add_loop_test(t, simulated_quantization_and_its_gradients_equal_the_lsq_formulas, 0, 7);

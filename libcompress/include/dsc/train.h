@@ -180,7 +180,11 @@ struct dsc_train_data {
     enum dsc_status (*fill)(void *ctx, const int64_t *idx, int64_t n, struct dsc_tensor *feeds,
                             struct dsc_err *err);
     void *ctx;
+    const int32_t *length; /* [n_examples], what `fill` pads; NULL: nothing */
 };
+
+/** Sort examples idx [n] by length[idx]; of equal ones the first of the data comes first. */
+void dsc_order_by_length(const int32_t *length, int64_t n, int64_t *idx);
 
 /** What a step did. */
 struct dsc_train_report {
@@ -204,7 +208,8 @@ void dsc_trainer_close(struct dsc_trainer *t);
 
 /**
  * One optimizer step on the next examples. Epoch e visits all examples in an order drawn from
- * (seed, e); the last batch of an epoch may be smaller.
+ * (seed, e); the last batch of an epoch may be smaller. Where a batch is cut into several forward
+ * passes and lengths are known, its examples go by their length: each pass pads little.
  *
  * Errors  DIVERGED  loss or gradient not finite: the step, the examples and the first bad tensor
  */
