@@ -196,18 +196,12 @@ static enum dsc_status open_model(struct job *j, struct dsc_err *err)
 {
     struct dsc_cmd *cmd = j->cmd;
 
-    if (!j->verify && dsc_opt_is_set(cmd, DSC_OPT_arch)) {
-        const struct dsc_read_opts opts = {.log = &cmd->log, .weights = cmd->args[0]};
-
-        DSC_TRY(dsc_model_open_graph(&j->plain, dsc_opt_text(cmd, DSC_OPT_arch), &opts, err));
-        j->g = j->plain.graph;
-        return DSC_OK;
-    }
     if (!j->verify) {
         const struct dsc_read_opts opts = {.log = &cmd->log};
+        const bool needs_graph = !is_of_tensors(j) || dsc_opt_is_set(cmd, DSC_OPT_arch);
 
-        DSC_TRY(is_of_tensors(j) ? dsc_model_open(&j->plain, cmd->args[0], &opts, err)
-                                 : dsc_cmd_model(cmd, cmd->args[0], &j->plain, err));
+        DSC_TRY(needs_graph ? dsc_cmd_model(cmd, cmd->args[0], &j->plain, err)
+                            : dsc_model_open(&j->plain, cmd->args[0], &opts, err));
         j->g = j->plain.graph;
         return DSC_OK;
     }

@@ -235,8 +235,8 @@ static enum dsc_status work(struct job *j, struct dsc_err *err)
     const bool may_replace = dsc_opt_flag(j->cmd, DSC_OPT_force);
 
     DSC_TRY(dsc_cmd_device(j->cmd, &j->dev, err));
-    DSC_TRY(dsc_cmd_check_used(j->cmd, err));
     DSC_TRY(dsc_cmd_model(j->cmd, j->cmd->args[0], &j->m, err));
+    DSC_TRY(dsc_cmd_check_used(j->cmd, err));
     DSC_NEW(j->feeds, j->cmd->arena, j->m.graph->n_inputs, err);
     DSC_NEW(j->outs, j->cmd->arena, j->m.graph->n_outputs, err);
     if (!in && j->m.graph->n_inputs > 0)

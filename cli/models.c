@@ -3,15 +3,29 @@
 
 #include "dsc/machine.h"
 #include "newmodel.h"
+#include "output.h"
 
 #include <inttypes.h>
 #include <string.h>
+
+/* The tensors of `path` on the graph of --arch. */
+static enum dsc_status open_on_arch(struct dsc_cmd *cmd, const char *path, struct dsc_model *m,
+                                    struct dsc_err *err)
+{
+    const struct dsc_read_opts opts = {.log = &cmd->log, .weights = path};
+    const char *arch = dsc_opt_text(cmd, DSC_OPT_arch);
+
+    DSC_TRY(dsc_provenance_file(cmd, "arch", arch, err));
+    return dsc_model_open_graph(m, arch, &opts, err);
+}
 
 enum dsc_status dsc_cmd_model(struct dsc_cmd *cmd, const char *path, struct dsc_model *m,
                               struct dsc_err *err)
 {
     const struct dsc_read_opts opts = {.log = &cmd->log};
 
+    if (cmd->n_args > 0 && path == cmd->args[0] && dsc_opt_is_set(cmd, DSC_OPT_arch))
+        return open_on_arch(cmd, path, m, err);
     if (cmd->row->opens_new && dsc_newmodel_is(path))
         return dsc_newmodel_open(cmd, path, m, err);
     return dsc_model_open_graph(m, path, &opts, err);

@@ -6,7 +6,10 @@
 #include "dsc/device.h"
 #include "formats_model.h"
 
-/** A model with a graph; warnings go to the verb's log. Memory: dsc_model_close. */
+/**
+ * A model with a graph; warnings go to the verb's log. The first argument is read onto the graph of
+ * --arch, where that is given. Memory: dsc_model_close.
+ */
 enum dsc_status dsc_cmd_model(struct dsc_cmd *cmd, const char *path, struct dsc_model *m,
                               struct dsc_err *err);
 

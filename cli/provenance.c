@@ -15,13 +15,24 @@
 #define HASHED_AT_ONCE ((size_t)16 << 20)
 
 /* Options that do not change what is written, or whose files are hashed instead. */
-static const char *const left_out[] = {
-    "threads",   "output",    "force",        "state",          "depfile",       "json",
-    "progress",  "color",     "quiet",        "verbose",        "help",          "version",
-    "train",     "eval",      "data",         "calib",          "ranges",        "tokenizer",
-    "dry-run",   "mem-limit", "baseline",     "plan",           "save-plan",     "sensitivity",
-    "recipe",    "set",       "print-recipe", "teacher",        "teacher-cache", "choose",
-    "unlabeled", "metric",    "require-size", "require-speedup"};
+static const char *const left_out[] = {"threads",       "output",
+                                       "force",         "state",
+                                       "depfile",       "json",
+                                       "progress",      "color",
+                                       "quiet",         "verbose",
+                                       "help",          "version",
+                                       "train",         "eval",
+                                       "data",          "calib",
+                                       "ranges",        "tokenizer",
+                                       "dry-run",       "mem-limit",
+                                       "baseline",      "plan",
+                                       "save-plan",     "sensitivity",
+                                       "recipe",        "set",
+                                       "print-recipe",  "teacher",
+                                       "teacher-cache", "choose",
+                                       "unlabeled",     "metric",
+                                       "require-size",  "require-speedup",
+                                       "arch"};
 
 static bool is_left_out(const char *name)
 {

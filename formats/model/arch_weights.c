@@ -6,6 +6,7 @@
 
 #include "dsc/census.h"
 #include "dsc/io.h"
+#include "formats_props.h"
 #include "model/shards.h"
 
 #include <stdio.h>
@@ -248,7 +249,10 @@ static enum dsc_status put_all(struct match *w)
             dsc_tensor_n_elems(&v->init) == 1 && find(w, &r, v->name) >= 0)
             DSC_TRY(put(w, i, &r));
     }
-    return report(w);
+    DSC_TRY(report(w));
+    /* what is said of the weights that were there */
+    DSC_TRY(dsc_graph_set_prop(w->g, DSC_PROP_PROVENANCE, NULL, w->err));
+    return dsc_graph_set_prop(w->g, DSC_PROP_SPARSITY, NULL, w->err);
 }
 
 enum dsc_status arch_put_weights(struct dsc_graph *g, const char *path, const struct dsc_log *log,

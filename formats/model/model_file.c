@@ -94,8 +94,9 @@ enum dsc_status dsc_model_open_graph(struct dsc_model *m, const char *path,
     if (m->graph)
         return DSC_OK;
     dsc_fail(err, DSC_E_UNSUPPORTED, "a file of tensors has no graph to run or change");
-    dsc_err_hint(err, "give the folder that holds it together with its config.json; export --arch "
-                      "puts its tensors onto a graph");
+    dsc_err_hint(err,
+                 "give the folder that holds it together with its config.json, or --arch with an "
+                 "ONNX model of the same network");
     dsc_err_file(err, path);
     dsc_model_close(m);
     return DSC_E_UNSUPPORTED;
