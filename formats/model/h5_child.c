@@ -17,8 +17,8 @@ struct walk {
     struct dsc_bytes *answer;
     struct dsc_arena arena;
     const struct h5_image *image;
-    haddr_t *groups; /* seen, [n_groups]: each may be reached once */
-    size_t n_groups, cap_groups;
+    haddr_t *groups; /* [cap_groups], a hash table of places seen: each may be reached once */
+    size_t n_groups, cap_groups; /* a power of two, at least twice as many */
     int n_objects, depth;
     char path[H5_MAX_NAME_BYTES];
     struct dsc_err *err;
@@ -64,6 +64,12 @@ static enum dsc_status fail_h5(struct dsc_err *err, const char *where)
     why[n] = '\0';
     dsc_fail(err, class_of(e.min_num), "HDF5: %s", why);
     return where ? dsc_err_where(err, "object '%.100s'", where) : err->status;
+}
+
+static enum dsc_status fail_attribute(struct walk *w, const char *name)
+{
+    dsc_fail(w->err, DSC_E_LIMIT, "HDF5: a text of over 64 MiB");
+    return dsc_err_where(w->err, "attribute '%.100s'", name);
 }
 
 static enum dsc_status fail_at(struct walk *w, enum dsc_status s, const char *what)
@@ -316,7 +322,7 @@ static enum dsc_status put_attribute(struct walk *w, const char *name, hid_t a, 
         if (H5Aread(a, own, &text) < 0)
             st = fail_h5(w->err, name);
         else if (text && strlen(text) > H5_MAX_TEXT_BYTES)
-            st = fail_at(w, DSC_E_LIMIT, "a text of over 64 MiB");
+            st = fail_attribute(w, name);
         else
             st = put_meta(w, name, text ? text : "", text ? strlen(text) : 0);
         H5free_memory(text);
@@ -325,7 +331,7 @@ static enum dsc_status put_attribute(struct walk *w, const char *name, hid_t a, 
         char *text = n <= H5_MAX_TEXT_BYTES ? dsc_heap_alloc(n + 1, 1, w->err) : NULL;
 
         if (n > H5_MAX_TEXT_BYTES)
-            st = fail_at(w, DSC_E_LIMIT, "a text of over 64 MiB");
+            st = fail_attribute(w, name);
         else if (!text)
             st = DSC_E_MEMORY;
         else if (H5Aread(a, own, text) < 0)
@@ -357,24 +363,41 @@ static herr_t list_attribute(hid_t root, const char *name, const H5A_info_t *inf
 
 /* ---- groups ---- */
 
+/* Where a group's place stands in the table, or belongs; 0 is no group's. */
+static haddr_t *find_group(const struct walk *w, haddr_t at)
+{
+    size_t i = (size_t)(at * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (w->cap_groups - 1);
+
+    while (w->groups[i] != 0 && w->groups[i] != at)
+        i = (i + 1) & (w->cap_groups - 1);
+    return &w->groups[i];
+}
+
+static enum dsc_status grow_groups(struct walk *w)
+{
+    const struct walk old = *w;
+
+    w->cap_groups = old.cap_groups ? 2 * old.cap_groups : 64;
+    DSC_NEW(w->groups, &w->arena, w->cap_groups, w->err);
+    for (size_t i = 0; i < old.cap_groups; i++)
+        if (old.groups[i] != 0)
+            *find_group(w, old.groups[i]) = old.groups[i];
+    return DSC_OK;
+}
+
 static enum dsc_status enter_group(struct walk *w, haddr_t at)
 {
+    haddr_t *place;
+
     if (w->depth == H5_MAX_DEPTH)
         return fail_at(w, DSC_E_LIMIT, "groups in groups, 32 deep");
-    for (size_t i = 0; i < w->n_groups; i++)
-        if (w->groups[i] == at)
-            return fail_at(w, DSC_E_ALIAS, "a group that stands at two places");
-    if (w->n_groups == w->cap_groups) {
-        const size_t cap = w->cap_groups ? 2 * w->cap_groups : 64;
-        haddr_t *more;
-
-        DSC_NEW(more, &w->arena, cap, w->err);
-        if (w->n_groups)
-            memcpy(more, w->groups, w->n_groups * sizeof *more);
-        w->groups = more;
-        w->cap_groups = cap;
-    }
-    w->groups[w->n_groups++] = at;
+    if (2 * (w->n_groups + 1) > w->cap_groups)
+        DSC_TRY(grow_groups(w));
+    place = find_group(w, at);
+    if (*place != 0)
+        return fail_at(w, DSC_E_ALIAS, "a group that stands at two places");
+    *place = at;
+    w->n_groups++;
     return DSC_OK;
 }
 

@@ -28,6 +28,7 @@ enum {
     KERAS_MAX_LAYERS = 4096,
     KERAS_MAX_NESTING = 8,
     KERAS_MAX_INPUTS = 64, /* of one call */
+    KERAS_MAX_CALLS = 8192,
     KERAS_NAME_BYTES = 256
 };
 
@@ -38,6 +39,7 @@ struct keras_class {
     const char *name;
     /** The output of one call of the layer b->layer; DSC_NO_VALUE after a failure. */
     int (*build)(struct keras_build *b, int n_in, const int *in);
+    int max_in;
     const char *keys; /* options that the function reads; others must be null, false or harmless */
 };
 
@@ -79,6 +81,7 @@ struct keras_part {
     const char *scope; /* .h5: a folder of the dataset's name; NULL: any */
     const char *path;  /* .keras: behind the layer's path; "": the layer itself */
 };
+extern const struct keras_part keras_whole; /* the layer itself */
 
 /** The graph of a model's configuration; its weights are m->stored. Errors: UNSUPPORTED, SCHEMA,
  *  INCONSISTENT, naming the layer */
@@ -180,8 +183,10 @@ int keras_param(struct keras_build *b, const struct keras_part *part, const char
 /** A tensor as the initializer "LAYER/name", or the one that is there already; clears t. */
 int keras_init(struct keras_build *b, const char *name, struct dsc_tensor *t);
 
-extern const struct keras_class keras_classes[];
-extern const int keras_n_classes;
+/** The row for a configured layer of Keras' own; NULL: there is none, or the class is another's. */
+const struct keras_class *keras_find_class(const json_t *entry);
+/** "keras.layers", "keras.src.ops.numpy": not "keras_own". */
+bool keras_is_module(const char *module);
 
 #define KERAS_RNN_KEYS                                                                      \
     "units activation recurrent_activation use_bias return_sequences go_backwards "         \
@@ -190,7 +195,8 @@ extern const int keras_n_classes;
 
 #define KERAS_CONV_KEYS "kernel_size strides padding dilation_rate activation use_bias rank"
 
-#define KERAS_LAYER(name, build, keys) int build(struct keras_build *b, int n_in, const int *in);
+#define KERAS_LAYER(name, build, max_in, keys) \
+    int build(struct keras_build *b, int n_in, const int *in);
 #include "model/keras_layers.def"
 #undef KERAS_LAYER
 

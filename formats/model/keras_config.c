@@ -101,7 +101,7 @@ const char *keras_function(struct keras_build *b, const char *key, const char *f
         return fallback;
     if (json_is_string(v))
         return json_string_value(v);
-    if (module && name && strncmp(module, "keras", 5) == 0)
+    if (module && name && keras_is_module(module))
         return name;
     keras_fail(b, DSC_E_UNSUPPORTED, "'%s' is a function of its own", key);
     return fallback;

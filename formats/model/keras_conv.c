@@ -111,7 +111,6 @@ static enum dsc_status turn(const struct dsc_tensor *src, const int *perm, struc
 static int kernel(struct keras_build *b, const struct window *w, const char *name, int idx,
                   int64_t c, int64_t d, bool is_depth)
 {
-    static const struct keras_part whole = {NULL, ""};
     int64_t want[MAX_AXES + 2], flat[MAX_AXES + 2] = {0, 1};
     int perm[MAX_AXES + 2] = {is_depth ? w->n : w->n + 1, is_depth ? w->n + 1 : w->n};
     struct dsc_tensor t, turned = {0}, view = {0};
@@ -122,7 +121,7 @@ static int kernel(struct keras_build *b, const struct window *w, const char *nam
     }
     want[w->n] = c;
     want[w->n + 1] = d;
-    if (!keras_weight(b, &whole, name, idx, w->n + 2, want, &t))
+    if (!keras_weight(b, &keras_whole, name, idx, w->n + 2, want, &t))
         return DSC_NO_VALUE;
     keras_step(b, turn(&t, perm, &turned, b->err));
     dsc_tensor_clear(&t);
@@ -136,9 +135,7 @@ static int kernel(struct keras_build *b, const struct window *w, const char *nam
 
 static int bias_of(struct keras_build *b, int idx, int64_t n)
 {
-    static const struct keras_part whole = {NULL, ""};
-
-    return keras_bool(b, "use_bias", true) ? keras_param(b, &whole, "bias", idx, 1, &n)
+    return keras_bool(b, "use_bias", true) ? keras_param(b, &keras_whole, "bias", idx, 1, &n)
                                            : DSC_NO_VALUE;
 }
 
@@ -226,8 +223,10 @@ static int depthwise(struct keras_build *b, const int *in, bool is_separable)
     int y, k, bias;
 
     read_window(b, &w, in[0], "kernel_size", "strides");
-    if (b->st == DSC_OK && (n_channels < 1 || times < 1 || times > MAX_SIZE))
-        return keras_fail(b, DSC_E_RANGE, "a depth_multiplier of %lld", (long long)times);
+    if (b->st == DSC_OK &&
+        (n_channels < 1 || times < 1 || times > MAX_SIZE || n_channels > INT64_MAX / times))
+        return keras_fail(b, DSC_E_RANGE, "a depth_multiplier of %lld for %lld channels",
+                          (long long)times, (long long)n_channels);
     if (b->st != DSC_OK)
         return DSC_NO_VALUE;
     find_pads(b, &w, x);
@@ -288,7 +287,12 @@ static bool read_borders(struct keras_build *b, const char *key, int n, int64_t 
                          int64_t *behind)
 {
     const json_t *v = keras_option(b, key);
+    const size_t n_given = json_array_size(v);
 
+    if (json_is_array(v) && n_given != (size_t)n && !(n == 1 && n_given == 2)) {
+        keras_fail(b, DSC_E_SCHEMA, "'%s' is a list of %zu for %d axes", key, n_given, n);
+        return false;
+    }
     for (int i = 0; i < n; i++) {
         const json_t *axis = json_is_array(v) ? json_array_get(v, (size_t)i) : v;
         const bool is_pair = json_is_array(axis) || (n == 1 && json_array_size(v) == 2);
@@ -345,7 +349,7 @@ int keras_upsample(struct keras_build *b, int n_in, const int *in)
     const int n = keras_rank(b, in[0]) - 2;
     int x;
 
-    if (n < 1 || n > MAX_AXES || keras_dim(b, in[0], -1) < 0)
+    if (n < 1 || n > MAX_AXES)
         return keras_fail(b, DSC_E_SHAPE, "an input of %d axes", n + 2);
     if (strcmp(keras_text(b, "interpolation", "nearest"), "nearest") != 0)
         return keras_fail(b, DSC_E_UNSUPPORTED, "another interpolation than nearest");
@@ -354,7 +358,7 @@ int keras_upsample(struct keras_build *b, int n_in, const int *in)
     for (int i = 0; i < n; i++) {
         const int64_t size = keras_dim(b, in[0], 1 + i);
 
-        if (size < 0)
+        if (size < 0 || keras_dim(b, in[0], -1) < 0)
             return keras_fail(b, DSC_E_UNSUPPORTED, "an axis whose size is not known");
         if (times[i] < 1 || times[i] > MAX_SIZE || size > MAX_SIZE)
             return keras_fail(b, DSC_E_RANGE, "a size of %lld", (long long)times[i]);

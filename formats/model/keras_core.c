@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct keras_part whole = {NULL, ""};
-
 static const json_t *config_of(const json_t *layer, const char *key)
 {
     return json_object_get(json_object_get(layer, "config"), key);
@@ -15,9 +13,9 @@ static const json_t *config_of(const json_t *layer, const char *key)
 int keras_dense(struct keras_build *b, int n_in, const int *in)
 {
     const int64_t dim[] = {keras_dim(b, in[0], -1), keras_int(b, "units", 0)};
-    const int w = keras_param(b, &whole, "kernel", 0, 2, dim);
+    const int w = keras_param(b, &keras_whole, "kernel", 0, 2, dim);
     const int bias =
-        keras_bool(b, "use_bias", true) ? keras_param(b, &whole, "bias", 1, 1, &dim[1]) : -1;
+        keras_bool(b, "use_bias", true) ? keras_param(b, &keras_whole, "bias", 1, 1, &dim[1]) : -1;
     int y;
 
     if (keras_rank(b, in[0]) == 2) {
@@ -34,7 +32,7 @@ int keras_embedding(struct keras_build *b, int n_in, const int *in)
 {
     const int64_t dim[] = {keras_int(b, "input_dim", 0), keras_int(b, "output_dim", 0)};
     const enum dsc_dtype dtype = keras_type(b, in[0])->dtype;
-    const int w = keras_param(b, &whole, "embeddings", 0, 2, dim);
+    const int w = keras_param(b, &keras_whole, "embeddings", 0, 2, dim);
     const int ids = dtype == DSC_I32 || dtype == DSC_I64 ? in[0] : keras_cast(b, in[0], DSC_I64);
 
     return keras_op2(b, "Gather", w, ids);
@@ -98,7 +96,7 @@ int keras_prelu(struct keras_build *b, int n_in, const int *in)
     const int64_t dim[DSC_MAX_RANK] = {-1, -1, -1, -1, -1, -1, -1, -1};
 
     return keras_op2(b, "PRelu", in[0],
-                     keras_param(b, &whole, "alpha", 0, keras_rank(b, in[0]) - 1, dim));
+                     keras_param(b, &keras_whole, "alpha", 0, keras_rank(b, in[0]) - 1, dim));
 }
 
 /* ---- what acts in training ---- */
@@ -143,6 +141,9 @@ int keras_reshape_to(struct keras_build *b, int n_in, const int *in)
         return keras_fail(b, DSC_E_LIMIT, "more than %d axes", DSC_MAX_RANK);
     if (!keras_ints(b, "target_shape", n, dim + 1))
         return keras_fail(b, DSC_E_SCHEMA, "no target_shape");
+    for (int i = 1; i <= n; i++) /* ONNX would copy a size for 0 */
+        if (dim[i] < 1 && dim[i] != -1)
+            return keras_fail(b, DSC_E_RANGE, "a size in target_shape is %lld", (long long)dim[i]);
     return keras_reshape(b, in[0], n + 1, dim);
 }
 
@@ -151,6 +152,8 @@ int keras_permute(struct keras_build *b, int n_in, const int *in)
     const int rank = keras_rank(b, in[0]);
     int64_t perm[DSC_MAX_RANK] = {0};
 
+    if (rank < 2)
+        return keras_fail(b, DSC_E_SHAPE, "an input of %d axes", rank);
     if (!keras_ints(b, "dims", rank - 1, perm + 1))
         return keras_fail(b, DSC_E_SCHEMA, "no dims");
     return keras_transpose(b, in[0], perm);
@@ -159,8 +162,13 @@ int keras_permute(struct keras_build *b, int n_in, const int *in)
 int keras_repeat(struct keras_build *b, int n_in, const int *in)
 {
     const int64_t one = 1, shape[] = {1, keras_int(b, "n", 1), 1};
-    const int x = keras_op2(b, "Unsqueeze", in[0], keras_i64s(b, "axes", 1, &one));
+    int x;
 
+    if (keras_rank(b, in[0]) != 2)
+        return keras_fail(b, DSC_E_SHAPE, "an input of %d axes, not 2", keras_rank(b, in[0]));
+    if (shape[1] < 1)
+        return keras_fail(b, DSC_E_RANGE, "%lld times", (long long)shape[1]);
+    x = keras_op2(b, "Unsqueeze", in[0], keras_i64s(b, "axes", 1, &one));
     return keras_op2(b, "Expand", x, keras_i64s(b, "shape", 3, shape));
 }
 
@@ -180,13 +188,12 @@ int keras_by_time(struct keras_build *b, int n_in, const int *in)
     struct keras_layer *around = b->layer, inner = *b->layer;
     const json_t *layer = keras_option(b, "layer");
     const char *name = json_string_value(json_object_get(layer, "class_name"));
+    bool is_pointwise = false;
     int y = DSC_NO_VALUE;
 
-    inner.row = NULL;
     for (size_t i = 0; name && i < sizeof pointwise / sizeof pointwise[0]; i++)
-        for (int k = 0; k < keras_n_classes && strcmp(name, pointwise[i]) == 0; k++)
-            if (strcmp(keras_classes[k].name, name) == 0)
-                inner.row = &keras_classes[k];
+        is_pointwise |= strcmp(name, pointwise[i]) == 0;
+    inner.row = is_pointwise ? keras_find_class(layer) : NULL;
     if (!inner.row)
         return keras_fail(b, DSC_E_UNSUPPORTED, "by time: %.60s", name ? name : "no layer");
     inner.config = json_object_get(layer, "config");

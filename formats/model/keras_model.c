@@ -13,12 +13,11 @@
 
 enum { MAX_WEIGHTS = 1 << 16 };
 
-const struct keras_class keras_classes[] = {
-#define KERAS_LAYER(name, build, keys) {name, build, keys},
+static const struct keras_class classes[] = {
+#define KERAS_LAYER(name, build, max_in, keys) {name, build, max_in, keys},
 #include "model/keras_layers.def"
 #undef KERAS_LAYER
 };
-const int keras_n_classes = (int)(sizeof keras_classes / sizeof keras_classes[0]);
 
 /* Output `tensor` of call `node` of a layer. */
 struct ref {
@@ -27,20 +26,22 @@ struct ref {
 };
 
 struct call {
-    int layer, node;
+    int layer;
     struct ref *in;
-    int n_in;
+    int n_in, n_there; /* those before n_there have been built */
     int *out;
     int n_out;
-    bool is_done;
+    bool is_open, is_done;
 };
 
 struct model {
     const json_t *config;
     struct keras_layer *layers;
     int n_layers;
+    int *by_name; /* [n_layers] layers by `own` */
     struct call *calls;
     int n_calls, cap_calls;
+    int *first_call; /* [n_layers + 1]: those of a layer follow each other */
 };
 
 static bool is_text(const json_t *v, const char *text)
@@ -109,6 +110,33 @@ static const char *path_of(struct keras_build *b, const struct model *m, int idx
     return join(b, parent, parent[0] ? "/" : "", path);
 }
 
+bool keras_is_module(const char *module)
+{
+    return strcmp(module, "keras") == 0 || strncmp(module, "keras.", 6) == 0 ||
+           strncmp(module, "tf_keras.", 9) == 0;
+}
+
+/* Before Keras 3 there is no module; a class that is registered as another's is "theirs>Dense". */
+static bool is_of_keras(const json_t *entry)
+{
+    const json_t *module = json_object_get(entry, "module");
+    const char *registered = json_string_value(json_object_get(entry, "registered_name"));
+
+    return (!module || (json_is_string(module) && keras_is_module(json_string_value(module)))) &&
+           !(registered && strchr(registered, '>'));
+}
+
+const struct keras_class *keras_find_class(const json_t *entry)
+{
+    const char *name = json_string_value(json_object_get(entry, "class_name"));
+
+    for (size_t i = 0; name && i < sizeof classes / sizeof classes[0]; i++)
+        if (strcmp(classes[i].name, name) == 0)
+            return is_of_keras(entry) ? &classes[i] : NULL;
+    return NULL;
+}
+
+/* Of keras.ops those that a layer does, too. */
 static const struct keras_class *find_class(struct keras_layer *l, const json_t *entry)
 {
     static const char *const ops[] = {"Add", "Subtract", "Multiply", "Maximum", "Minimum"};
@@ -119,10 +147,7 @@ static const struct keras_class *find_class(struct keras_layer *l, const json_t 
     is_known = !l->is_op;
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
         is_known |= strcmp(ops[i], l->class_name) == 0;
-    for (int i = 0; i < keras_n_classes && is_known; i++)
-        if (strcmp(keras_classes[i].name, l->class_name) == 0)
-            return &keras_classes[i];
-    return NULL;
+    return is_known ? keras_find_class(entry) : NULL;
 }
 
 static void read_layer(struct keras_build *b, struct model *m, int idx, const json_t *entry,
@@ -130,6 +155,7 @@ static void read_layer(struct keras_build *b, struct model *m, int idx, const js
 {
     struct keras_layer *l = &m->layers[idx];
     const json_t *class_name = json_object_get(entry, "class_name"), *name;
+    const char *registered = json_string_value(json_object_get(entry, "registered_name"));
 
     l->config = json_object_get(entry, "config");
     name = json_is_object(l->config) ? json_object_get(l->config, "name") : NULL;
@@ -149,17 +175,51 @@ static void read_layer(struct keras_build *b, struct model *m, int idx, const js
         return;
     l->path = b->has_paths ? path_of(b, m, idx, around ? around->path : "") : "";
     l->row = find_class(l, entry);
-    if (l->row || is_model_class(l->class_name) || strcmp(l->class_name, "InputLayer") == 0)
-        return;
     b->layer = l;
-    keras_fail(b, DSC_E_UNSUPPORTED, "layers of this class are not read");
+    if (!is_of_keras(entry))
+        keras_fail(b, DSC_E_UNSUPPORTED, "the class is not one of Keras' own: %.60s",
+                   registered ? registered : "its module is another's");
+    else if (!l->row && !is_model_class(l->class_name) && strcmp(l->class_name, "InputLayer") != 0)
+        keras_fail(b, DSC_E_UNSUPPORTED, "layers of this class are not read");
+}
+
+static int by_own(const void *a, const void *b, void *layers)
+{
+    const struct keras_layer *all = layers;
+
+    return strcmp(all[*(const int *)a].own, all[*(const int *)b].own);
+}
+
+/* The layers in the order of their names, each of which stands once. */
+static void sort_layers(struct keras_build *b, struct model *m)
+{
+    m->by_name = alloc(b, (size_t)m->n_layers, sizeof *m->by_name);
+    if (!m->by_name)
+        return;
+    for (int i = 0; i < m->n_layers; i++)
+        m->by_name[i] = i;
+    qsort_r(m->by_name, (size_t)m->n_layers, sizeof *m->by_name, by_own, m->layers);
+    for (int i = 1; i < m->n_layers; i++)
+        if (by_own(&m->by_name[i - 1], &m->by_name[i], m->layers) == 0)
+            keras_fail(b, DSC_E_DUP, "the layer '%.100s' stands twice",
+                       m->layers[m->by_name[i]].own);
 }
 
 static int find_layer(const struct model *m, const char *name)
 {
-    for (int i = 0; i < m->n_layers; i++)
-        if (strcmp(m->layers[i].own, name) == 0)
-            return i;
+    int lo = 0, hi = m->n_layers;
+
+    while (lo < hi) {
+        const int mid = lo + (hi - lo) / 2;
+        const int order = strcmp(name, m->layers[m->by_name[mid]].own);
+
+        if (order == 0)
+            return m->by_name[mid];
+        if (order < 0)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
     return -1;
 }
 
@@ -181,18 +241,22 @@ static void read_layers(struct keras_build *b, struct model *m, const struct ker
     m->layers = alloc(b, n, sizeof *m->layers);
     for (size_t i = 0; i < n && b->st == DSC_OK; i++) {
         read_layer(b, m, m->n_layers, json_array_get(list, i), around);
-        if (b->st == DSC_OK && find_layer(m, m->layers[m->n_layers].own) >= 0)
-            keras_fail(b, DSC_E_DUP, "the layer '%.100s' stands twice", m->layers[m->n_layers].own);
         m->n_layers++;
     }
+    if (b->st == DSC_OK)
+        sort_layers(b, m);
 }
 
 /* ---- calls ---- */
 
-static struct call *add_call(struct keras_build *b, struct model *m, int layer, int node)
+static struct call *add_call(struct keras_build *b, struct model *m, int layer)
 {
     struct call *c;
 
+    if (m->n_calls == KERAS_MAX_CALLS) {
+        keras_fail(b, DSC_E_LIMIT, "over %d calls of layers", KERAS_MAX_CALLS);
+        return NULL;
+    }
     if (m->n_calls == m->cap_calls) {
         const int cap = m->cap_calls ? 2 * m->cap_calls : 64;
         struct call *more = alloc(b, (size_t)cap, sizeof *more);
@@ -205,7 +269,7 @@ static struct call *add_call(struct keras_build *b, struct model *m, int layer, 
         m->cap_calls = cap;
     }
     c = &m->calls[m->n_calls++];
-    *c = (struct call){.layer = layer, .node = node};
+    *c = (struct call){.layer = layer};
     c->in = alloc(b, KERAS_MAX_INPUTS, sizeof *c->in);
     return c->in ? c : NULL;
 }
@@ -296,24 +360,27 @@ static void read_calls(struct keras_build *b, struct model *m)
 {
     const json_t *list = json_object_get(m->config, "layers");
 
+    m->first_call = alloc(b, (size_t)m->n_layers + 1, sizeof *m->first_call);
     for (int i = 0; i < m->n_layers && b->st == DSC_OK; i++) {
         const json_t *nodes = json_object_get(json_array_get(list, (size_t)i), "inbound_nodes");
-        const size_t n = json_array_size(nodes);
+        const bool is_input = strcmp(m->layers[i].class_name, "InputLayer") == 0;
+        const size_t n = is_input ? 0 : json_array_size(nodes);
 
         b->layer = &m->layers[i];
         if (!json_is_array(nodes))
             keras_fail(b, DSC_E_SCHEMA, "no inbound_nodes");
-        if (strcmp(m->layers[i].class_name, "InputLayer") == 0)
-            add_call(b, m, i, 0);
-        for (size_t k = 0; k < n && k < KERAS_MAX_LAYERS && b->st == DSC_OK; k++) {
+        if (is_input)
+            add_call(b, m, i);
+        for (size_t k = 0; k < n && b->st == DSC_OK; k++) {
             const json_t *node = json_array_get(nodes, k);
-            struct call *c = add_call(b, m, i, (int)k);
+            struct call *c = add_call(b, m, i);
 
             if (c && json_is_object(node))
                 read_args(b, c, node);
             else if (c)
                 read_list(b, c, node);
         }
+        m->first_call[i + 1] = m->n_calls;
     }
 }
 
@@ -393,7 +460,7 @@ static bool has_word(const char *words, const char *word)
 {
     const size_t n = strlen(word);
 
-    for (const char *p = words; (p = strstr(p, word)); p += n)
+    for (const char *p = words; n > 0 && (p = strstr(p, word)); p += n)
         if ((p == words || p[-1] == ' ') && (p[n] == ' ' || p[n] == '\0'))
             return true;
     return false;
@@ -441,64 +508,95 @@ static void build_call(struct keras_build *b, struct keras_layer *l, struct call
         keras_check_options(b);
     if (c->n_in == 0)
         keras_fail(b, DSC_E_SCHEMA, "a call without inputs");
+    else if (c->n_in > l->row->max_in)
+        keras_fail(b, DSC_E_UNSUPPORTED, "a call with %d inputs, at most %d are read", c->n_in,
+                   l->row->max_in);
     if (b->st == DSC_OK)
         c->out[0] = l->row->build(b, c->n_in, in);
 }
 
-static const struct call *find_call(const struct model *m, const struct ref *r)
+static struct call *find_call(const struct model *m, const struct ref *r)
 {
-    for (int i = 0; i < m->n_calls; i++) {
-        const struct call *c = &m->calls[i];
+    const int i = find_layer(m, r->layer);
 
-        if (c->node == r->node && strcmp(m->layers[c->layer].own, r->layer) == 0)
-            return c;
+    return i >= 0 && r->node >= 0 && r->node < m->first_call[i + 1] - m->first_call[i]
+               ? &m->calls[m->first_call[i] + r->node]
+               : NULL;
+}
+
+/* The call that gives r; NULL after a failure. */
+static struct call *source_of(struct keras_build *b, const struct model *m, const struct ref *r)
+{
+    struct call *c = b->st == DSC_OK ? find_call(m, r) : NULL;
+
+    if (!c)
+        keras_fail(b, DSC_E_INCONSISTENT,
+                   "it reads the layer '%.100s', of which there is "
+                   "no such call",
+                   r->layer);
+    return c;
+}
+
+/* The value of r, whose call has been built; DSC_NO_VALUE after a failure. */
+static int value_of(struct keras_build *b, const struct model *m, const struct ref *r)
+{
+    const struct call *c = source_of(b, m, r);
+
+    if (c && (r->tensor < 0 || r->tensor >= c->n_out))
+        return keras_fail(b, DSC_E_INCONSISTENT, "'%.100s' has no such output", r->layer);
+    return c ? c->out[r->tensor] : DSC_NO_VALUE;
+}
+
+/* The next call that has to be built before c, or NULL. */
+static struct call *missing_source(struct keras_build *b, const struct model *m, struct call *c)
+{
+    for (; c->n_there < c->n_in; c->n_there++) {
+        struct call *source = source_of(b, m, &c->in[c->n_there]);
+
+        if (!source || !source->is_done)
+            return source;
     }
     return NULL;
 }
 
-/* The value of r; DSC_NO_VALUE: not built yet, or a failure. */
-static int value_of(struct keras_build *b, const struct model *m, const struct ref *r)
+static void build_with_values(struct keras_build *b, struct model *m, struct call *c)
 {
-    const struct call *c = find_call(m, r);
+    int in[KERAS_MAX_INPUTS];
 
-    if (!c)
-        return keras_fail(b, DSC_E_INCONSISTENT,
-                          "it reads the layer '%.100s', of which there is "
-                          "no such call",
-                          r->layer);
-    if (!c->is_done)
-        return DSC_NO_VALUE;
-    if (r->tensor < 0 || r->tensor >= c->n_out)
-        return keras_fail(b, DSC_E_INCONSISTENT, "'%.100s' has no such output", r->layer);
-    return c->out[r->tensor];
+    for (int k = 0; k < c->n_in; k++)
+        in[k] = value_of(b, m, &c->in[k]);
+    if (b->st == DSC_OK)
+        build_call(b, &m->layers[c->layer], c, in);
 }
 
-/* Calls whose inputs are there, until there are no more of them. */
+/* One call, after those that it reads; path: [n_calls], those that wait for others. */
+static void build_from(struct keras_build *b, struct model *m, struct call *c, struct call **path)
+{
+    int depth = 0;
+
+    for (path[depth++] = c; depth > 0 && b->st == DSC_OK;) {
+        struct call *source;
+
+        c = path[depth - 1];
+        b->layer = &m->layers[c->layer];
+        c->is_open = true;
+        source = missing_source(b, m, c);
+        if (source && source->is_open)
+            keras_fail(b, DSC_E_INCONSISTENT, "layers read each other in a circle");
+        else if (source)
+            path[depth++] = source;
+        else if (b->st == DSC_OK && depth-- > 0)
+            build_with_values(b, m, c);
+    }
+}
+
 static void build_calls(struct keras_build *b, struct model *m)
 {
-    for (bool is_moving = true; is_moving && b->st == DSC_OK;) {
-        is_moving = false;
-        for (int i = 0; i < m->n_calls && b->st == DSC_OK; i++) {
-            struct call *c = &m->calls[i];
-            int in[KERAS_MAX_INPUTS];
-            bool is_ready = !c->is_done;
+    struct call **path = alloc(b, (size_t)m->n_calls + 1, sizeof(struct call *));
 
-            b->layer = &m->layers[c->layer];
-            for (int k = 0; k < c->n_in && is_ready; k++) {
-                in[k] = value_of(b, m, &c->in[k]);
-                is_ready = in[k] != DSC_NO_VALUE;
-            }
-            if (!is_ready || b->st != DSC_OK)
-                continue;
-            build_call(b, &m->layers[c->layer], c, in);
-            is_moving = true;
-        }
-    }
-    for (int i = 0; i < m->n_calls; i++) {
-        b->layer = &m->layers[m->calls[i].layer];
+    for (int i = 0; i < m->n_calls && b->st == DSC_OK; i++)
         if (!m->calls[i].is_done)
-            keras_fail(b, DSC_E_INCONSISTENT, "layers read each other in a circle");
-    }
+            build_from(b, m, &m->calls[i], path);
 }
 
 /* "input_layers", "output_layers": one reference, a list or an object of them. */
@@ -531,7 +629,7 @@ static void build_inputs(struct keras_build *b, struct model *m, int n_in, const
     if (in && n_in != n)
         keras_fail(b, DSC_E_INCONSISTENT, "%d inputs for a model that has %d", n_in, n);
     for (int i = 0; i < n && b->st == DSC_OK; i++) {
-        struct call *c = (struct call *)(uintptr_t)find_call(m, &refs[i]);
+        struct call *c = find_call(m, &refs[i]);
 
         if (!c || c->is_done) {
             keras_fail(b, DSC_E_INCONSISTENT, "'%.100s' is no input", refs[i].layer);
@@ -667,7 +765,7 @@ static enum dsc_status build_graph(struct keras_build *b, const json_t *root)
 
     if (!json_is_string(class_name) || !config)
         return dsc_fail(b->err, DSC_E_SCHEMA, "a model without class_name and config");
-    if (!is_model_class(json_string_value(class_name)))
+    if (!is_of_keras(root) || !is_model_class(json_string_value(class_name)))
         return dsc_fail(b->err, DSC_E_UNSUPPORTED,
                         "a model of class %.100s: Sequential and Functional are read",
                         json_string_value(class_name));

@@ -1,12 +1,15 @@
 /* Layers of Keras: normalizations and pooling over everything. */
 #include "model/keras.h"
 
-static const struct keras_part whole = {NULL, ""};
+enum { MAX_FILLED = 1 << 22 }; /* ones and zeros that no file holds */
 
 static int filled(struct keras_build *b, const char *name, int64_t n, float v)
 {
     struct dsc_tensor t = {0};
 
+    if (n > MAX_FILLED)
+        keras_fail(b, DSC_E_LIMIT, "%lld channels, at most %d without weights are read",
+                   (long long)n, MAX_FILLED);
     if (b->st != DSC_OK || !keras_step(b, dsc_tensor_new(&t, DSC_F32, 1, &n, b->err)))
         return DSC_NO_VALUE;
     for (int64_t i = 0; i < n; i++)
@@ -37,10 +40,11 @@ int keras_batch_norm(struct keras_build *b, int n_in, const int *in)
     if (rank < 2 || n < 0 || (is_turned && axis != rank - 1))
         return keras_fail(b, DSC_E_UNSUPPORTED, "the axis %d of %d, of size %d", axis, rank,
                           (int)n);
-    v[1] = has_scale ? keras_param(b, &whole, "gamma", idx++, 1, &n) : filled(b, "gamma", n, 1);
-    v[2] = has_bias ? keras_param(b, &whole, "beta", idx++, 1, &n) : filled(b, "beta", n, 0);
-    v[3] = keras_param(b, &whole, "moving_mean", idx++, 1, &n);
-    v[4] = keras_param(b, &whole, "moving_variance", idx, 1, &n);
+    v[1] =
+        has_scale ? keras_param(b, &keras_whole, "gamma", idx++, 1, &n) : filled(b, "gamma", n, 1);
+    v[2] = has_bias ? keras_param(b, &keras_whole, "beta", idx++, 1, &n) : filled(b, "beta", n, 0);
+    v[3] = keras_param(b, &keras_whole, "moving_mean", idx++, 1, &n);
+    v[4] = keras_param(b, &keras_whole, "moving_variance", idx, 1, &n);
     v[0] = is_turned ? keras_channels_first(b, in[0]) : in[0];
     y = keras_op(b, "BatchNormalization", 5, v, 1, &eps);
     return is_turned ? keras_channels_last(b, y) : y;
@@ -54,9 +58,9 @@ int keras_layer_norm(struct keras_build *b, int n_in, const int *in)
 
     if (axis_of(b, in[0]) != keras_rank(b, in[0]) - 1 || n < 0)
         return keras_fail(b, DSC_E_UNSUPPORTED, "an axis that is not the last");
-    v[1] = has_scale ? keras_param(b, &whole, "gamma", 0, 1, &n) : filled(b, "gamma", n, 1);
+    v[1] = has_scale ? keras_param(b, &keras_whole, "gamma", 0, 1, &n) : filled(b, "gamma", n, 1);
     if (has_bias)
-        v[2] = keras_param(b, &whole, "beta", has_scale ? 1 : 0, 1, &n);
+        v[2] = keras_param(b, &keras_whole, "beta", has_scale ? 1 : 0, 1, &n);
     return keras_op(b, "LayerNormalization", has_bias ? 3 : 2, v, 2,
                     (struct keras_attr[]){KERAS_INT("axis", -1),
                                           KERAS_FLOAT("epsilon", keras_float(b, "epsilon", 1e-3))});

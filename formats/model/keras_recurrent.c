@@ -245,8 +245,6 @@ static int build(struct keras_build *b, const struct cell *cell, int n_in, const
     struct rnn r = {.cell = cell, .n_dirs = 1, .part = {{NULL, "cell"}}};
     int y[2];
 
-    if (n_in != 1)
-        return keras_fail(b, DSC_E_UNSUPPORTED, "states that are given");
     read_options(b, &r, in[0]);
     if (r.is_backwards && r.has_sequence)
         return keras_fail(b, DSC_E_UNSUPPORTED, "go_backwards with return_sequences");
@@ -329,20 +327,17 @@ static void read_inner(struct keras_build *b, struct rnn *r, const json_t *layer
     struct keras_layer *around = b->layer, inner = *b->layer;
     const char *name = json_string_value(json_object_get(layer, "class_name"));
 
-    inner.row = NULL;
-    for (int k = 0; name && k < keras_n_classes; k++)
-        if (strcmp(keras_classes[k].name, name) == 0 &&
-            (keras_classes[k].build == keras_lstm || keras_classes[k].build == keras_gru ||
-             keras_classes[k].build == keras_simple_rnn))
-            inner.row = &keras_classes[k];
+    inner.row = keras_find_class(layer);
     inner.config = json_object_get(layer, "config");
-    if (!inner.row || !json_is_object(inner.config)) {
+    r->cell = !inner.row                             ? NULL
+              : inner.row->build == keras_lstm       ? &lstm
+              : inner.row->build == keras_gru        ? &gru
+              : inner.row->build == keras_simple_rnn ? &simple
+                                                     : NULL;
+    if (!r->cell || !json_is_object(inner.config)) {
         keras_fail(b, DSC_E_UNSUPPORTED, "both directions of %.60s", name ? name : "no layer");
         return;
     }
-    r->cell = inner.row->build == keras_lstm  ? &lstm
-              : inner.row->build == keras_gru ? &gru
-                                              : &simple;
     b->layer = &inner;
     keras_check_options(b);
     read_options(b, r, x);
@@ -359,8 +354,6 @@ int keras_bidirectional(struct keras_build *b, int n_in, const int *in)
     const char *merge = NULL;
     int y[2];
 
-    if (n_in != 1)
-        return keras_fail(b, DSC_E_UNSUPPORTED, "states that are given");
     check_backward(b, layer, keras_option(b, "backward_layer"));
     read_inner(b, &r, layer, in[0]);
     if (b->st != DSC_OK || !find_merge(b, &merge))

@@ -13,6 +13,8 @@
 
 enum { PATH_BYTES = 1024, SHAPE_BYTES = 128 };
 
+const struct keras_part keras_whole = {NULL, ""};
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(((const struct dsc_stored *)a)->name, ((const struct dsc_stored *)b)->name);

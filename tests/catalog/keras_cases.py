@@ -121,6 +121,9 @@ def structure():
     yield "layer-unknown", changed((*DENSE, "class_name"), "Lambda"), "UNSUPPORTED", "'d' (Lambda)"
     yield "layer-of-ops", changed((*DENSE, "module"), "keras.src.ops.nn"), "UNSUPPORTED", "'d'"
     yield "option-unknown", changed((*DENSE, "config", "magic"), 1), "UNSUPPORTED", "'magic'"
+    yield "option-without-a-name", changed((*DENSE, "config", ""), 1), "UNSUPPORTED", "''"
+    yield "layer-of-others", changed((*DENSE, "module"), "keras_own.layers"), "UNSUPPORTED", "'d' (Dense)"
+    yield "layer-registered", changed((*DENSE, "registered_name"), "mine>Dense"), "UNSUPPORTED", "mine>Dense"
     yield "option-off", changed((*DENSE, "config", "magic"), False), None, ""
     yield "units-text", changed((*DENSE, "config", "units"), "2"), "SCHEMA", "'units'"
     yield "units-other", changed((*DENSE, "config", "units"), 3), "INCONSISTENT", "'d'"
@@ -131,6 +134,8 @@ def structure():
     yield "activation-unknown", changed((*DENSE, "config", "activation"), "magic"), "UNSUPPORTED", "'magic'"
     yield "activation-own", changed((*DENSE, "config", "activation"),
                                     {"module": "own", "class_name": "f", "config": "relu"}), "UNSUPPORTED", "'d'"
+    yield "activation-of-others", changed((*DENSE, "config", "activation"), {
+        "module": "keras_own.activations", "class_name": "function", "config": "relu"}), "UNSUPPORTED", "'d'"
     yield "dtype-f16", changed((*DENSE, "config", "dtype"), "float16"), "UNSUPPORTED", "float16"
     yield "dtype-int8", changed((*DENSE, "config", "dtype"), {"class_name": "QuantizedDTypePolicy", "config": {}}), "UNSUPPORTED", "'d'"
 
@@ -161,6 +166,13 @@ def wiring():
     d = layer("d")
     d["inbound_nodes"][0]["args"] = [tensor("x", 0, -1)]
     yield "call-tensor-minus-1", archive(model(d)), "INCONSISTENT", "'x'"
+    yield "call-of-two", call("x", "x"), "UNSUPPORTED", "'d'"
+    names = ["x", *(f"a{i}" for i in range(4000)), "d"]
+    chain = [layer(name, "Activation", (source,), activation="linear") for source, name in zip(names[:-2], names[1:-1])]
+    yield "calls-backwards", archive(model(*reversed([*chain, layer("d", inputs=(names[-2],))]))), None, ""
+    d = layer("d")
+    d["inbound_nodes"] = [[]] * 100000
+    yield "calls-100000", archive(model(d)), "LIMIT", "'d'"
     yield "output-of-nobody", archive(model(layer("d"), out="nobody")), "INCONSISTENT", "'nobody'"
     yield "outputs-none", changed(("config", "output_layers"), []), "SCHEMA", "output_layers"
     yield "inputs-none", changed(("config", "input_layers"), []), "SCHEMA", "input_layers"
@@ -186,6 +198,12 @@ def layers():
     yield "embedding-masked", one("e", "Embedding", (None, 3), None, input_dim=3, output_dim=2, mask_zero=True), "UNSUPPORTED", "mask_zero"
     yield "reshape-text", one("r", "Reshape", target_shape="x"), "SCHEMA", "target_shape"
     yield "permute-outside", one("r", "Permute", dims=[7, 1]), "SCHEMA", "'d'"
+    yield "permute-no-axes", archive(model(layer("d", "Permute", dims=[1]), first=entry([]))), "SHAPE", "'d'"
+    yield "reshape-0", one("r", "Reshape", target_shape=[0, 3]), "RANGE", "target_shape"
+    yield "repeat-of-3-axes", one("r", "RepeatVector", (None, 1, 3), None, n=2), "SHAPE", "'d'"
+    yield "repeat-0", one("r", "RepeatVector", n=0), "RANGE", "'d'"
+    yield "layer-norm-2^40", one("n", "LayerNormalization", (None, 2**40), None, axis=-1, scale=False, center=False), "LIMIT", "'d'"
+    yield "batch-norm-2^40", one("n", "BatchNormalization", (None, 2**40), None, axis=-1, scale=False), "LIMIT", "'d'"
     yield "dropout-2", one("r", "Dropout", rate=2.0), "RANGE", "'d'"
     yield "concatenate-one", one("c", "Concatenate", axis=-1), "SCHEMA", "'d'"
     yield "rnn-stateful", one("l", "LSTM", (None, 4, 3), None, units=2, stateful=True), "UNSUPPORTED", "'stateful'"
@@ -204,8 +222,10 @@ def layers():
     yield "conv-padding", one("c", "Conv2D", image, None, **{**conv, "padding": "magic"}), "UNSUPPORTED", "magic"
     yield "conv-without-weights", one("c", "Conv2D", image, None, **conv), "INCONSISTENT", "'kernel'"
     yield "conv-of-2-axes", one("c", "Conv2D", (None, 3), None, **conv), "SHAPE", "'d'"
+    yield "depthwise-2^62", one("c", "DepthwiseConv2D", (None, 4, 4, 2**62), None, kernel_size=[1, 1], depth_multiplier=4), "RANGE", "'d'"
     yield "pool-0", one("p", "MaxPooling2D", image, None, pool_size=[0, 2], padding="valid"), "RANGE", "'d'"
     yield "pool-larger", one("p", "MaxPooling2D", image, None, pool_size=[9, 9], padding="valid"), "SHAPE", "'d/MaxPool'"
+    yield "pad-3-of-2", one("p", "ZeroPadding2D", image, None, padding=[[1, 1]] * 3), "SCHEMA", "'padding'"
     yield "pad-minus-1", one("p", "ZeroPadding2D", image, None, padding=[[-1, 0], [0, 0]]), "SCHEMA", "'padding'"
     yield "pad-2^40", one("p", "ZeroPadding2D", image, None, padding=2**40), "SCHEMA", "'padding'"
     yield "upsample-unknown", one("u", "UpSampling2D", (None, None, 4, 3), None, size=[2, 2]), "UNSUPPORTED", "'d'"
