@@ -2,7 +2,8 @@
  * Keras models: what the parts of the reader share.
  *
  * fmt_keras.c        which files, and the graph as a whole
- * keras_model.c      layers and calls of a model, in the order in which they can be built
+ * keras_model.c      layers, inputs and outputs of a model
+ * keras_calls.c      the calls of its layers, in the order in which they can be built
  * keras_config.c     values of config.json
  * keras_blocks.c     building blocks
  * keras_weights.c    a layer's weights, by the names of either kind of file
@@ -99,6 +100,10 @@ bool keras_step(struct keras_build *b, enum dsc_status st);
 int keras_fail(struct keras_build *b, enum dsc_status s, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/** Zeroed, until the graph is there; NULL after a failure. */
+void *keras_alloc(struct keras_build *b, size_t n, size_t elem_bytes);
+
+bool keras_is_text(const json_t *v, const char *text);
 /* Options of the layer. A value of another kind is SCHEMA. */
 int64_t keras_int(struct keras_build *b, const char *key, int64_t fallback);
 double keras_float(struct keras_build *b, const char *key, double fallback);

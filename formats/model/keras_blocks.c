@@ -27,6 +27,15 @@ int keras_fail(struct keras_build *b, enum dsc_status s, const char *fmt, ...)
     return DSC_NO_VALUE;
 }
 
+void *keras_alloc(struct keras_build *b, size_t n, size_t elem_bytes)
+{
+    void *p = b->st == DSC_OK ? dsc_arena_alloc(&b->tmp, n, elem_bytes, b->err) : NULL;
+
+    if (!p)
+        keras_step(b, DSC_E_MEMORY);
+    return p;
+}
+
 /* "dense", "dense/MatMul"; a second call of a layer, "dense/MatMul_1" */
 static const char *node_name(struct keras_build *b, const char *op, char text[KERAS_NAME_BYTES])
 {

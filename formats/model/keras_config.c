@@ -6,6 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+bool keras_is_text(const json_t *v, const char *text)
+{
+    return json_is_string(v) && strcmp(json_string_value(v), text) == 0;
+}
+
 const json_t *keras_option(const struct keras_build *b, const char *key)
 {
     const json_t *v = json_object_get(b->layer->config, key);

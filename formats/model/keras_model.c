@@ -1,10 +1,9 @@
 /*
- * Models of Keras: their layers, the calls of the layers, and an order in which calls can be built.
- * A model may be a layer of another.
+ * Models of Keras: their layers, inputs and outputs. A model may be a layer of another.
  */
 #include "dsc/op.h"
 #include "formats_text.h"
-#include "model/keras.h"
+#include "model/keras_calls.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -19,49 +18,10 @@ static const struct keras_class classes[] = {
 #undef KERAS_LAYER
 };
 
-/* Output `tensor` of call `node` of a layer. */
-struct ref {
-    const char *layer;
-    int64_t node, tensor;
-};
-
-struct call {
-    int layer;
-    struct ref *in;
-    int n_in, n_there; /* those before n_there have been built */
-    int *out;
-    int n_out;
-    bool is_open, is_done;
-};
-
-struct model {
-    const json_t *config;
-    struct keras_layer *layers;
-    int n_layers;
-    int *by_name; /* [n_layers] layers by `own` */
-    struct call *calls;
-    int n_calls, cap_calls;
-    int *first_call; /* [n_layers + 1]: those of a layer follow each other */
-};
-
-static bool is_text(const json_t *v, const char *text)
-{
-    return json_is_string(v) && strcmp(json_string_value(v), text) == 0;
-}
-
 static bool is_model_class(const char *name)
 {
     return strcmp(name, "Sequential") == 0 || strcmp(name, "Functional") == 0 ||
            strcmp(name, "Model") == 0;
-}
-
-static void *alloc(struct keras_build *b, size_t n, size_t elem_bytes)
-{
-    void *p = b->st == DSC_OK ? dsc_arena_alloc(&b->tmp, n, elem_bytes, b->err) : NULL;
-
-    if (!p)
-        keras_step(b, DSC_E_MEMORY);
-    return p;
 }
 
 static const char *join(struct keras_build *b, const char *a, const char *between, const char *c)
@@ -94,7 +54,7 @@ static void snake_case(const char *name, char text[KERAS_NAME_BYTES])
 }
 
 /* Layers of one class are numbered in the order of the configuration. */
-static const char *path_of(struct keras_build *b, const struct model *m, int idx,
+static const char *path_of(struct keras_build *b, const struct keras_model *m, int idx,
                            const char *parent)
 {
     char name[KERAS_NAME_BYTES], path[2 * KERAS_NAME_BYTES];
@@ -150,7 +110,7 @@ static const struct keras_class *find_class(struct keras_layer *l, const json_t 
     return is_known ? keras_find_class(entry) : NULL;
 }
 
-static void read_layer(struct keras_build *b, struct model *m, int idx, const json_t *entry,
+static void read_layer(struct keras_build *b, struct keras_model *m, int idx, const json_t *entry,
                        const struct keras_layer *around)
 {
     struct keras_layer *l = &m->layers[idx];
@@ -183,48 +143,9 @@ static void read_layer(struct keras_build *b, struct model *m, int idx, const js
         keras_fail(b, DSC_E_UNSUPPORTED, "layers of this class are not read");
 }
 
-static int by_own(const void *a, const void *b, void *layers)
-{
-    const struct keras_layer *all = layers;
-
-    return strcmp(all[*(const int *)a].own, all[*(const int *)b].own);
-}
-
-/* The layers in the order of their names, each of which stands once. */
-static void sort_layers(struct keras_build *b, struct model *m)
-{
-    m->by_name = alloc(b, (size_t)m->n_layers, sizeof *m->by_name);
-    if (!m->by_name)
-        return;
-    for (int i = 0; i < m->n_layers; i++)
-        m->by_name[i] = i;
-    qsort_r(m->by_name, (size_t)m->n_layers, sizeof *m->by_name, by_own, m->layers);
-    for (int i = 1; i < m->n_layers; i++)
-        if (by_own(&m->by_name[i - 1], &m->by_name[i], m->layers) == 0)
-            keras_fail(b, DSC_E_DUP, "the layer '%.100s' stands twice",
-                       m->layers[m->by_name[i]].own);
-}
-
-static int find_layer(const struct model *m, const char *name)
-{
-    int lo = 0, hi = m->n_layers;
-
-    while (lo < hi) {
-        const int mid = lo + (hi - lo) / 2;
-        const int order = strcmp(name, m->layers[m->by_name[mid]].own);
-
-        if (order == 0)
-            return m->by_name[mid];
-        if (order < 0)
-            hi = mid;
-        else
-            lo = mid + 1;
-    }
-    return -1;
-}
-
 /* Keras' first Sequential configurations are lists of layers. */
-static void read_layers(struct keras_build *b, struct model *m, const struct keras_layer *around)
+static void read_layers(struct keras_build *b, struct keras_model *m,
+                        const struct keras_layer *around)
 {
     const json_t *list =
         json_is_array(m->config) ? m->config : json_object_get(m->config, "layers");
@@ -238,150 +159,13 @@ static void read_layers(struct keras_build *b, struct model *m, const struct ker
         keras_fail(b, DSC_E_LIMIT, "%zu layers, at most %d are read", n, KERAS_MAX_LAYERS);
         return;
     }
-    m->layers = alloc(b, n, sizeof *m->layers);
+    m->layers = keras_alloc(b, n, sizeof *m->layers);
     for (size_t i = 0; i < n && b->st == DSC_OK; i++) {
         read_layer(b, m, m->n_layers, json_array_get(list, i), around);
         m->n_layers++;
     }
     if (b->st == DSC_OK)
-        sort_layers(b, m);
-}
-
-/* ---- calls ---- */
-
-static struct call *add_call(struct keras_build *b, struct model *m, int layer)
-{
-    struct call *c;
-
-    if (m->n_calls == KERAS_MAX_CALLS) {
-        keras_fail(b, DSC_E_LIMIT, "over %d calls of layers", KERAS_MAX_CALLS);
-        return NULL;
-    }
-    if (m->n_calls == m->cap_calls) {
-        const int cap = m->cap_calls ? 2 * m->cap_calls : 64;
-        struct call *more = alloc(b, (size_t)cap, sizeof *more);
-
-        if (!more)
-            return NULL;
-        if (m->n_calls)
-            memcpy(more, m->calls, (size_t)m->n_calls * sizeof *more);
-        m->calls = more;
-        m->cap_calls = cap;
-    }
-    c = &m->calls[m->n_calls++];
-    *c = (struct call){.layer = layer};
-    c->in = alloc(b, KERAS_MAX_INPUTS, sizeof *c->in);
-    return c->in ? c : NULL;
-}
-
-/* ["dense", 0, 0] */
-static bool read_ref(const json_t *v, struct ref *r)
-{
-    const json_t *name = json_array_get(v, 0), *node = json_array_get(v, 1);
-    const json_t *tensor = json_array_get(v, 2);
-
-    if (!json_is_string(name) || !json_is_integer(node) || !json_is_integer(tensor))
-        return false;
-    *r =
-        (struct ref){json_string_value(name), json_integer_value(node), json_integer_value(tensor)};
-    return true;
-}
-
-/* A tensor in either way of writing it down. */
-static bool read_tensor(const json_t *v, struct ref *r)
-{
-    if (is_text(json_object_get(v, "class_name"), "__keras_tensor__"))
-        v = json_object_get(json_object_get(v, "config"), "keras_history");
-    return read_ref(v, r);
-}
-
-static void add_input(struct keras_build *b, struct call *c, const json_t *v)
-{
-    if (c->n_in == KERAS_MAX_INPUTS)
-        keras_fail(b, DSC_E_LIMIT, "more than %d inputs", KERAS_MAX_INPUTS);
-    else if (read_tensor(v, &c->in[c->n_in]))
-        c->n_in++;
-    else
-        keras_fail(b, DSC_E_UNSUPPORTED, "an argument that is no tensor");
-}
-
-/* A layer's other arguments: tensors that have a place behind the first, or nothing. */
-static void add_kwargs(struct keras_build *b, struct call *c, const json_t *kwargs)
-{
-    static const char *const places[] = {"inputs", "query", "value", "key"};
-    const char *key;
-    json_t *v;
-
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        v = json_object_get(kwargs, places[i]);
-        if (v && !json_is_null(v))
-            add_input(b, c, v);
-    }
-    json_object_foreach((json_t *)(uintptr_t)kwargs, key, v)
-    {
-        bool has_place = json_is_null(v) || json_is_false(v);
-
-        for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
-            has_place |= strcmp(key, places[i]) == 0;
-        if (!has_place)
-            keras_fail(b, DSC_E_UNSUPPORTED, "the argument '%.60s' of a call", key);
-    }
-}
-
-static void read_args(struct keras_build *b, struct call *c, const json_t *node)
-{
-    const json_t *args = json_object_get(node, "args");
-
-    for (size_t i = 0; i < json_array_size(args) && b->st == DSC_OK; i++) {
-        const json_t *v = json_array_get(args, i);
-
-        if (json_is_null(v))
-            continue;
-        if (!json_is_array(v)) {
-            add_input(b, c, v);
-            continue;
-        }
-        for (size_t k = 0; k < json_array_size(v) && b->st == DSC_OK; k++)
-            add_input(b, c, json_array_get(v, k));
-    }
-    add_kwargs(b, c, json_object_get(node, "kwargs"));
-}
-
-/* Keras 2: a list of ["dense", 0, 0, {arguments}]. */
-static void read_list(struct keras_build *b, struct call *c, const json_t *node)
-{
-    for (size_t i = 0; i < json_array_size(node) && b->st == DSC_OK; i++) {
-        add_input(b, c, json_array_get(node, i));
-        add_kwargs(b, c, json_array_get(json_array_get(node, i), 3));
-    }
-}
-
-static void read_calls(struct keras_build *b, struct model *m)
-{
-    const json_t *list = json_object_get(m->config, "layers");
-
-    m->first_call = alloc(b, (size_t)m->n_layers + 1, sizeof *m->first_call);
-    for (int i = 0; i < m->n_layers && b->st == DSC_OK; i++) {
-        const json_t *nodes = json_object_get(json_array_get(list, (size_t)i), "inbound_nodes");
-        const bool is_input = strcmp(m->layers[i].class_name, "InputLayer") == 0;
-        const size_t n = is_input ? 0 : json_array_size(nodes);
-
-        b->layer = &m->layers[i];
-        if (!json_is_array(nodes))
-            keras_fail(b, DSC_E_SCHEMA, "no inbound_nodes");
-        if (is_input)
-            add_call(b, m, i);
-        for (size_t k = 0; k < n && b->st == DSC_OK; k++) {
-            const json_t *node = json_array_get(nodes, k);
-            struct call *c = add_call(b, m, i);
-
-            if (c && json_is_object(node))
-                read_args(b, c, node);
-            else if (c)
-                read_list(b, c, node);
-        }
-        m->first_call[i + 1] = m->n_calls;
-    }
+        keras_sort_layers(b, m);
 }
 
 /* ---- building ---- */
@@ -449,9 +233,11 @@ static void check_dtype(struct keras_build *b)
     const json_t *name =
         json_is_object(dtype) ? json_object_get(json_object_get(dtype, "config"), "name") : dtype;
 
-    if (json_is_object(dtype) && !is_text(json_object_get(dtype, "class_name"), "DTypePolicy"))
+    if (json_is_object(dtype) &&
+        !keras_is_text(json_object_get(dtype, "class_name"), "DTypePolicy"))
         keras_fail(b, DSC_E_UNSUPPORTED, "a layer with a type policy of its own");
-    else if (name && !is_text(name, "float32") && strncmp(b->layer->class_name, "Emb", 3) != 0)
+    else if (name && !keras_is_text(name, "float32") &&
+             strncmp(b->layer->class_name, "Emb", 3) != 0)
         keras_fail(b, DSC_E_UNSUPPORTED, "a layer of type %.60s",
                    json_is_string(name) ? json_string_value(name) : "?");
 }
@@ -492,7 +278,8 @@ void keras_check_options(struct keras_build *b)
     b->layer->is_checked = true;
 }
 
-static void build_call(struct keras_build *b, struct keras_layer *l, struct call *c, const int *in)
+static void build_call(struct keras_build *b, struct keras_layer *l, struct keras_call *c,
+                       const int *in)
 {
     c->is_done = true;
     if (!l->row) {
@@ -500,7 +287,7 @@ static void build_call(struct keras_build *b, struct keras_layer *l, struct call
         return;
     }
     b->layer = l;
-    c->out = alloc(b, 1, sizeof *c->out);
+    c->out = keras_alloc(b, 1, sizeof *c->out);
     if (!c->out)
         return;
     c->n_out = 1;
@@ -515,128 +302,23 @@ static void build_call(struct keras_build *b, struct keras_layer *l, struct call
         c->out[0] = l->row->build(b, c->n_in, in);
 }
 
-static struct call *find_call(const struct model *m, const struct ref *r)
-{
-    const int i = find_layer(m, r->layer);
-
-    return i >= 0 && r->node >= 0 && r->node < m->first_call[i + 1] - m->first_call[i]
-               ? &m->calls[m->first_call[i] + r->node]
-               : NULL;
-}
-
-/* The call that gives r; NULL after a failure. */
-static struct call *source_of(struct keras_build *b, const struct model *m, const struct ref *r)
-{
-    struct call *c = b->st == DSC_OK ? find_call(m, r) : NULL;
-
-    if (!c)
-        keras_fail(b, DSC_E_INCONSISTENT,
-                   "it reads the layer '%.100s', of which there is "
-                   "no such call",
-                   r->layer);
-    return c;
-}
-
-/* The value of r, whose call has been built; DSC_NO_VALUE after a failure. */
-static int value_of(struct keras_build *b, const struct model *m, const struct ref *r)
-{
-    const struct call *c = source_of(b, m, r);
-
-    if (c && (r->tensor < 0 || r->tensor >= c->n_out))
-        return keras_fail(b, DSC_E_INCONSISTENT, "'%.100s' has no such output", r->layer);
-    return c ? c->out[r->tensor] : DSC_NO_VALUE;
-}
-
-/* The next call that has to be built before c, or NULL. */
-static struct call *missing_source(struct keras_build *b, const struct model *m, struct call *c)
-{
-    for (; c->n_there < c->n_in; c->n_there++) {
-        struct call *source = source_of(b, m, &c->in[c->n_there]);
-
-        if (!source || !source->is_done)
-            return source;
-    }
-    return NULL;
-}
-
-static void build_with_values(struct keras_build *b, struct model *m, struct call *c)
-{
-    int in[KERAS_MAX_INPUTS];
-
-    for (int k = 0; k < c->n_in; k++)
-        in[k] = value_of(b, m, &c->in[k]);
-    if (b->st == DSC_OK)
-        build_call(b, &m->layers[c->layer], c, in);
-}
-
-/* One call, after those that it reads; path: [n_calls], those that wait for others. */
-static void build_from(struct keras_build *b, struct model *m, struct call *c, struct call **path)
-{
-    int depth = 0;
-
-    for (path[depth++] = c; depth > 0 && b->st == DSC_OK;) {
-        struct call *source;
-
-        c = path[depth - 1];
-        b->layer = &m->layers[c->layer];
-        c->is_open = true;
-        source = missing_source(b, m, c);
-        if (source && source->is_open)
-            keras_fail(b, DSC_E_INCONSISTENT, "layers read each other in a circle");
-        else if (source)
-            path[depth++] = source;
-        else if (b->st == DSC_OK && depth-- > 0)
-            build_with_values(b, m, c);
-    }
-}
-
-static void build_calls(struct keras_build *b, struct model *m)
-{
-    struct call **path = alloc(b, (size_t)m->n_calls + 1, sizeof(struct call *));
-
-    for (int i = 0; i < m->n_calls && b->st == DSC_OK; i++)
-        if (!m->calls[i].is_done)
-            build_from(b, m, &m->calls[i], path);
-}
-
-/* "input_layers", "output_layers": one reference, a list or an object of them. */
-static int read_refs(struct keras_build *b, const struct model *m, const char *key, struct ref *r)
-{
-    const json_t *v = json_object_get(m->config, key), *item;
-    const char *name;
-    int n = 0;
-
-    if (read_ref(v, r))
-        return 1;
-    if (json_is_object(v)) {
-        json_object_foreach((json_t *)(uintptr_t)v, name,
-                            item) if (n < KERAS_MAX_INPUTS && read_ref(item, &r[n])) n++;
-    }
-    for (size_t i = 0; i < json_array_size(v) && n < KERAS_MAX_INPUTS; i++)
-        if (read_ref(json_array_get(v, i), &r[n]))
-            n++;
-    if (n == 0 || (size_t)n != (json_is_object(v) ? json_object_size(v) : json_array_size(v)))
-        keras_fail(b, DSC_E_SCHEMA, "'%s' is no list of layers", key);
-    return n;
-}
-
 /* Inputs are given by a model around, or are those of the graph. */
-static void build_inputs(struct keras_build *b, struct model *m, int n_in, const int *in)
+static void build_inputs(struct keras_build *b, struct keras_model *m, int n_in, const int *in)
 {
-    struct ref refs[KERAS_MAX_INPUTS];
-    const int n = b->st == DSC_OK ? read_refs(b, m, "input_layers", refs) : 0;
+    struct keras_ref refs[KERAS_MAX_INPUTS];
+    const int n = b->st == DSC_OK ? keras_read_refs(b, m, "input_layers", refs) : 0;
 
     if (in && n_in != n)
         keras_fail(b, DSC_E_INCONSISTENT, "%d inputs for a model that has %d", n_in, n);
     for (int i = 0; i < n && b->st == DSC_OK; i++) {
-        struct call *c = find_call(m, &refs[i]);
+        struct keras_call *c = keras_find_call(m, &refs[i]);
 
         if (!c || c->is_done) {
             keras_fail(b, DSC_E_INCONSISTENT, "'%.100s' is no input", refs[i].layer);
             return;
         }
         b->layer = &m->layers[c->layer];
-        c->out = alloc(b, 1, sizeof *c->out);
+        c->out = keras_alloc(b, 1, sizeof *c->out);
         c->n_out = 1;
         c->is_done = true;
         if (c->out)
@@ -644,22 +326,22 @@ static void build_inputs(struct keras_build *b, struct model *m, int n_in, const
     }
 }
 
-static void build_functional(struct keras_build *b, struct model *m, int n_in, const int *in,
+static void build_functional(struct keras_build *b, struct keras_model *m, int n_in, const int *in,
                              int *n_out, int **out)
 {
-    struct ref refs[KERAS_MAX_INPUTS];
+    struct keras_ref refs[KERAS_MAX_INPUTS];
 
-    read_calls(b, m);
+    keras_read_calls(b, m);
     build_inputs(b, m, n_in, in);
-    build_calls(b, m);
-    *n_out = b->st == DSC_OK ? read_refs(b, m, "output_layers", refs) : 0;
-    *out = alloc(b, KERAS_MAX_INPUTS, sizeof **out);
+    keras_build_calls(b, m);
+    *n_out = b->st == DSC_OK ? keras_read_refs(b, m, "output_layers", refs) : 0;
+    *out = keras_alloc(b, KERAS_MAX_INPUTS, sizeof **out);
     for (int i = 0; i < *n_out && b->st == DSC_OK; i++)
-        (*out)[i] = value_of(b, m, &refs[i]);
+        (*out)[i] = keras_value_of(b, m, &refs[i]);
 }
 
 /* The input of a chain whose first layer has its shape. */
-static int implied_input(struct keras_build *b, const struct model *m)
+static int implied_input(struct keras_build *b, const struct keras_model *m)
 {
     const bool is_ids = strcmp(m->layers[0].class_name, "Embedding") == 0;
     const json_t *shape = json_object_get(m->layers[0].config, "batch_input_shape");
@@ -670,13 +352,13 @@ static int implied_input(struct keras_build *b, const struct model *m)
     return make_input(b, "input", is_ids ? DSC_I64 : DSC_F32, shape);
 }
 
-static void build_sequential(struct keras_build *b, struct model *m, int n_in, const int *in,
+static void build_sequential(struct keras_build *b, struct keras_model *m, int n_in, const int *in,
                              int *n_out, int **out)
 {
     const bool has_input = b->st == DSC_OK && strcmp(m->layers[0].class_name, "InputLayer") == 0;
     int x = DSC_NO_VALUE;
 
-    *out = alloc(b, KERAS_MAX_INPUTS, sizeof **out);
+    *out = keras_alloc(b, KERAS_MAX_INPUTS, sizeof **out);
     if (b->st != DSC_OK)
         return;
     b->layer = &m->layers[0];
@@ -684,7 +366,7 @@ static void build_sequential(struct keras_build *b, struct model *m, int n_in, c
         keras_fail(b, DSC_E_INCONSISTENT, "%d inputs for a chain of layers", n_in);
     x = in ? in[0] : has_input ? build_input(b, b->layer) : implied_input(b, m);
     for (int i = has_input ? 1 : 0; i < m->n_layers && b->st == DSC_OK; i++) {
-        struct call c = {.layer = i, .n_in = 1};
+        struct keras_call c = {.layer = i, .n_in = 1};
 
         build_call(b, &m->layers[i], &c, &x);
         b->layer = &m->layers[i];
@@ -701,7 +383,7 @@ static void build_model(struct keras_build *b, const json_t *config, const char 
                         const struct keras_layer *around, int n_in, const int *in, int *n_out,
                         int **out)
 {
-    struct model m = {.config = config};
+    struct keras_model m = {.config = config, .build = build_call};
 
     *n_out = 0;
     if (++b->depth > KERAS_MAX_NESTING)
@@ -793,7 +475,7 @@ enum dsc_status keras_read_model(struct dsc_model *m, const json_t *root, bool h
     if (!b.g)
         return DSC_E_MEMORY;
     dsc_arena_init(&b.tmp);
-    b.is_used = alloc(&b, (size_t)m->n_stored + 1, sizeof *b.is_used);
+    b.is_used = keras_alloc(&b, (size_t)m->n_stored + 1, sizeof *b.is_used);
     st = b.st == DSC_OK ? build_graph(&b, root) : b.st;
     dsc_arena_clear(&b.tmp);
     if (st != DSC_OK) {
