@@ -56,6 +56,7 @@ struct keras_layer {
     bool is_inner; /* of a model in a model */
     bool is_op;    /* a function of keras.ops, not a layer */
     bool is_checked;
+    int first_name, n_names; /* numbers of nodes: of this call on, of all calls so far */
 };
 
 /** One building of one graph. After a failure `st` is set and every step does nothing. */

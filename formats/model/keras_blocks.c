@@ -39,14 +39,16 @@ void *keras_alloc(struct keras_build *b, size_t n, size_t elem_bytes)
 /* "dense", "dense/MatMul"; a second call of a layer, "dense/MatMul_1" */
 static const char *node_name(struct keras_build *b, const char *op, char text[KERAS_NAME_BYTES])
 {
-    for (int i = 0; i < b->g->n_nodes + 2; i++) {
+    for (int i = b->layer->first_name; i <= b->layer->n_names + b->g->n_nodes + 2; i++) {
         const int n = i ? snprintf(text, KERAS_NAME_BYTES, "%s/%s_%d", b->layer->name, op, i)
                         : snprintf(text, KERAS_NAME_BYTES, "%s/%s", b->layer->name, op);
 
         if (n >= KERAS_NAME_BYTES)
             break;
-        if (dsc_graph_find_node(b->g, text) < 0 && dsc_graph_find_value(b->g, text) == DSC_NO_VALUE)
-            return text;
+        if (dsc_graph_find_node(b->g, text) >= 0 || dsc_graph_find_value(b->g, text) >= 0)
+            continue;
+        b->layer->n_names = i < b->layer->n_names ? b->layer->n_names : i + 1;
+        return text;
     }
     keras_fail(b, DSC_E_LIMIT, "a name of over %d bytes", KERAS_NAME_BYTES);
     return NULL;

@@ -205,5 +205,6 @@ int keras_by_time(struct keras_build *b, int n_in, const int *in)
     if (b->st == DSC_OK)
         y = inner.row->build(b, n_in, in);
     b->layer = around;
+    around->n_names = inner.n_names;
     return y;
 }

@@ -291,6 +291,7 @@ static void build_call(struct keras_build *b, struct keras_layer *l, struct kera
     if (!c->out)
         return;
     c->n_out = 1;
+    l->first_name = l->n_names; /* numbers before are taken */
     if (!l->is_checked)
         keras_check_options(b);
     if (c->n_in == 0)

@@ -170,6 +170,11 @@ def wiring():
     names = ["x", *(f"a{i}" for i in range(4000)), "d"]
     chain = [layer(name, "Activation", (source,), activation="linear") for source, name in zip(names[:-2], names[1:-1])]
     yield "calls-backwards", archive(model(*reversed([*chain, layer("d", inputs=(names[-2],))]))), None, ""
+    a = layer("a", "Activation", activation="softsign")
+    a["inbound_nodes"] = [{"args": [tensor("a", i - 1) if i else tensor("x")], "kwargs": {}} for i in range(4000)]
+    d = layer("d")
+    d["inbound_nodes"][0]["args"] = [tensor("a", 3999)]
+    yield "calls-of-one-layer", archive(model(a, d)), None, ""
     d = layer("d")
     d["inbound_nodes"] = [[]] * 100000
     yield "calls-100000", archive(model(d)), "LIMIT", "'d'"
