@@ -250,8 +250,17 @@ struct dsc_tensor_source {
     void (*done)(void *ctx, int idx, double sqnr_db);
 };
 
-/** dsc_safetensors_write of tensors that come one at a time; size_bytes may be NULL. Errors also:
- * as `load` gives */
+/**
+ * Does the ordinary reader find in a written file as many tensors as src has, of their names (of
+ * HDF5 without a '/' in front), element types and shapes? size_bytes may be NULL.
+ *
+ * Errors  INTERNAL  it does not; IO, MEMORY  as dsc_model_not_read_back
+ */
+enum dsc_status dsc_source_read_back(const struct dsc_tensor_source *src, const char *path,
+                                     uint64_t *size_bytes, struct dsc_err *err);
+
+/** dsc_safetensors_write of tensors that come one at a time; size_bytes may be NULL. The file is
+ * read back before it gets its name. Errors also: as `load` gives */
 enum dsc_status dsc_safetensors_write_from(const struct dsc_tensor_source *src, const char *path,
                                            bool may_replace, uint64_t *size_bytes,
                                            struct dsc_err *err);

@@ -208,33 +208,6 @@ static enum dsc_status write_file(const struct dsc_tensor_source *src, const cha
     return st;
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct dsc_stored *)a)->name, ((const struct dsc_stored *)b)->name);
-}
-
-/* The file is read by the ordinary reader, and has what was to be written. */
-static enum dsc_status read_back(const struct dsc_tensor_source *src, const char *path,
-                                 uint64_t *size_bytes, struct dsc_err *err)
-{
-    struct dsc_model m;
-    bool is_same;
-
-    DSC_TRY(dsc_model_open(&m, path, NULL, err));
-    is_same = m.n_stored == src->n;
-    for (int i = 0; i < src->n && is_same; i++) {
-        const struct dsc_stored *a = &src->items[i], key = {.name = from_root(a->name)};
-        const struct dsc_stored *b =
-            bsearch(&key, m.stored, (size_t)m.n_stored, sizeof key, by_name);
-
-        is_same = b && a->dtype == b->dtype && a->rank == b->rank &&
-                  memcmp(a->dim, b->dim, (size_t)a->rank * sizeof a->dim[0]) == 0;
-    }
-    *size_bytes = m.size_bytes;
-    dsc_model_close(&m);
-    return is_same ? DSC_OK : dsc_fail(err, DSC_E_INTERNAL, "the file read back differs");
-}
-
 enum dsc_status dsc_h5_write(const struct dsc_tensor_source *src, const char *path,
                              bool may_replace, uint64_t *size_bytes, struct dsc_err *err)
 {
@@ -247,7 +220,7 @@ enum dsc_status dsc_h5_write(const struct dsc_tensor_source *src, const char *pa
     DSC_TRY(dsc_out_open(&out, path, may_replace, err));
     DSC_TRY_OUT(st, write_file(src, out.temp_path, err));
     DSC_TRY_OUT(st, dsc_out_flush(&out, err));
-    DSC_TRY_OUT(st, read_back(src, out.temp_path, &n_bytes, err));
+    DSC_TRY_OUT(st, dsc_source_read_back(src, out.temp_path, &n_bytes, err));
     st = dsc_out_commit(&out, err);
     if (size_bytes)
         *size_bytes = n_bytes;

@@ -176,6 +176,42 @@ enum dsc_status dsc_model_check_size(const struct dsc_write_opts *o, uint64_t n_
                     o->max_bytes);
 }
 
+/* A tensor of that name, type and shape, of those that are stored or of those in memory. */
+static bool has_tensor(const struct dsc_model *m, const char *name, const struct dsc_stored *want)
+{
+    const struct dsc_stored key = {.name = name};
+    const struct dsc_stored *s =
+        m->n_stored ? bsearch(&key, m->stored, (size_t)m->n_stored, sizeof key, by_name) : NULL;
+    const struct dsc_tensor *t = s ? NULL : dsc_bundle_find(&m->tensors, name);
+    const int64_t *dim = s ? s->dim : t ? t->dim : NULL;
+
+    return dim && want->dtype == (s ? s->dtype : t->dtype) &&
+           want->rank == (s ? s->rank : t->rank) &&
+           memcmp(want->dim, dim, (size_t)want->rank * sizeof *dim) == 0;
+}
+
+enum dsc_status dsc_source_read_back(const struct dsc_tensor_source *src, const char *path,
+                                     uint64_t *size_bytes, struct dsc_err *err)
+{
+    struct dsc_err why = {0};
+    struct dsc_model m;
+    bool is_same;
+
+    if (dsc_model_open(&m, path, NULL, &why) != DSC_OK)
+        return dsc_model_not_read_back(&why, err);
+    is_same = m.n_stored + m.tensors.n == src->n;
+    for (int i = 0; i < src->n && is_same; i++) {
+        const char *name = src->items[i].name;
+
+        is_same = has_tensor(&m, name, &src->items[i]) ||
+                  (name[0] == '/' && has_tensor(&m, name + 1, &src->items[i]));
+    }
+    if (size_bytes)
+        *size_bytes = m.size_bytes;
+    dsc_model_close(&m);
+    return is_same ? DSC_OK : dsc_fail(err, DSC_E_INTERNAL, "the file read back differs");
+}
+
 enum dsc_status dsc_model_not_read_back(const struct dsc_err *why, struct dsc_err *err)
 {
     const bool is_disk = why->status == DSC_E_NOINPUT || why->status == DSC_E_IO;

@@ -173,6 +173,9 @@ enum dsc_status dsc_safetensors_write_from(const struct dsc_tensor_source *src, 
         DSC_TRY_OUT(st, put_tensor(&out, src, slots[i].idx, err));
     if (size_bytes)
         *size_bytes = out.n_written;
+    DSC_TRY_OUT(st, dsc_out_flush(&out, err));
+    if (out.temp_path[0])
+        DSC_TRY_OUT(st, dsc_source_read_back(src, out.temp_path, NULL, err));
     st = dsc_out_commit(&out, err);
 out:
     dsc_out_abort(&out);
