@@ -75,8 +75,8 @@ def our_rows(dscompress, folder, teacher, student, threads):
     times = {}
     for n in (FEW, MANY):
         common = [dscompress, "distill", student, "--teacher", teacher, "--train", f"{folder}/{n}.tsv",
-                  "--epochs", "1", "--batch", "16", "--max-length", "64", "-j", str(threads), "-q", "-f",
-                  "--progress", "none", "-o", f"{folder}/out.onnx"]
+                  "--positive", "b", "--epochs", "1", "--batch", "16", "--max-length", "64",
+                  "-j", str(threads), "-q", "-f", "--progress", "none", "-o", f"{folder}/out.onnx"]
         cache = ["--teacher-cache", f"{folder}/{n}.cache"]
         times["live", n] = timed(common)
         if not os.path.exists(cache[1]):
@@ -98,7 +98,8 @@ def main():
             write_rows(f"{folder}/{n}.tsv", n, words)
         teacher = f"{folder}/teacher.onnx"
         subprocess.run([dscompress, "train", teacher_dir, "--train", f"{folder}/{FEW}.tsv", "--epochs", "1",
-                        "--max-length", "8", "-q", "-o", teacher], check=True, capture_output=True)
+                        "--max-length", "8", "--positive", "b", "-q", "-o", teacher],
+                       check=True, capture_output=True)
         ours, theirs = [], []
         for _ in range(rounds):
             ours.append(our_rows(dscompress, folder, teacher, student_dir, threads))
