@@ -268,13 +268,15 @@ static bool join(struct dsc_tie *t, const struct dsc_node *n, const struct dsc_t
     int *unit;
 
     for (int k = 0; k < n->n_in; k++) {
-        const int64_t size = t->g->values[n->in[k]].type.dim[axis];
+        const struct dsc_type *type = &t->g->values[n->in[k]].type;
 
-        if (size < 0)
+        if (type->rank <= axis || type->dim[axis] < 0)
             return refuse_at(t, n, "joins a value of a size that is not known");
-        before += k < p->k ? size : 0;
-        n_all += size;
+        before += k < p->k ? type->dim[axis] : 0;
+        n_all += type->dim[axis];
     }
+    if (p->at->n != (p->is_out ? n_all : t->g->values[n->in[p->k]].type.dim[axis]))
+        return refuse_at(t, n, "joins other sizes than it says");
     if (p->is_out) {
         before = 0;
         for (int k = 0; k < n->n_in; k++) {
@@ -299,7 +301,7 @@ static bool concat(struct dsc_tie *t, const struct dsc_node *n, const struct dsc
 {
     bool is_ok = rank_of(t, n, p->at->value) >= 0;
 
-    if (is_ok && is_along(t, n, p))
+    if (is_ok && is_along(t, n, p)) /* the width of all layers is one number */
         return t->may_norm ? refuse_at(t, n, "joins the axis") : join(t, n, p);
     for (int k = 0; is_ok && k < n->n_in; k++)
         is_ok = tie(t, n, false, k, p->at->axis, p->at);

@@ -223,6 +223,7 @@ END_TEST
 
 START_TEST(what_channels_refuses)
 {
+    int64_t images, any;
     int x;
     struct dsc_graph *g = begin(&x);
 
@@ -239,6 +240,16 @@ START_TEST(what_channels_refuses)
     x = conv(g, x, &(struct conv){"Conv", "two", SIDE - 2, UNITS, 3, 1, true});
     finish_building(g);
     refused(g, DSC_AXIS_CHANNELS, "Conv 'two' slides along the axis");
+    g = begin(&x);
+    OK(dsc_graph_symbol(g, "images", &images, &err));
+    OK(dsc_graph_symbol(g, "any", &any, &err));
+    x = conv(g, x, &(struct conv){"Conv", "one", C, UNITS, 3, 1, true});
+    x = call(g, "Concat", "join", 2,
+             (int[]){x, input(g, "z", DSC_F32, 4, (int64_t[]){images, any, SIDE - 2, SIDE - 2})});
+    OK(dsc_node_set_int(g, g->nodes[g->n_nodes - 1], "axis", 1, &err));
+    call(g, "GlobalAveragePool", NULL, 1, &x);
+    finish_building(g);
+    refused(g, DSC_AXIS_CHANNELS, "Concat 'join' joins a value of a size that is not known");
 }
 END_TEST
 
